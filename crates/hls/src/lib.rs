@@ -1,0 +1,1 @@
+//! HLS segmenter and playlists, sans-IO

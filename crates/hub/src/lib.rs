@@ -1,0 +1,1 @@
+//! Registry of live streams: publish, subscribe, packagers, GOP cache, slow-player policy, statistics

@@ -1,0 +1,61 @@
+//! The nouns that every protocol of Millrace shares.
+//!
+//! A publisher's protocol turns its bytes into [`Unit`]s, a packager turns units into one output
+//! format; nothing else passes between protocols. This crate does no I/O and reads no clock.
+//!
+//! - [`Timestamp`]: nanoseconds on a stream's own time line.
+//! - [`Frame`]: one coded access unit of one track.
+//! - [`VideoConfig`], [`AudioConfig`]: what a decoder needs before the first frame.
+//! - [`Timeline`]: maps a publisher's 32-bit millisecond clock to monotonic timestamps.
+//!
+//! **Invariant:** timestamps inside units never run backwards within a track.
+
+pub mod aac;
+pub mod avc;
+mod frame;
+pub mod mp3;
+mod time;
+mod timeline;
+mod track;
+
+pub use aac::AacConfig;
+pub use avc::AvcConfig;
+pub use frame::{Frame, Metadata, Unit};
+pub use mp3::Mp3Config;
+pub use time::Timestamp;
+pub use timeline::{MAX_BACKWARD, MAX_COMPOSITION, MAX_FORWARD, Timeline, TimelineTimes};
+pub use track::{AudioConfig, TrackKind, VideoConfig};
+
+/// Why a codec configuration or a coded frame could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The structure ends before a field that it needs.
+    #[error("{what} is cut short: {needed} bytes needed at offset {offset}, {present} present")]
+    Truncated {
+        /// The structure that was being read.
+        what: &'static str,
+        /// Byte offset of the missing field.
+        offset: usize,
+        /// Bytes that the field needs.
+        needed: usize,
+        /// Bytes that were left.
+        present: usize,
+    },
+    /// A field has a value that the specification does not allow here.
+    #[error("{what} is not valid: {why}")]
+    Invalid {
+        /// The structure that was being read.
+        what: &'static str,
+        /// What was found and what was expected.
+        why: String,
+    },
+    /// A field is valid but this program cannot carry it.
+    #[error("{what} is not supported: {why}")]
+    Unsupported {
+        /// The structure that was being read.
+        what: &'static str,
+        /// What was found.
+        why: String,
+    },
+}

@@ -1,0 +1,240 @@
+//! From a publisher's clock to a stream's own time line.
+//!
+//! RTMP clocks count milliseconds in 32 bits, begin anywhere, wrap after 49.7 days, and jump or
+//! restart when an encoder does. A [`Timeline`] turns them into timestamps that count from the
+//! stream's start, rise within each track, and keep sound and picture together.
+
+use std::time::Duration;
+
+use crate::{Timestamp, TrackKind};
+
+/// Maps the clock of one stream's publisher, and of the publishers that follow it.
+///
+/// **Invariants:** `dts` rises by at least a millisecond from frame to frame of one track;
+/// `dts <= pts <= dts + MAX_COMPOSITION`; both tracks share one offset, so their distance is kept.
+#[derive(Debug, Default)]
+pub struct Timeline {
+    epoch: Option<Epoch>,
+    /// The epoch before the last jump: frames of the other track may still come from it.
+    previous: Option<Epoch>,
+    last_dts: [Option<i64>; 2],
+    resume_after: Option<Duration>,
+}
+
+/// Where a frame stands on the stream's time line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimelineTimes {
+    /// When the frame is decoded.
+    pub dts: Timestamp,
+    /// When the frame is shown.
+    pub pts: Timestamp,
+    /// Time does not continue from the frames before this one.
+    pub discontinuity: bool,
+}
+
+/// A step of one track's clock forwards by more than this is a jump.
+pub const MAX_FORWARD: Duration = Duration::from_secs(10);
+/// A step of one track's clock backwards by more than this is a jump; less is disorder, and clamped.
+pub const MAX_BACKWARD: Duration = Duration::from_secs(1);
+/// Longest distance from decoding to showing that is believed.
+pub const MAX_COMPOSITION: Duration = Duration::from_secs(10);
+
+impl Timeline {
+    /// A time line that begins with the next frame.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The publisher was away for `gap`; the next frame opens a new clock, that much later.
+    pub fn resume_after(&mut self, gap: Duration) {
+        self.epoch = None;
+        self.previous = None;
+        self.resume_after = Some(gap);
+    }
+
+    /// Places a frame with the publisher's `clock` (DTS, ms) and `composition` (PTS - DTS, ms).
+    pub fn map(&mut self, track: TrackKind, clock: u32, composition: i32) -> TimelineTimes {
+        let (mapped, discontinuity) = self.place(track, clock);
+        let last = &mut self.last_dts[track as usize];
+        let dts = last.map_or(mapped, |last| mapped.max(last + 1));
+        *last = Some(dts);
+        let pts = (mapped + i64::from(composition)).clamp(dts, dts + millis(MAX_COMPOSITION));
+        TimelineTimes { dts: Timestamp::from_millis(dts), pts: Timestamp::from_millis(pts), discontinuity }
+    }
+
+    fn place(&mut self, track: TrackKind, clock: u32) -> (i64, bool) {
+        if let Some(at) = self.epoch.as_mut().and_then(|e| e.place(track, clock)) {
+            return (at, false);
+        }
+        if let Some(at) = self.previous.as_mut().and_then(|e| e.place(track, clock)) {
+            return (at, false);
+        }
+        let end = self.last_dts.iter().flatten().max().copied();
+        let start = match end {
+            None => i64::from(clock).min(HEADROOM_MS),
+            Some(end) => end + self.resume_after.map_or(JUMP_GAP_MS, |gap| millis(gap).max(JUMP_GAP_MS)),
+        };
+        self.resume_after = None;
+        self.previous = self.epoch.replace(Epoch::new(track, clock, start));
+        (start, end.is_some())
+    }
+}
+
+/// A first frame keeps up to this much of its clock, so that a track that began a little earlier
+/// still lies after the stream's start.
+const HEADROOM_MS: i64 = 1000;
+/// Distance between the last frame before a jump and the first one after it.
+const JUMP_GAP_MS: i64 = 40;
+
+/// A stretch in which the publisher's clock is continuous.
+#[derive(Debug)]
+struct Epoch {
+    clock: u32,
+    unwrapped: i64,
+    offset: i64,
+    last: [Option<i64>; 2],
+}
+
+impl Epoch {
+    fn new(track: TrackKind, clock: u32, start: i64) -> Self {
+        let mut last = [None; 2];
+        last[track as usize] = Some(i64::from(clock));
+        Self { clock, unwrapped: i64::from(clock), offset: start - i64::from(clock), last }
+    }
+
+    /// Where the frame lies, if its clock continues this epoch.
+    fn place(&mut self, track: TrackKind, clock: u32) -> Option<i64> {
+        #[allow(clippy::cast_possible_wrap)] // the signed distance of two wrapping clocks
+        let unwrapped = self.unwrapped + i64::from(clock.wrapping_sub(self.clock) as i32);
+        let (from, backward) = match self.last[track as usize] {
+            Some(last) => (last, MAX_BACKWARD),
+            None => (self.unwrapped, MAX_FORWARD), // the tracks may begin apart
+        };
+        if unwrapped < from - millis(backward) || unwrapped > from + millis(MAX_FORWARD) {
+            return None;
+        }
+        self.clock = clock;
+        self.unwrapped = unwrapped;
+        self.last[track as usize] = Some(unwrapped);
+        Some(unwrapped + self.offset)
+    }
+}
+
+fn millis(d: Duration) -> i64 {
+    i64::try_from(d.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use TrackKind::{Audio, Video};
+    use proptest::prelude::*;
+
+    fn dts(t: &mut Timeline, track: TrackKind, clock: u32) -> i64 {
+        t.map(track, clock, 0).dts.as_millis()
+    }
+
+    #[test]
+    fn a_fresh_encoder_keeps_its_clock() {
+        let mut t = Timeline::new();
+        assert_eq!(dts(&mut t, Video, 0), 0);
+        assert_eq!(dts(&mut t, Audio, 21), 21);
+        assert_eq!(dts(&mut t, Video, 40), 40);
+    }
+
+    #[test]
+    fn an_hours_old_clock_begins_near_zero_with_room_for_the_other_track() {
+        let mut t = Timeline::new();
+        assert_eq!(dts(&mut t, Video, 7_200_000), 1000);
+        assert_eq!(dts(&mut t, Audio, 7_199_500), 500);
+    }
+
+    #[test]
+    fn the_32_bit_wrap_is_not_a_jump() {
+        let mut t = Timeline::new();
+        let a = t.map(Video, u32::MAX - 19, 0);
+        let b = t.map(Video, 20, 0);
+        assert_eq!(b.dts.since(a.dts), Duration::from_millis(40));
+        assert!(!b.discontinuity);
+    }
+
+    #[test]
+    fn a_clock_reset_goes_on_and_keeps_sound_with_picture() {
+        let mut t = Timeline::new();
+        for ms in (0..60_000).step_by(20) {
+            dts(&mut t, Video, ms);
+            dts(&mut t, Audio, ms + 5);
+        }
+        let v = t.map(Video, 0, 0);
+        assert!(v.discontinuity);
+        assert_eq!(v.dts.as_millis(), 59_985 + 40);
+        let a = t.map(Audio, 10, 0);
+        assert!(!a.discontinuity);
+        assert_eq!(a.dts.signed_nanos_since(v.dts), 10_000_000);
+    }
+
+    #[test]
+    fn a_straggler_of_the_other_track_after_a_reset_is_no_second_jump() {
+        let mut t = Timeline::new();
+        dts(&mut t, Video, 100_000);
+        dts(&mut t, Audio, 100_000);
+        assert!(t.map(Video, 0, 0).discontinuity);
+        let straggler = t.map(Audio, 100_021, 0);
+        assert_eq!((straggler.dts.as_millis(), straggler.discontinuity), (1021, false));
+        assert!(!t.map(Video, 40, 0).discontinuity);
+        assert!(!t.map(Audio, 0, 0).discontinuity);
+    }
+
+    #[test]
+    fn a_jump_forwards_is_closed() {
+        let mut t = Timeline::new();
+        dts(&mut t, Video, 0);
+        let far = t.map(Video, 3_600_000, 0);
+        assert_eq!((far.dts.as_millis(), far.discontinuity), (40, true));
+    }
+
+    #[test]
+    fn a_returning_publisher_continues_after_the_gap() {
+        let mut t = Timeline::new();
+        dts(&mut t, Video, 5000);
+        t.resume_after(Duration::from_secs(3));
+        let back = t.map(Video, 0, 0);
+        assert_eq!((back.dts.as_millis(), back.discontinuity), (4000, true));
+    }
+
+    #[test]
+    fn dts_beyond_pts_is_clamped_not_fatal() {
+        let mut t = Timeline::new();
+        let x = t.map(Video, 100, -50);
+        assert_eq!(x.pts, x.dts);
+        let y = t.map(Video, 140, i32::MAX);
+        assert_eq!(y.pts.since(y.dts), MAX_COMPOSITION);
+    }
+
+    #[test]
+    fn small_disorder_is_clamped() {
+        let mut t = Timeline::new();
+        dts(&mut t, Audio, 500);
+        assert_eq!(
+            t.map(Audio, 480, 0),
+            TimelineTimes { dts: Timestamp::from_millis(501), pts: Timestamp::from_millis(501), discontinuity: false }
+        );
+        assert_eq!(dts(&mut t, Audio, 520), 520);
+    }
+
+    proptest! {
+        #[test]
+        fn each_track_rises_whatever_comes(frames in proptest::collection::vec((any::<bool>(), any::<u32>(), any::<i32>()), 1..200)) {
+            let mut t = Timeline::new();
+            let mut last = [None; 2];
+            for (audio, clock, composition) in frames {
+                let track = if audio { Audio } else { Video };
+                let x = t.map(track, clock, composition);
+                prop_assert!(last[track as usize].is_none_or(|l| x.dts > l));
+                prop_assert!(x.pts >= x.dts);
+                last[track as usize] = Some(x.dts);
+            }
+        }
+    }
+}
