@@ -114,15 +114,8 @@ pub fn encode_all<'a>(values: impl IntoIterator<Item = &'a Value>, out: &mut imp
 
 impl Value {
     /// An object from names and values.
-    pub fn object<N: Into<String>, V: Into<Value>>(
-        members: impl IntoIterator<Item = (N, V)>,
-    ) -> Self {
-        Self::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+    pub fn object<N: Into<String>, V: Into<Value>>(members: impl IntoIterator<Item = (N, V)>) -> Self {
+        Self::Object(members.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 
     /// Appends the encoded value.
@@ -210,10 +203,7 @@ impl Value {
 
     /// The first member of that name, if it is an object or an ECMA array that has one.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.properties()?
-            .iter()
-            .find(|(candidate, _)| candidate == name)
-            .map(|(_, value)| value)
+        self.properties()?.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value)
     }
 }
 
@@ -264,11 +254,7 @@ struct Decoder<'a> {
 
 impl<'a> Decoder<'a> {
     fn new(input: &'a [u8]) -> Self {
-        Self {
-            input,
-            at: 0,
-            values: 0,
-        }
+        Self { input, at: 0, values: 0 }
     }
 
     /// Reads one value that is inside `depth` containers.
@@ -279,10 +265,8 @@ impl<'a> Decoder<'a> {
             return Err(Amf0Error::TooMany { offset });
         }
         let [marker] = self.array("a marker")?;
-        let container = matches!(
-            marker,
-            marker::OBJECT | marker::ECMA_ARRAY | marker::STRICT_ARRAY | marker::TYPED_OBJECT
-        );
+        let container =
+            matches!(marker, marker::OBJECT | marker::ECMA_ARRAY | marker::STRICT_ARRAY | marker::TYPED_OBJECT);
         if container && depth == MAX_DEPTH {
             return Err(Amf0Error::TooDeep { offset });
         }
@@ -356,10 +340,7 @@ impl<'a> Decoder<'a> {
     fn take(&mut self, length: usize, expected: &'static str) -> Result<&'a [u8], Amf0Error> {
         let rest = &self.input[self.at..];
         let Some(taken) = rest.get(..length) else {
-            return Err(Amf0Error::Truncated {
-                offset: self.input.len(),
-                expected,
-            });
+            return Err(Amf0Error::Truncated { offset: self.input.len(), expected });
         };
         self.at += length;
         Ok(taken)
@@ -407,27 +388,12 @@ mod tests {
             (Value::Number(1.0), &[0, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0]),
             (Value::Boolean(true), &[1, 1]),
             (Value::from("live"), b"\x02\x00\x04live"),
-            (
-                Value::object([("a", 0.0)]),
-                b"\x03\x00\x01a\x00\0\0\0\0\0\0\0\0\x00\x00\x09",
-            ),
+            (Value::object([("a", 0.0)]), b"\x03\x00\x01a\x00\0\0\0\0\0\0\0\0\x00\x00\x09"),
             (Value::Null, &[5]),
             (Value::Undefined, &[6]),
-            (
-                Value::EcmaArray(vec![("b".into(), Value::Null)]),
-                b"\x08\0\0\0\x01\x00\x01b\x05\x00\x00\x09",
-            ),
-            (
-                Value::StrictArray(vec![Value::Null, Value::Boolean(false)]),
-                &[0x0a, 0, 0, 0, 2, 5, 1, 0],
-            ),
-            (
-                Value::Date {
-                    unix_ms: 0.0,
-                    zone: -60,
-                },
-                &[0x0b, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xc4],
-            ),
+            (Value::EcmaArray(vec![("b".into(), Value::Null)]), b"\x08\0\0\0\x01\x00\x01b\x05\x00\x00\x09"),
+            (Value::StrictArray(vec![Value::Null, Value::Boolean(false)]), &[0x0a, 0, 0, 0, 2, 5, 1, 0]),
+            (Value::Date { unix_ms: 0.0, zone: -60 }, &[0x0b, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xc4]),
         ];
         for (value, bytes) in cases {
             assert_eq!(encoded(&value), bytes, "{value:?}");
@@ -437,10 +403,7 @@ mod tests {
 
     #[test]
     fn rare_markers_are_read_as_their_nearest_value() {
-        assert_eq!(
-            one(b"\x10\x00\x03Foo\x00\x01a\x05\x00\x00\x09"),
-            Ok(Value::object([("a", Value::Null)]))
-        );
+        assert_eq!(one(b"\x10\x00\x03Foo\x00\x01a\x05\x00\x00\x09"), Ok(Value::object([("a", Value::Null)])));
         assert_eq!(one(b"\x0f\0\0\0\x04<a/>"), Ok(Value::from("<a/>")));
         assert_eq!(one(&[7, 0, 1]), Ok(Value::Undefined));
         assert_eq!(one(&[0x0d]), Ok(Value::Undefined));
@@ -467,19 +430,10 @@ mod tests {
 
     #[test]
     fn a_declared_count_without_bytes_is_truncated_not_allocated() {
-        assert_eq!(
-            one(&[0x0a, 0xff, 0xff, 0xff, 0xff]),
-            Err(Amf0Error::Truncated {
-                offset: 5,
-                expected: "a marker"
-            })
-        );
+        assert_eq!(one(&[0x0a, 0xff, 0xff, 0xff, 0xff]), Err(Amf0Error::Truncated { offset: 5, expected: "a marker" }));
         assert_eq!(
             one(&[0x0c, 0xff, 0xff, 0xff, 0xff, b'a']),
-            Err(Amf0Error::Truncated {
-                offset: 6,
-                expected: "a string"
-            })
+            Err(Amf0Error::Truncated { offset: 6, expected: "a string" })
         );
     }
 
@@ -487,42 +441,22 @@ mod tests {
     fn every_prefix_of_a_value_is_truncated() {
         let bytes = encoded(&Value::object([
             ("text", Value::from("value")),
-            (
-                "list",
-                Value::StrictArray(vec![
-                    Value::Number(1.0),
-                    Value::Date {
-                        unix_ms: 1.0,
-                        zone: 0,
-                    },
-                ]),
-            ),
+            ("list", Value::StrictArray(vec![Value::Number(1.0), Value::Date { unix_ms: 1.0, zone: 0 }])),
         ]));
         for length in 0..bytes.len() {
-            assert!(
-                matches!(one(&bytes[..length]), Err(Amf0Error::Truncated { .. })),
-                "{length}"
-            );
+            assert!(matches!(one(&bytes[..length]), Err(Amf0Error::Truncated { .. })), "{length}");
         }
     }
 
     #[test]
     fn depth_32_is_read_and_33_refused() {
         for container in [Value::StrictArray as fn(Vec<Value>) -> Value, |values| {
-            Value::Object(
-                values
-                    .into_iter()
-                    .map(|value| ("a".to_owned(), value))
-                    .collect(),
-            )
+            Value::Object(values.into_iter().map(|value| ("a".to_owned(), value)).collect())
         }] {
             let nested = |depth| (0..depth).fold(Value::Null, |inner, _| container(vec![inner]));
             let deepest = nested(MAX_DEPTH);
             assert_eq!(one(&encoded(&deepest)), Ok(deepest));
-            assert!(matches!(
-                one(&encoded(&nested(MAX_DEPTH + 1))),
-                Err(Amf0Error::TooDeep { .. })
-            ));
+            assert!(matches!(one(&encoded(&nested(MAX_DEPTH + 1))), Err(Amf0Error::TooDeep { .. })));
         }
     }
 
@@ -532,16 +466,8 @@ mod tests {
         let array = |count| Value::StrictArray(vec![Value::Null; count]);
         let full = array(MAX_VALUES - 1);
         assert_eq!(one(&encoded(&full)), Ok(full));
-        assert_eq!(
-            one(&encoded(&array(MAX_VALUES))),
-            Err(Amf0Error::TooMany {
-                offset: 5 + MAX_VALUES - 1
-            })
-        );
-        assert_eq!(
-            decode_all(&vec![5; MAX_VALUES + 1]),
-            Err(Amf0Error::TooMany { offset: MAX_VALUES })
-        );
+        assert_eq!(one(&encoded(&array(MAX_VALUES))), Err(Amf0Error::TooMany { offset: 5 + MAX_VALUES - 1 }));
+        assert_eq!(decode_all(&vec![5; MAX_VALUES + 1]), Err(Amf0Error::TooMany { offset: MAX_VALUES }));
     }
 
     #[test]
@@ -557,10 +483,7 @@ mod tests {
     #[test]
     fn a_name_too_long_is_cut_at_a_character() {
         let object = Value::object([("é".repeat(40_000), Value::Null)]);
-        assert_eq!(
-            one(&encoded(&object)),
-            Ok(Value::object([("é".repeat(32_767), Value::Null)]))
-        );
+        assert_eq!(one(&encoded(&object)), Ok(Value::object([("é".repeat(32_767), Value::Null)])));
     }
 
     #[test]
@@ -578,8 +501,7 @@ mod tests {
             ".{0,20}".prop_map(Value::String),
             Just(Value::Null),
             Just(Value::Undefined),
-            (prop::num::f64::NORMAL, any::<i16>())
-                .prop_map(|(unix_ms, zone)| Value::Date { unix_ms, zone }),
+            (prop::num::f64::NORMAL, any::<i16>()).prop_map(|(unix_ms, zone)| Value::Date { unix_ms, zone }),
         ];
         leaf.prop_recursive(4, 32, 5, |inner| {
             let properties = prop::collection::vec((".{0,8}", inner.clone()), 0..5);

@@ -2,13 +2,13 @@
 //!
 //! RTMP clocks count milliseconds in 32 bits, begin anywhere, wrap after 49.7 days, and jump or
 //! restart when an encoder does. A [`Timeline`] turns them into timestamps that count from the
-//! stream's start, rise within each track, and keep sound and picture together.
+//! session's start, rise within each track, and keep sound and picture together.
 
 use std::time::Duration;
 
 use crate::{Timestamp, TrackKind};
 
-/// Maps the clock of one stream's publisher, and of the publishers that follow it.
+/// Maps the clock of one publisher's session.
 ///
 /// **Invariants:** `dts` rises by at least a millisecond from frame to frame of one track;
 /// `dts <= pts <= dts + MAX_COMPOSITION`; both tracks share one offset, so their distance is kept.
@@ -18,7 +18,6 @@ pub struct Timeline {
     /// The epoch before the last jump: frames of the other track may still come from it.
     previous: Option<Epoch>,
     last_dts: [Option<i64>; 2],
-    resume_after: Option<Duration>,
 }
 
 /// Where a frame stands on the stream's time line.
@@ -46,13 +45,6 @@ impl Timeline {
         Self::default()
     }
 
-    /// The publisher was away for `gap`; the next frame opens a new clock, that much later.
-    pub fn resume_after(&mut self, gap: Duration) {
-        self.epoch = None;
-        self.previous = None;
-        self.resume_after = Some(gap);
-    }
-
     /// Places a frame with the publisher's `clock` (DTS, ms) and `composition` (PTS - DTS, ms).
     pub fn map(&mut self, track: TrackKind, clock: u32, composition: i32) -> TimelineTimes {
         let (mapped, discontinuity) = self.place(track, clock);
@@ -73,9 +65,8 @@ impl Timeline {
         let end = self.last_dts.iter().flatten().max().copied();
         let start = match end {
             None => i64::from(clock).min(HEADROOM_MS),
-            Some(end) => end + self.resume_after.map_or(JUMP_GAP_MS, |gap| millis(gap).max(JUMP_GAP_MS)),
+            Some(end) => end + JUMP_GAP_MS,
         };
-        self.resume_after = None;
         self.previous = self.epoch.replace(Epoch::new(track, clock, start));
         (start, end.is_some())
     }
@@ -192,15 +183,6 @@ mod tests {
         dts(&mut t, Video, 0);
         let far = t.map(Video, 3_600_000, 0);
         assert_eq!((far.dts.as_millis(), far.discontinuity), (40, true));
-    }
-
-    #[test]
-    fn a_returning_publisher_continues_after_the_gap() {
-        let mut t = Timeline::new();
-        dts(&mut t, Video, 5000);
-        t.resume_after(Duration::from_secs(3));
-        let back = t.map(Video, 0, 0);
-        assert_eq!((back.dts.as_millis(), back.discontinuity), (4000, true));
     }
 
     #[test]
