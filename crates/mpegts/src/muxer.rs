@@ -1,0 +1,309 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_media::{AudioConfig, Frame, TrackKind, VideoConfig};
+
+use crate::Error;
+use crate::audio::{AudioTrack, Group, MAX_GROUP, MAX_PES_PAYLOAD, ticks};
+use crate::packet::{Adaptation, Clock, PesHeader, Stream};
+use crate::psi::{AUDIO_PID, Program, Tables, VIDEO_PID};
+use crate::video::VideoTrack;
+
+/// Writes one program. See the crate's documentation for what holds of its output.
+///
+/// The program clock follows the frames: it stands at the newest DTS that came, [`LEAD`] behind that
+/// frame's DTS in the stream. Audio waits for up to [`MAX_GROUP`] to fill a PES packet; call
+/// [`Muxer::flush`] before the output is cut.
+#[derive(Debug)]
+pub struct Muxer {
+    tables: Tables,
+    video: Option<VideoTrack>,
+    audio: Option<AudioTrack>,
+    video_stream: Stream,
+    audio_stream: Stream,
+    group: Group,
+    /// The newest DTS that came, since the last discontinuity.
+    now: Option<i64>,
+    last_video_dts: Option<i64>,
+    last_clock: Option<i64>,
+    last_tables: Option<i64>,
+    tables_wanted: bool,
+    clock_wanted: bool,
+    discontinuity: bool,
+}
+
+/// How far the program clock is behind the DTS of the frame that it accompanies. It must outlast
+/// the sending of a frame, the grouping of audio, and the skew between a publisher's tracks.
+pub const LEAD: Duration = Duration::from_millis(400);
+/// Longest time between two program clocks, and between two copies of the tables.
+pub const MAX_INTERVAL: Duration = Duration::from_millis(100);
+/// Longest time without a frame that is bridged by clock packets; beyond it, the clock is
+/// discontinuous.
+pub const MAX_FILL: Duration = Duration::from_secs(10);
+
+impl Default for Muxer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Muxer {
+    /// A program without tracks.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            tables: Tables::new(),
+            video: None,
+            audio: None,
+            video_stream: Stream::new(VIDEO_PID),
+            audio_stream: Stream::new(AUDIO_PID),
+            group: Group::default(),
+            now: None,
+            last_video_dts: None,
+            last_clock: None,
+            last_tables: None,
+            tables_wanted: true,
+            clock_wanted: true,
+            discontinuity: false,
+        }
+    }
+
+    /// Adds the video track, or changes its configuration from the next frame on.
+    ///
+    /// # Errors
+    /// When transport streams cannot carry the codec.
+    pub fn set_video(&mut self, config: Arc<VideoConfig>) -> Result<(), Error> {
+        if self.video.as_ref().is_none_or(|v| **v.config() != *config) {
+            self.video = Some(VideoTrack::new(config)?);
+            self.update_tables();
+        }
+        Ok(())
+    }
+
+    /// Adds the audio track, or changes its configuration from the next frame on.
+    ///
+    /// # Errors
+    /// When transport streams cannot carry the codec.
+    pub fn set_audio(&mut self, config: Arc<AudioConfig>) -> Result<(), Error> {
+        if self.audio.as_ref().is_none_or(|a| **a.config() != *config) {
+            self.audio = Some(AudioTrack::new(config)?);
+            self.update_tables();
+        }
+        Ok(())
+    }
+
+    /// The next frame begins a segment that must be playable alone: tables and a clock go first.
+    pub fn begin_segment(&mut self) {
+        self.tables_wanted = true;
+        self.clock_wanted = true;
+    }
+
+    /// Time does not go on from the frames before: writes what waits, announces a new clock.
+    pub fn discontinuity(&mut self, out: &mut Vec<u8>) {
+        self.flush(out);
+        self.break_clock();
+        self.last_video_dts = None;
+        if let Some(audio) = &mut self.audio {
+            audio.reset_clock();
+        }
+    }
+
+    /// Appends the packets that one frame makes due.
+    ///
+    /// A frame without a picture or sound in it is passed over.
+    ///
+    /// # Errors
+    /// When the frame's track has no configuration, or the payload does not fit it; nothing of
+    /// the frame is written then.
+    pub fn push(&mut self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), Error> {
+        match frame.track {
+            TrackKind::Video => self.push_video(frame, out),
+            TrackKind::Audio => self.push_audio(frame, out),
+        }
+    }
+
+    /// Appends the audio that waits for more. Call it before the output is cut.
+    pub fn flush(&mut self, out: &mut Vec<u8>) {
+        if self.group.bytes.is_empty() {
+            return;
+        }
+        let clock = if self.tables.program().clock_pid() == AUDIO_PID { self.due_clock() } else { None };
+        let header =
+            PesHeader { stream_id: AUDIO_STREAM_ID, pts: in_stream(self.group.pts), dts: in_stream(self.group.pts) };
+        let adaptation = Adaptation { random_access: true, clock };
+        let payload = &self.group.bytes;
+        let mut pes = self.audio_stream.begin(out, adaptation, header.len() + payload.len());
+        header.write(&mut pes, payload.len());
+        pes.write(payload);
+        pes.finish();
+        self.group.bytes.clear();
+    }
+
+    fn push_video(&mut self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), Error> {
+        let Some(video) = self.video.take() else {
+            return Err(Error::NoConfig { track: frame.track, dts: frame.dts });
+        };
+        let result = self.write_picture(&video, frame, out);
+        self.video = Some(video);
+        result
+    }
+
+    fn write_picture(&mut self, video: &VideoTrack, frame: &Frame, out: &mut Vec<u8>) -> Result<(), Error> {
+        let unit = video.access_unit(&frame.payload, frame.keyframe).map_err(|source| Error::Frame {
+            track: frame.track,
+            dts: frame.dts,
+            source,
+        })?;
+        let Some(unit) = unit else { return Ok(()) };
+        let dts = self.last_video_dts.map_or(frame.dts.as_90khz(), |last| frame.dts.as_90khz().max(last + 1));
+        self.last_video_dts = Some(dts);
+        if !self.group.bytes.is_empty() && dts - self.group.pts > ticks(MAX_GROUP) {
+            self.flush(out);
+        }
+        self.advance(dts, out);
+        let header = PesHeader {
+            stream_id: VIDEO_STREAM_ID,
+            pts: in_stream(frame.pts.as_90khz().max(dts)),
+            dts: in_stream(dts),
+        };
+        let adaptation = Adaptation { random_access: frame.keyframe, clock: self.due_clock() };
+        let mut pes = self.video_stream.begin(out, adaptation, header.len() + unit.len());
+        header.write(&mut pes, unit.len());
+        unit.write(&mut pes);
+        pes.finish();
+        Ok(())
+    }
+
+    fn push_audio(&mut self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), Error> {
+        let Some(audio) = &mut self.audio else {
+            return Err(Error::NoConfig { track: frame.track, dts: frame.dts });
+        };
+        if frame.payload.is_empty() {
+            return Ok(());
+        }
+        let header = audio.header(frame)?;
+        let (pts, follows) = audio.place(frame.pts.as_90khz());
+        let frame_ticks = audio.frame_ticks();
+        let len = header.bytes().len() + frame.payload.len();
+        if !follows || self.group.bytes.len() + len > MAX_PES_PAYLOAD {
+            self.flush(out);
+        }
+        self.advance(pts, out);
+        // Sound keeps the clock of pictures that are far apart.
+        if self.tables.program().clock_pid() == VIDEO_PID
+            && (self.clock_wanted || self.last_clock.is_none_or(|last| pts - last >= DUE_FROM))
+            && let Some(clock) = self.due_clock()
+        {
+            self.clock_stream().write_clock(out, clock);
+        }
+        if self.group.bytes.is_empty() {
+            self.group.pts = pts;
+        }
+        self.group.bytes.extend_from_slice(header.bytes());
+        self.group.bytes.extend_from_slice(&frame.payload);
+        if pts + 2 * frame_ticks - self.group.pts > ticks(MAX_GROUP) {
+            self.flush(out);
+        }
+        Ok(())
+    }
+
+    /// Moves the program's time on to `dts`, and writes the tables and clocks that fall due by then.
+    fn advance(&mut self, dts: i64, out: &mut Vec<u8>) {
+        let now = self.now.map_or(dts, |now| now.max(dts));
+        if self.last_clock.is_some_and(|last| now - last > ticks(MAX_FILL)) {
+            self.break_clock();
+        }
+        if self.tables_wanted {
+            self.write_tables(self.now.unwrap_or(now), out);
+        }
+        while let (Some(clock), Some(tables)) = (self.last_clock, self.last_tables)
+            && now - clock.min(tables) > FILL_FROM
+        {
+            let at = (clock.min(tables) + DUE_FROM).max(clock + MIN_STEP);
+            if at >= now {
+                break;
+            }
+            if at - tables >= DUE_FROM {
+                self.write_tables(at, out);
+            }
+            self.write_clock(at, out);
+        }
+        self.now = Some(now);
+        if self.last_tables.is_none_or(|last| now - last >= DUE_FROM) {
+            self.write_tables(now, out);
+        }
+    }
+
+    /// The clock for a packet that can carry one, where it has moved since the last or must come.
+    fn due_clock(&mut self) -> Option<Clock> {
+        let now = self.now?;
+        match self.last_clock {
+            Some(last) if now <= last => self.clock_wanted.then(|| self.clock(last + MIN_STEP)),
+            _ => Some(self.clock(now)),
+        }
+    }
+
+    fn clock(&mut self, at: i64) -> Clock {
+        self.last_clock = Some(at);
+        self.now = self.now.map(|now| now.max(at));
+        self.clock_wanted = false;
+        Clock { at: at + EPOCH, discontinuity: std::mem::take(&mut self.discontinuity) }
+    }
+
+    /// A packet of its own for the clock.
+    fn write_clock(&mut self, at: i64, out: &mut Vec<u8>) {
+        let clock = self.clock(at);
+        self.clock_stream().write_clock(out, clock);
+    }
+
+    fn clock_stream(&self) -> &Stream {
+        match self.tables.program().clock_pid() {
+            VIDEO_PID => &self.video_stream,
+            _ => &self.audio_stream,
+        }
+    }
+
+    fn break_clock(&mut self) {
+        self.discontinuity |= self.last_clock.is_some();
+        self.now = None;
+        self.last_clock = None;
+        self.last_tables = None;
+        self.tables_wanted = true;
+        self.clock_wanted = true;
+    }
+
+    fn write_tables(&mut self, at: i64, out: &mut Vec<u8>) {
+        self.tables.write(out);
+        self.last_tables = Some(at);
+        self.tables_wanted = false;
+    }
+
+    fn update_tables(&mut self) {
+        let program = Program {
+            video: self.video.as_ref().map(VideoTrack::stream_type),
+            audio: self.audio.as_ref().map(AudioTrack::stream_type),
+        };
+        if self.tables.set(program) {
+            self.tables_wanted = true;
+            self.clock_wanted = true;
+        }
+    }
+}
+
+/// The clock at a stream's start: room for frames with negative timestamps.
+const EPOCH: i64 = 90_000;
+/// Tables and clocks are written with the first frame that is this much later than the last ones.
+/// Two pictures at 30 per second, three sounds of AAC at 48 kHz, come in it.
+const DUE_FROM: i64 = 60 * 90;
+/// Where no frame would come in time, they are written by themselves; below [`MAX_INTERVAL`] by
+/// what a packet may slip between two clocks.
+const FILL_FROM: i64 = 90 * 90;
+/// Smallest step of the clock that is forced.
+const MIN_STEP: i64 = 90;
+const VIDEO_STREAM_ID: u8 = 0xe0;
+const AUDIO_STREAM_ID: u8 = 0xc0;
+
+/// A frame's time as the stream says it.
+fn in_stream(ticks_90khz: i64) -> i64 {
+    ticks_90khz + EPOCH + ticks(LEAD)
+}
