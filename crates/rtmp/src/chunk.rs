@@ -14,6 +14,7 @@ mod writer;
 use bytes::Bytes;
 
 pub use reader::ChunkReader;
+pub(crate) use writer::put_whole;
 pub use writer::{ChunkWriter, write_shared};
 
 /// The chunk size in force until a side announces another.

@@ -95,6 +95,15 @@ pub enum Error {
         limit: usize,
     },
 
+    /// More answers waiting to be sent than there could be if the peer took them, or the caller.
+    #[error("{length} bytes of answers not sent, expected at most {limit}")]
+    TooMuchOutput {
+        /// How much there was.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
+
     /// The peer did not do in time what it had to do.
     #[error("no {expected} within {} s", after.as_secs())]
     Timeout {

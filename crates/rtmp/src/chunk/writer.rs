@@ -24,6 +24,20 @@ pub fn write_shared(
     Ok(out.freeze())
 }
 
+/// Appends a message with a whole header, at time zero. It must not be longer than [`MAX_MESSAGE`].
+pub(crate) fn put_whole(
+    out: &mut BytesMut,
+    chunk_stream: u32,
+    message_stream: u32,
+    kind: MessageKind,
+    payload: &[u8],
+    chunk_size: u32,
+) {
+    debug_assert!(payload.len() <= MAX_MESSAGE);
+    let header = Header::Whole { message_stream, kind, length: payload.len() };
+    put_message(out, chunk_stream, header, 0, &[payload], chunk_size);
+}
+
 /// Writes messages of one connection, each with the smallest header that fits.
 #[derive(Debug)]
 pub struct ChunkWriter {
