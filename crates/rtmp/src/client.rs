@@ -196,11 +196,7 @@ impl ClientSession {
             let stream = f64::from(self.message_stream);
             self.link.put_command(0, &Command::new("deleteStream", 7.0, [stream]));
         }
-        self.enter(Stage::Ended);
-    }
-
-    fn enter(&mut self, stage: Stage) {
-        self.stage = stage;
+        self.stage = Stage::Ended;
     }
 
     fn send(&mut self, chunk_stream: u32, timestamp: u32, kind: MessageKind, body: &[u8]) -> Result<(), Error> {
@@ -219,7 +215,7 @@ impl ClientSession {
                 Progress::Send(bytes) => self.link.out.extend_from_slice(&bytes),
                 Progress::Done => {
                     self.connect();
-                    self.enter(Stage::Connecting);
+                    self.stage = Stage::Connecting;
                 }
             }
         }
@@ -270,7 +266,7 @@ impl ClientSession {
             }
             _ => match (self.link.handle_control(&message)?, &self.stage) {
                 (Some(UserControl::StreamEof(_)), Stage::Running) => {
-                    self.enter(Stage::Ended);
+                    self.stage = Stage::Ended;
                     Ok(Some(Event::Ended { code: code::PLAY_STOP.to_owned() }))
                 }
                 _ => Ok(None),
@@ -282,7 +278,7 @@ impl ClientSession {
         match (command.name.as_str(), &self.stage) {
             ("_result", Stage::Connecting) if command.transaction == CONNECT => {
                 self.create_stream();
-                self.enter(Stage::CreatingStream);
+                self.stage = Stage::CreatingStream;
             }
             ("_result", Stage::CreatingStream) if command.transaction == CREATE_STREAM => {
                 let Some(stream) = command.number(0).filter(|stream| *stream >= 1.0) else {
@@ -293,7 +289,7 @@ impl ClientSession {
                 };
                 self.message_stream = stream as u32;
                 self.request();
-                self.enter(Stage::Requesting);
+                self.stage = Stage::Requesting;
             }
             ("_error", _) => return self.handle_error(command),
             ("onStatus", _) => return self.handle_status(command),
@@ -359,11 +355,11 @@ impl ClientSession {
         };
         match self.stage {
             Stage::Requesting if code == start => {
-                self.enter(Stage::Running);
+                self.stage = Stage::Running;
                 Ok(Some(Event::Started))
             }
             Stage::Running if ENDS.contains(&code.as_str()) => {
-                self.enter(Stage::Ended);
+                self.stage = Stage::Ended;
                 Ok(Some(Event::Ended { code }))
             }
             Stage::Running => Ok(Some(Event::Status { code, description })),
