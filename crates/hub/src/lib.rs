@@ -1,1 +1,39 @@
-//! Registry of live streams: publish, subscribe, packagers, GOP cache, slow-player policy, statistics
+//! The hub: live streams between those who publish and those who play.
+//!
+//! - [`Hub`]: registry of live streams; publish, play, who is on air.
+//! - [`Publisher`]: sends [`Unit`](millrace_media::Unit)s into a stream.
+//! - [`Ring`]: a format's packets, made once, shared by all players.
+//! - [`Authorizer`]: who may publish and who may play.
+//!
+//! **Invariants**
+//! - One task owns each stream's state; others send it commands or hold read handles.
+//! - A frame is packaged at most once per format, and only for formats that somebody takes.
+//! - Nothing a player does can slow the publisher or another player: readers are never waited for.
+//! - What a stream keeps is bounded in bytes, frames and seconds, whatever its publisher sends.
+
+mod auth;
+mod config;
+mod format;
+mod gop;
+mod info;
+mod names;
+mod player;
+mod publisher;
+mod registry;
+mod ring;
+mod splice;
+mod stats;
+mod stream;
+mod window;
+
+pub use auth::{Authorizer, BoxFuture, Grant, PlayRequest, PublishRequest, Refusal};
+pub use config::{HubConfig, MAX_GOP_COUNT};
+pub use format::Format;
+pub use info::{AudioInfo, PublisherInfo, StreamInfo, StreamState, VideoInfo};
+pub use names::{AppName, MAX_NAME, NameError, StreamId, StreamName};
+pub use player::{PlayerGuard, PlayerInfo, PlayerStats, Protocol};
+pub use publisher::{CutReason, PublishError, Publisher, PublisherMeta};
+pub use registry::{Hub, PlayError, Subscription};
+pub use ring::{Head, Packet, Read, Ring, Start};
+pub use stats::{RATE_WINDOW, RateMeter, Rates, Traffic};
+pub use window::{ItemKind, Join};

@@ -1,0 +1,69 @@
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use crate::{AppName, StreamId, StreamName};
+
+/// A future that an object-safe trait can return.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Decides who may publish and who may play.
+///
+/// This is all that the live core knows of users: implementations ask a configuration or a
+/// database. They must not log keys, and must compare them in constant time.
+pub trait Authorizer: Send + Sync + 'static {
+    /// Which stream may be published with this key?
+    fn publish<'a>(&'a self, request: PublishRequest<'a>) -> BoxFuture<'a, Result<Grant, Refusal>>;
+
+    /// May this stream be played?
+    fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<(), Refusal>>;
+}
+
+/// Somebody wants to publish.
+#[derive(Clone, Copy)]
+pub struct PublishRequest<'a> {
+    /// The application that was connected to.
+    pub app: &'a AppName,
+    /// What was given in place of the stream's name. A secret: never log it.
+    pub key: &'a str,
+    /// What followed the key behind `?`, perhaps empty. May hold secrets.
+    pub query: &'a str,
+    /// Where the publisher connects from.
+    pub peer: SocketAddr,
+}
+
+/// Somebody wants to play.
+#[derive(Clone, Copy)]
+pub struct PlayRequest<'a> {
+    /// The stream.
+    pub stream: &'a StreamId,
+    /// What followed the name behind `?`, perhaps empty. May hold secrets.
+    pub query: &'a str,
+    /// Where the player connects from.
+    pub peer: SocketAddr,
+}
+
+/// Leave to publish.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// The public name under which the stream plays.
+    pub name: StreamName,
+    /// The publisher proved that the stream is its own, so it replaces whoever is on it: most
+    /// often its own ghost.
+    pub takeover: bool,
+}
+
+/// No leave. The words reach the peer and the log: no secrets in them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// There is no such stream.
+    #[error("there is no such stream")]
+    NotFound,
+    /// The key is missing, wrong or no longer valid.
+    #[error("{0}")]
+    NotAllowed(&'static str),
+    /// Ask again later.
+    #[error("{0}")]
+    Unavailable(&'static str),
+}

@@ -1,0 +1,57 @@
+use std::time::Duration;
+
+/// How streams are kept and handed out.
+#[derive(Debug, Clone)]
+pub struct HubConfig {
+    /// GOPs that a joining player gets at once, 0 to [`MAX_GOP_COUNT`]. With 0 it waits for the
+    /// next keyframe.
+    pub gop_count: usize,
+    /// Most bytes that one stream keeps for joining and lagging players, per format.
+    pub gop_max_bytes: usize,
+    /// Most frames that one stream keeps for them.
+    pub gop_max_frames: usize,
+    /// Longest time that one stream keeps for them.
+    pub gop_max_duration: Duration,
+    /// Time behind the newest frame within which a player may lag before it skips to the newest
+    /// keyframe.
+    pub play_window: Duration,
+    /// A player that takes no byte for so long is disconnected.
+    pub stall_timeout: Duration,
+    /// How long a stream outlives a lost publisher.
+    pub publish_grace: Duration,
+    /// Least duration of an HLS segment.
+    pub hls_segment: Duration,
+    /// Segments in an HLS playlist.
+    pub hls_window: usize,
+    /// How long the playlist and its segments stay after the stream's end.
+    pub hls_keep_after_end: Duration,
+    /// Most streams at a time, those that only wait for their publisher included.
+    pub max_streams: usize,
+    /// Most publishers at a time.
+    pub max_publishers: usize,
+    /// Most players at a time, on all streams.
+    pub max_players: usize,
+}
+
+/// Most GOPs that can be kept.
+pub const MAX_GOP_COUNT: usize = 8;
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            gop_count: 1,
+            gop_max_bytes: 32 << 20,
+            gop_max_frames: 6000,
+            gop_max_duration: Duration::from_secs(30),
+            play_window: Duration::from_secs(2),
+            stall_timeout: Duration::from_secs(30),
+            publish_grace: Duration::from_secs(15),
+            hls_segment: Duration::from_secs(2),
+            hls_window: 6,
+            hls_keep_after_end: Duration::from_secs(60),
+            max_streams: 10_000,
+            max_publishers: 5_000,
+            max_players: 100_000,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+use millrace_media::{Frame, TrackKind};
+
+use crate::window::{ItemKind, Limits, Window};
+
+/// The frames that a format which starts now is fed first: the last GOPs, sound included.
+#[derive(Debug)]
+pub(crate) struct GopCache {
+    frames: Window<Frame>,
+    limits: Limits,
+}
+
+impl GopCache {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let limits = limits.without_lag();
+        Self { frames: Window::new(limits), limits }
+    }
+
+    pub(crate) fn push(&mut self, frame: &Frame) {
+        self.frames.push(frame.clone(), kind_of(frame), frame.dts, frame.payload.len());
+    }
+
+    /// Lets go of all: what comes next has another configuration.
+    pub(crate) fn clear(&mut self, has_video: bool) {
+        self.frames = Window::new(self.limits);
+        self.frames.set_barrier(has_video);
+    }
+
+    /// The frames from the first keyframe that is kept; none where there is none yet.
+    pub(crate) fn replay(&self) -> impl Iterator<Item = &Frame> {
+        self.frames.since(self.frames.join().at)
+    }
+}
+
+pub(crate) fn kind_of(frame: &Frame) -> ItemKind {
+    match (frame.track, frame.keyframe) {
+        (TrackKind::Audio, _) => ItemKind::Audio,
+        (TrackKind::Video, true) => ItemKind::Keyframe,
+        (TrackKind::Video, false) => ItemKind::Inter,
+    }
+}

@@ -1,0 +1,268 @@
+//! Who is on air.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use millrace_media::{Frame, VideoConfig};
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use crate::format::Format;
+use crate::info::{StreamInfo, StreamState};
+use crate::player::{PlayerGuard, PlayerInfo, Protocol};
+use crate::publisher::{CutReason, PublishError, Publisher, PublisherMeta};
+use crate::ring::Ring;
+use crate::stream::{Command, Shared, StreamHandle};
+use crate::{HubConfig, StreamId};
+
+/// All live streams of a server. Clones are handles on the same streams.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    registry: Arc<Registry>,
+}
+
+/// A place among a stream's players.
+#[derive(Debug)]
+pub struct Subscription {
+    /// What to send.
+    pub ring: Ring,
+    /// Where to count; leaving is dropping it.
+    pub player: PlayerGuard,
+}
+
+/// Why a stream cannot be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlayError {
+    /// Nobody publishes it.
+    #[error("the stream is not on air")]
+    NotOnAir,
+    /// The server has as many players or streams as it may have.
+    #[error("the server has as many players as it may have")]
+    Full,
+    /// The server stops.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) config: HubConfig,
+    pub(crate) tasks: TaskTracker,
+    streams: RwLock<HashMap<StreamId, StreamHandle>>,
+    players: Arc<AtomicUsize>,
+    publishers: Arc<AtomicUsize>,
+    closing: AtomicBool,
+}
+
+impl Hub {
+    /// A hub without streams.
+    #[must_use]
+    pub fn new(config: HubConfig) -> Self {
+        Self {
+            registry: Arc::new(Registry {
+                config,
+                tasks: TaskTracker::new(),
+                streams: RwLock::default(),
+                players: Arc::default(),
+                publishers: Arc::default(),
+                closing: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// How streams are kept and handed out.
+    #[must_use]
+    pub fn config(&self) -> &HubConfig {
+        &self.registry.config
+    }
+
+    /// Puts a publisher on a stream.
+    ///
+    /// # Errors
+    /// When another publisher has it, or a limit is reached, or the server stops.
+    pub async fn publish(&self, id: &StreamId, meta: PublisherMeta) -> Result<Publisher, PublishError> {
+        // An owner that ends at this moment drops the question: ask its successor.
+        for _ in 0..ATTEMPTS {
+            let handle = self.registry.get_or_start(id).map_err(|_| match self.registry.is_closing() {
+                true => PublishError::ShuttingDown,
+                false => PublishError::Full,
+            })?;
+            let (reply, answer) = oneshot::channel();
+            if handle.commands.send(Command::Publish { meta: meta.clone(), reply }).await.is_ok()
+                && let Ok(answer) = answer.await
+            {
+                return answer;
+            }
+            self.registry.remove(&handle.shared);
+        }
+        Err(PublishError::ShuttingDown)
+    }
+
+    /// Takes a place among the players of a stream. With `wait`, it waits until somebody
+    /// publishes; drop the future to give up.
+    ///
+    /// # Errors
+    /// When the stream is not on air, or a limit is reached, or the server stops.
+    pub async fn play(
+        &self,
+        id: &StreamId,
+        format: Format,
+        protocol: Protocol,
+        peer: std::net::SocketAddr,
+        wait: bool,
+    ) -> Result<Subscription, PlayError> {
+        for _ in 0..ATTEMPTS {
+            let handle = match wait {
+                true => self.registry.get_or_start(id)?,
+                false => self.registry.get(id).ok_or(PlayError::NotOnAir)?,
+            };
+            let place = self.registry.player_place().ok_or(PlayError::Full)?;
+            let player = handle.shared.players.enter(protocol, peer, place);
+            let (reply, answer) = oneshot::channel();
+            if handle.commands.send(Command::Play { format, wait, reply }).await.is_ok()
+                && let Ok(answer) = answer.await
+            {
+                return answer.map(|ring| Subscription { ring, player });
+            }
+            self.registry.remove(&handle.shared);
+        }
+        Err(PlayError::NotOnAir)
+    }
+
+    /// The streams that are on air, by name, those whose publisher may return included.
+    #[must_use]
+    pub fn on_air(&self) -> Vec<StreamInfo> {
+        let mut list: Vec<_> = self.registry.handles().iter().filter_map(|h| on_air(&h.shared)).collect();
+        list.sort_by(|a, b| a.id.cmp(&b.id));
+        list
+    }
+
+    /// A stream that is on air.
+    #[must_use]
+    pub fn info(&self, id: &StreamId) -> Option<StreamInfo> {
+        on_air(&self.registry.get(id)?.shared)
+    }
+
+    /// The players of a stream.
+    #[must_use]
+    pub fn players(&self, id: &StreamId) -> Vec<PlayerInfo> {
+        self.registry.get(id).map(|h| h.shared.players.list()).unwrap_or_default()
+    }
+
+    /// All players of all streams.
+    #[must_use]
+    pub fn player_count(&self) -> usize {
+        self.registry.players.load(Relaxed)
+    }
+
+    /// Asks a player to go; false where there is none with this number.
+    #[must_use]
+    pub fn kick_player(&self, id: &StreamId, player: u64) -> bool {
+        self.registry.get(id).is_some_and(|h| h.shared.players.kick(player))
+    }
+
+    /// Cuts a stream's publisher and ends the stream. False where there is no such stream.
+    pub async fn kick_publisher(&self, id: &StreamId) -> bool {
+        match self.registry.get(id) {
+            Some(handle) => handle.commands.send(Command::End { reason: CutReason::Kicked }).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// The newest keyframe of a stream, for a thumbnail.
+    #[must_use]
+    pub fn keyframe(&self, id: &StreamId) -> Option<(Arc<VideoConfig>, Frame)> {
+        let handle = self.registry.get(id)?;
+        handle.shared.keyframe.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends all streams and waits until their owners are done. Nothing can be published or played
+    /// after.
+    pub async fn shutdown(&self) {
+        self.registry.closing.store(true, Relaxed);
+        self.registry.tasks.close();
+        for handle in self.registry.handles() {
+            // An owner that is gone has ended already.
+            let _ = handle.commands.send(Command::End { reason: CutReason::ShuttingDown }).await;
+        }
+        self.registry.tasks.wait().await;
+    }
+}
+
+/// One of a limited number, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    pub(crate) fn take(count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let place = Self(Arc::clone(count));
+        (count.fetch_add(1, Relaxed) < most).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Registry {
+    /// A publisher's place, where one is free.
+    pub(crate) fn publisher_place(&self) -> Option<Place> {
+        Place::take(&self.publishers, self.config.max_publishers)
+    }
+
+    pub(crate) fn player_place(&self) -> Option<Place> {
+        Place::take(&self.players, self.config.max_players)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
+    /// Takes a stream out, unless another has its name already.
+    pub(crate) fn remove(&self, shared: &Arc<Shared>) {
+        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        if streams.get(&shared.id).is_some_and(|h| Arc::ptr_eq(&h.shared, shared)) {
+            streams.remove(&shared.id);
+        }
+    }
+
+    fn get(&self, id: &StreamId) -> Option<StreamHandle> {
+        self.streams.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn handles(&self) -> Vec<StreamHandle> {
+        self.streams.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn get_or_start(self: &Arc<Self>, id: &StreamId) -> Result<StreamHandle, PlayError> {
+        if let Some(handle) = self.get(id) {
+            return Ok(handle);
+        }
+        if self.is_closing() {
+            return Err(PlayError::ShuttingDown);
+        }
+        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = streams.get(id) {
+            return Ok(handle.clone());
+        }
+        if streams.len() >= self.config.max_streams {
+            return Err(PlayError::Full);
+        }
+        let handle = StreamHandle::start(id.clone(), Arc::clone(self));
+        streams.insert(id.clone(), handle.clone());
+        Ok(handle)
+    }
+}
+
+fn on_air(shared: &Shared) -> Option<StreamInfo> {
+    let info = shared.info.load_full().filter(|i| i.state != StreamState::Waiting)?;
+    Some(StreamInfo { viewers: shared.players.len(), sent_bytes: shared.players.bytes(), ..(*info).clone() })
+}
+
+/// How often a question is put to a stream's next owner. More than two owners ending under one
+/// question does not happen but in a storm.
+const ATTEMPTS: usize = 3;

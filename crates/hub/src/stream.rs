@@ -1,0 +1,511 @@
+//! One task owns each stream's state: tracks, GOP cache, packagers, publisher. Others send it
+//! [`Command`]s, or read what it puts into [`Shared`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use millrace_media::{Frame, TrackKind, Unit, VideoConfig};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::format::{Format, Tracks};
+use crate::gop::{GopCache, kind_of};
+use crate::info::{AudioInfo, PublisherInfo, StreamInfo, StreamState, VideoInfo};
+use crate::player::Players;
+use crate::publisher::{CutReason, Publication, PublishError, Publisher, PublisherMeta};
+use crate::registry::Registry;
+use crate::ring::{Ring, RingWriter};
+use crate::splice::Splice;
+use crate::stats::{RateMeter, Rates, Traffic};
+use crate::window::Limits;
+use crate::{PlayError, StreamId};
+
+/// What a stream's owner is asked.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Somebody wants to publish.
+    Publish { meta: PublisherMeta, reply: oneshot::Sender<Result<Publisher, PublishError>> },
+    /// The publisher with that number sends.
+    Unit { publication: u64, unit: Unit },
+    /// The publisher sent a frame that could not be read.
+    Damaged,
+    /// Somebody wants to play; `wait` until there is a publisher.
+    Play { format: Format, wait: bool, reply: oneshot::Sender<Result<Ring, PlayError>> },
+    /// Cut the publisher, and end the stream without grace.
+    End { reason: CutReason },
+}
+
+/// What others may read of a stream.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) id: StreamId,
+    pub(crate) players: Arc<Players>,
+    /// `None` until the first publisher.
+    pub(crate) info: ArcSwapOption<StreamInfo>,
+    pub(crate) keyframe: Mutex<Option<(Arc<VideoConfig>, Frame)>>,
+}
+
+/// The way to a stream's owner.
+#[derive(Debug, Clone)]
+pub(crate) struct StreamHandle {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl StreamHandle {
+    /// Starts the owner of a stream that nobody publishes yet.
+    pub(crate) fn start(id: StreamId, registry: Arc<Registry>) -> Self {
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let shared = Arc::new(Shared {
+            id,
+            players: Arc::new(Players::default()),
+            info: ArcSwapOption::empty(),
+            keyframe: Mutex::new(None),
+        });
+        let handle = Self { commands: commands.clone(), shared: Arc::clone(&shared) };
+        let owner = Owner::new(shared, registry, commands.downgrade());
+        let tracker = owner.registry.tasks.clone();
+        tracker.spawn(owner.run(receiver));
+        handle
+    }
+}
+
+/// Commands that wait for the owner; a publisher waits when they are so many.
+const COMMANDS: usize = 256;
+/// Commands that are handled before readers are told.
+const BATCH: usize = 64;
+/// Sound waits so long for the next picture before players are told of it.
+const AUDIO_FLUSH: Duration = Duration::from_millis(40);
+/// A format that nobody has taken for so long is no longer made.
+const FORMAT_IDLE: Duration = Duration::from_secs(10);
+/// Time by which the second track of a stream must have shown itself to be in the first headers.
+const TRACKS_KNOWN: Duration = Duration::from_millis(1000);
+/// A publisher that sends nothing of a track for so long does not have it.
+const TRACK_GONE: Duration = Duration::from_secs(3);
+/// Players that wait on one stream for a publisher.
+const MAX_WAITING: usize = 1024;
+/// A publisher that sent nothing for so long does not hold its stream against another.
+const SILENT: Duration = Duration::from_secs(5);
+
+struct Owner {
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+    commands: mpsc::WeakSender<Command>,
+    publication: Option<Publication>,
+    publications: u64,
+    /// The newest publisher, kept while it is away.
+    publisher: Option<PublisherInfo>,
+    /// Set once the tracks are known and players are let in.
+    on_air: Option<SystemTime>,
+    opening: Option<Opening>,
+    grace_until: Option<Instant>,
+    over: bool,
+    tracks: Tracks,
+    session: Session,
+    splice: Splice,
+    gop: GopCache,
+    limits: Limits,
+    rings: Vec<RingWriter>,
+    flush_at: Option<Instant>,
+    waiting: Vec<(Format, oneshot::Sender<Result<Ring, PlayError>>)>,
+    received: Traffic,
+    damaged: u64,
+    meter: RateMeter,
+    rates: Rates,
+    last_frame: Option<Instant>,
+    last_keyframe: Option<millrace_media::Timestamp>,
+    gop_duration: Option<Duration>,
+}
+
+/// The time between a stream's first frame and the moment when its tracks are known.
+struct Opening {
+    since: Instant,
+}
+
+/// What the publisher that is there has sent.
+struct Session {
+    since: Instant,
+    video: bool,
+    audio: bool,
+}
+
+impl Owner {
+    fn new(shared: Arc<Shared>, registry: Arc<Registry>, commands: mpsc::WeakSender<Command>) -> Self {
+        let limits = Limits::new(&registry.config);
+        Self {
+            shared,
+            commands,
+            publication: None,
+            publications: 0,
+            publisher: None,
+            on_air: None,
+            opening: None,
+            grace_until: None,
+            over: false,
+            tracks: Tracks::default(),
+            session: Session { since: Instant::now(), video: false, audio: false },
+            splice: Splice::default(),
+            gop: GopCache::new(limits),
+            limits,
+            rings: Vec::new(),
+            flush_at: None,
+            waiting: Vec::new(),
+            received: Traffic::default(),
+            damaged: 0,
+            meter: RateMeter::default(),
+            rates: Rates::default(),
+            last_frame: None,
+            last_keyframe: None,
+            gop_duration: None,
+            registry,
+        }
+    }
+
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !self.over {
+            tokio::select! {
+                biased; // what a publisher sent before it went is played
+                n = commands.recv_many(&mut batch, BATCH) => {
+                    if n == 0 { break }
+                    for command in batch.drain(..) {
+                        self.handle(command);
+                    }
+                    self.flush_if_due();
+                }
+                finished = gone(&mut self.publication) => self.publisher_gone(finished),
+                () = sleep_until(self.flush_at) => self.flush(),
+                _ = tick.tick() => self.tick(Instant::now()),
+            }
+        }
+        self.registry.remove(&self.shared);
+        self.end();
+        // Whoever asked in the last moment finds the door closed and asks the registry again.
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Unit { publication, unit } => {
+                // What a publisher that was cut had still on its way is dropped.
+                if self.publication.as_ref().is_some_and(|p| p.id == publication) {
+                    self.unit(unit);
+                }
+            }
+            Command::Damaged => self.damaged += 1,
+            Command::Publish { meta, reply } => {
+                let answer = self.publish(meta);
+                // A publisher that no longer wants the answer drops it, and is then seen as gone.
+                let _ = reply.send(answer);
+            }
+            Command::Play { format, wait, reply } => self.play(format, wait, reply),
+            Command::End { reason } => {
+                self.cut(reason);
+                info!(stream = %self.shared.id, %reason, "stream ended");
+                self.over = true;
+            }
+        }
+    }
+
+    fn publish(&mut self, meta: PublisherMeta) -> Result<Publisher, PublishError> {
+        if self.registry.is_closing() {
+            return Err(PublishError::ShuttingDown);
+        }
+        let silent = self.last_frame.is_some_and(|at| at.elapsed() > SILENT);
+        if self.publication.is_some() && !meta.takeover && !silent {
+            return Err(PublishError::Busy);
+        }
+        let Some(commands) = self.commands.upgrade() else { return Err(PublishError::ShuttingDown) };
+        self.cut(CutReason::TakenOver);
+        let place = self.registry.publisher_place().ok_or(PublishError::Full)?;
+        self.publications += 1;
+        let (alive, gone) = oneshot::channel();
+        let (cut, cut_receiver) = watch::channel(None);
+        let now = Instant::now();
+        let id = self.shared.id.clone();
+        info!(stream = %id, peer = %meta.peer, encoder = meta.encoder.as_deref(), again = self.publications > 1, "publisher connected");
+        if let Some(last) = self.last_frame {
+            self.splice.next_publisher(now.duration_since(last));
+            self.discontinuity();
+        }
+        self.publisher =
+            Some(PublisherInfo { peer: meta.peer, encoder: meta.encoder.clone(), since: SystemTime::now() });
+        self.publication = Some(Publication { id: self.publications, meta, gone, cut, _place: place });
+        self.grace_until = None;
+        self.session = Session { since: now, video: false, audio: false };
+        self.publish_info();
+        Ok(Publisher { id, publication: self.publications, commands, alive, cut: cut_receiver })
+    }
+
+    fn cut(&mut self, reason: CutReason) {
+        if let Some(old) = self.publication.take() {
+            info!(stream = %self.shared.id, peer = %old.meta.peer, %reason, "publisher cut");
+            old.cut.send_replace(Some(reason));
+        }
+    }
+
+    fn publisher_gone(&mut self, finished: bool) {
+        self.publication = None;
+        self.flush();
+        let grace = self.registry.config.publish_grace;
+        if finished || self.on_air.is_none() || grace.is_zero() {
+            info!(stream = %self.shared.id, reason = if finished { "the publisher finished" } else { "the publisher was lost" }, "stream ended");
+            // Players that waited for a publisher which never sent a frame go on waiting.
+            self.over = self.on_air.is_some() || self.waiting.is_empty();
+            self.opening = None;
+        } else {
+            info!(stream = %self.shared.id, grace_s = grace.as_secs_f32(), "publisher lost, waiting for its return");
+            self.grace_until = Some(Instant::now() + grace);
+            self.publish_info();
+        }
+    }
+
+    fn unit(&mut self, unit: Unit) {
+        match unit {
+            Unit::Metadata(metadata) => {
+                if let Some(publisher) = &mut self.publisher {
+                    publisher.encoder = metadata.encoder.clone().or_else(|| publisher.encoder.take());
+                }
+                self.tracks.metadata = metadata;
+            }
+            Unit::VideoConfig(config) => {
+                self.session.video = true;
+                if self.tracks.video.as_ref() != Some(&config) {
+                    self.tracks.video = Some(config);
+                    self.tracks_changed();
+                }
+            }
+            Unit::AudioConfig(config) => {
+                self.session.audio = true;
+                if self.tracks.audio.as_ref() != Some(&config) {
+                    self.tracks.audio = Some(config);
+                    self.tracks_changed();
+                }
+            }
+            Unit::Discontinuity => self.discontinuity(),
+            Unit::Frame(frame) => self.frame(frame),
+        }
+    }
+
+    fn tracks_changed(&mut self) {
+        self.gop.clear(self.tracks.video.is_some());
+        let at = self.splice.end().unwrap_or_default();
+        if self.on_air.is_some() {
+            debug!(stream = %self.shared.id, "tracks changed");
+            for ring in &mut self.rings {
+                ring.set_tracks(&self.tracks, at);
+            }
+        }
+        self.publish_info();
+    }
+
+    fn discontinuity(&mut self) {
+        debug!(stream = %self.shared.id, "discontinuity");
+    }
+
+    fn frame(&mut self, mut frame: Frame) {
+        let now = Instant::now();
+        self.splice.apply(&mut frame);
+        self.last_frame = Some(now);
+        self.count(&frame);
+        self.gop.push(&frame);
+        if frame.is_video_keyframe() {
+            self.keyframe(&frame);
+        }
+        if self.on_air.is_some() {
+            let kind = kind_of(&frame);
+            for ring in &mut self.rings {
+                if let Some(packet) = ring.format().frame(&frame, &self.tracks) {
+                    ring.push(packet, kind, frame.dts);
+                }
+            }
+            self.flush_at = match frame.track {
+                // Players get sound with the next picture, in one write.
+                TrackKind::Audio if self.session.video => self.flush_at.or(Some(now + AUDIO_FLUSH)),
+                _ => Some(now),
+            };
+        } else {
+            let since = self.opening.get_or_insert(Opening { since: now }).since;
+            let complete = self.session.video && self.session.audio;
+            if complete || now.duration_since(since) >= TRACKS_KNOWN {
+                self.go_on_air();
+            }
+        }
+    }
+
+    fn count(&mut self, frame: &Frame) {
+        let bytes = frame.payload.len() as u64;
+        match frame.track {
+            TrackKind::Video => {
+                self.received.video_bytes += bytes;
+                self.received.video_frames += 1;
+            }
+            TrackKind::Audio => {
+                self.received.audio_bytes += bytes;
+                self.received.audio_frames += 1;
+            }
+        }
+    }
+
+    fn keyframe(&mut self, frame: &Frame) {
+        if let Some(last) = self.last_keyframe.replace(frame.dts) {
+            self.gop_duration = Some(frame.dts.since(last));
+        }
+        if let Some(config) = &self.tracks.video {
+            let newest = Some((Arc::clone(config), frame.clone()));
+            *self.shared.keyframe.lock().unwrap_or_else(PoisonError::into_inner) = newest;
+        }
+    }
+
+    fn go_on_air(&mut self) {
+        self.on_air = Some(SystemTime::now());
+        self.opening = None;
+        let name = |on: Option<String>| on.unwrap_or_else(|| "none".to_owned());
+        info!(
+            stream = %self.shared.id,
+            video = name(self.tracks.video.as_ref().map(|c| c.codec_string())),
+            audio = name(self.tracks.audio.as_ref().map(|c| c.codec_string())),
+            "on air"
+        );
+        self.publish_info();
+        for (format, reply) in std::mem::take(&mut self.waiting) {
+            let _ = reply.send(Ok(self.ring(format)));
+        }
+    }
+
+    fn play(&mut self, format: Format, wait: bool, reply: oneshot::Sender<Result<Ring, PlayError>>) {
+        self.waiting.retain(|(_, reply)| !reply.is_closed());
+        let answer = if self.on_air.is_some() {
+            Ok(self.ring(format))
+        } else if (wait || self.publication.is_some()) && self.waiting.len() < MAX_WAITING {
+            self.waiting.push((format, reply));
+            return;
+        } else {
+            Err(if wait { PlayError::Full } else { PlayError::NotOnAir })
+        };
+        let _ = reply.send(answer);
+    }
+
+    /// The ring of a format, begun from the GOP cache where nobody has asked for it yet.
+    fn ring(&mut self, format: Format) -> Ring {
+        if let Some(ring) = self.rings.iter().find(|r| r.format() == format) {
+            return ring.reader();
+        }
+        let mut ring = RingWriter::new(format, self.limits, self.tracks.clone(), Instant::now());
+        for frame in self.gop.replay() {
+            if let Some(packet) = format.frame(frame, &self.tracks) {
+                ring.push(packet, kind_of(frame), frame.dts);
+            }
+        }
+        ring.flush();
+        let reader = ring.reader();
+        self.rings.push(ring);
+        debug!(stream = %self.shared.id, ?format, "format started");
+        reader
+    }
+
+    fn flush_if_due(&mut self) {
+        if self.flush_at.is_some_and(|at| at <= Instant::now()) {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.flush_at = None;
+        for ring in &mut self.rings {
+            ring.flush();
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.rates = self.meter.sample(now, self.received);
+        self.rings.retain_mut(|ring| !ring.is_idle(now, FORMAT_IDLE));
+        self.waiting.retain(|(_, reply)| !reply.is_closed());
+        if self.publication.is_some() && now.duration_since(self.session.since) >= TRACK_GONE {
+            self.forget_missing_tracks();
+        }
+        if self.grace_until.is_some_and(|until| until <= now) {
+            info!(stream = %self.shared.id, reason = "the publisher did not return", "stream ended");
+            self.over = true;
+        }
+        // A stream that only waits lives as long as somebody waits.
+        if self.on_air.is_none() && self.publication.is_none() && self.waiting.is_empty() {
+            self.over = true;
+        }
+        self.publish_info();
+    }
+
+    /// The publisher that came back has fewer tracks than before.
+    fn forget_missing_tracks(&mut self) {
+        let gone = |on: bool, there: bool| there && !on;
+        let video = gone(self.session.video, self.tracks.video.is_some());
+        let audio = gone(self.session.audio, self.tracks.audio.is_some());
+        if !(self.session.video || self.session.audio) || !(video || audio) {
+            return;
+        }
+        warn!(stream = %self.shared.id, video, audio, "the publisher no longer sends a track");
+        if video {
+            self.tracks.video = None;
+        }
+        if audio {
+            self.tracks.audio = None;
+        }
+        self.tracks_changed();
+    }
+
+    fn publish_info(&mut self) {
+        let state = match (self.on_air, &self.publication) {
+            (None, _) => StreamState::Waiting,
+            (Some(_), Some(_)) => StreamState::Live,
+            (Some(_), None) => StreamState::Reconnecting,
+        };
+        let measured = (self.rates.frame_rate > 0.0).then(|| f64::from(self.rates.frame_rate));
+        self.shared.info.store(Some(Arc::new(StreamInfo {
+            id: self.shared.id.clone(),
+            state,
+            started_at: self.on_air.unwrap_or_else(SystemTime::now),
+            publisher: self.publisher.clone(),
+            video: self
+                .tracks
+                .video
+                .clone()
+                .map(|config| VideoInfo { frame_rate: measured.or_else(|| config.frame_rate()), config }),
+            audio: self.tracks.audio.clone().map(|config| AudioInfo { config }),
+            gop: self.gop_duration,
+            received: self.received,
+            rates: self.rates,
+            damaged_frames: self.damaged,
+            // The reader fills these two in.
+            viewers: 0,
+            sent_bytes: 0,
+        })));
+    }
+
+    fn end(&mut self) {
+        self.flush();
+        for ring in &mut self.rings {
+            ring.end();
+        }
+        for (_, reply) in self.waiting.drain(..) {
+            let _ = reply.send(Err(PlayError::NotOnAir));
+        }
+    }
+}
+
+/// Resolves when the publisher is gone: true where it said so, false where it was lost.
+async fn gone(publication: &mut Option<Publication>) -> bool {
+    match publication {
+        Some(p) => (&mut p.gone).await.is_ok(),
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

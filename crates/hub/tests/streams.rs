@@ -1,0 +1,264 @@
+//! Publishing and playing through the hub, without sockets.
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use millrace_hub::{
+    CutReason, Format, Hub, HubConfig, ItemKind, Packet, PlayError, Protocol, PublishError, Publisher, PublisherMeta,
+    Read, Ring, StreamId, StreamState, Subscription,
+};
+use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
+
+fn id() -> StreamId {
+    StreamId::parse("live", "movie").unwrap()
+}
+
+fn peer() -> SocketAddr {
+    "127.0.0.1:4000".parse().unwrap()
+}
+
+fn meta(takeover: bool) -> PublisherMeta {
+    PublisherMeta { peer: peer(), encoder: None, takeover }
+}
+
+fn video_config(level: u8) -> Unit {
+    let record = vec![1, 100, 0, level, 0xff, 0xe1, 0, 2, 0x67, level, 1, 0, 1, 0x68];
+    Unit::VideoConfig(Arc::new(VideoConfig::Avc(AvcConfig::parse(record.into()).unwrap())))
+}
+
+fn audio_config() -> Unit {
+    Unit::AudioConfig(Arc::new(AudioConfig::Aac(AacConfig::parse(Bytes::from_static(&[0x12, 0x10])).unwrap())))
+}
+
+fn frame(track: TrackKind, keyframe: bool, ms: i64) -> Unit {
+    let t = Timestamp::from_millis(ms);
+    Unit::Frame(Frame { track, keyframe, dts: t, pts: t, payload: Bytes::from_static(&[0, 0, 0, 1, 0x65]) })
+}
+
+/// Sound and picture every 40 ms, a keyframe every 25 pictures.
+async fn send(publisher: &Publisher, pictures: std::ops::Range<i64>) {
+    for n in pictures {
+        publisher.send(frame(TrackKind::Video, n % 25 == 0, n * 40)).await.unwrap();
+        publisher.send(frame(TrackKind::Audio, true, n * 40 + 7)).await.unwrap();
+    }
+}
+
+async fn begin(hub: &Hub) -> Publisher {
+    let publisher = hub.publish(&id(), meta(true)).await.unwrap();
+    publisher.send(video_config(31)).await.unwrap();
+    publisher.send(audio_config()).await.unwrap();
+    publisher
+}
+
+async fn play(hub: &Hub, format: Format) -> Result<Subscription, PlayError> {
+    hub.play(&id(), format, Protocol::HttpFlv, peer(), false).await
+}
+
+/// Waits until the ring has `count` packets after where a new player begins.
+async fn packets(ring: &mut Ring, count: usize) -> Vec<Packet> {
+    let from = ring.join().join.at;
+    loop {
+        let head = ring.head();
+        let mut out = Vec::new();
+        if head.end >= from + count as u64 {
+            assert!(matches!(ring.read(from, usize::MAX, &mut out), Read::Packets(_)));
+            return out;
+        }
+        ring.changed().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_joiner_begins_at_the_keyframe_with_its_sound() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..60).await;
+    let mut player = play(&hub, Format::Flv).await.unwrap();
+    let got = packets(&mut player.ring, 20).await;
+    assert_eq!(got.len(), 20, "ten pictures and ten frames of sound since the keyframe");
+    assert_eq!(got[0].kind, ItemKind::Keyframe);
+    assert_eq!(got.iter().filter(|p| p.kind == ItemKind::Audio).count(), 10);
+    let start = player.ring.join();
+    assert_eq!(&start.prologue[..5], b"FLV\x01\x05");
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_formats_run_beside_each_other_and_players_of_one_share_a_ring() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..30).await;
+    let flv = play(&hub, Format::Flv).await.unwrap();
+    let again = play(&hub, Format::Flv).await.unwrap();
+    let rtmp = play(&hub, Format::Rtmp).await.unwrap();
+    assert!(flv.ring.same_as(&again.ring));
+    assert!(!flv.ring.same_as(&rtmp.ring));
+    assert_eq!(hub.info(&id()).unwrap().viewers, 3);
+    assert_eq!(&rtmp.ring.join().prologue[..1], &[5], "an RTMP chunk of the data chunk stream");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_player_that_comes_first_is_attached_when_the_publisher_comes() {
+    let hub = Hub::new(HubConfig::default());
+    let waiting = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.play(&id(), Format::Rtmp, Protocol::Rtmp, peer(), true).await }
+    });
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert!(!waiting.is_finished());
+    assert!(hub.on_air().is_empty(), "a stream that is only waited for is not on air");
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..1).await;
+    let mut player = waiting.await.unwrap().unwrap();
+    assert_eq!(packets(&mut player.ring, 1).await[0].kind, ItemKind::Keyframe);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_where_nobody_publishes_and_the_player_does_not_want_to() {
+    let hub = Hub::new(HubConfig::default());
+    assert_eq!(play(&hub, Format::Flv).await.unwrap_err(), PlayError::NotOnAir);
+    assert_eq!(hub.player_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn audio_only_goes_on_air_without_waiting_for_a_picture_for_ever() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = hub.publish(&id(), meta(true)).await.unwrap();
+    publisher.send(audio_config()).await.unwrap();
+    for n in 0..70 {
+        publisher.send(frame(TrackKind::Audio, true, n * 20)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut player = play(&hub, Format::Flv).await.unwrap();
+    assert_eq!(player.ring.join().prologue[4], 4, "the header says: sound only");
+    assert!(packets(&mut player.ring, 40).await.len() <= 51, "one second of sound at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_publisher_may_return_and_players_stay() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..30).await;
+    let mut player = play(&hub, Format::Flv).await.unwrap();
+    drop(publisher);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(hub.info(&id()).unwrap().state, StreamState::Reconnecting);
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..30).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let head = player.ring.head();
+    assert!(!head.ended);
+    let mut out = Vec::new();
+    player.ring.read(player.ring.join().join.at, 1, &mut out);
+    let b = &out[0].bytes;
+    let ms = u32::from_be_bytes([b[7], b[4], b[5], b[6]]);
+    assert!((11_000..13_000).contains(&ms), "time goes on after the gap: {ms} ms");
+    assert_eq!(hub.info(&id()).unwrap().state, StreamState::Live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_does_not_return_ends_the_stream() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..30).await;
+    let mut player = play(&hub, Format::Flv).await.unwrap();
+    drop(publisher);
+    while !player.ring.changed().await.ended {}
+    assert!(hub.info(&id()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_finishes_ends_the_stream_at_once_after_its_last_frame() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..10).await;
+    let mut player = play(&hub, Format::Flv).await.unwrap();
+    send(&publisher, 10..12).await;
+    publisher.finish();
+    let begun = tokio::time::Instant::now();
+    let mut head = player.ring.head();
+    while !head.ended {
+        head = player.ring.changed().await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!(head.end, 24);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_key_takes_over_from_its_ghost_and_a_stranger_does_not() {
+    let hub = Hub::new(HubConfig::default());
+    let mut ghost = begin(&hub).await;
+    send(&ghost, 0..3).await;
+    let stranger = hub.publish(&id(), meta(false)).await;
+    assert_eq!(stranger.unwrap_err(), PublishError::Busy);
+    let _owner = hub.publish(&id(), meta(true)).await.unwrap();
+    assert_eq!(ghost.cut().await, CutReason::TakenOver);
+    assert_eq!(ghost.send(frame(TrackKind::Audio, true, 0)).await, Err(CutReason::TakenOver));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_configuration_reaches_players_that_are_there_and_those_that_come() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..30).await;
+    let player = play(&hub, Format::Flv).await.unwrap();
+    publisher.send(video_config(40)).await.unwrap();
+    send(&publisher, 50..55).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut out = Vec::new();
+    player.ring.read(player.ring.start(), 1000, &mut out);
+    assert_eq!(out.iter().filter(|p| p.kind == ItemKind::Header).count(), 1);
+    let start = player.ring.join();
+    let mut out = Vec::new();
+    player.ring.read(start.join.at, 1000, &mut out);
+    assert_eq!(out.len(), 10, "from the keyframe after the change");
+    assert!(start.prologue.windows(2).any(|w| w == [0x67, 40]), "with the new parameter set");
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_refuse_and_give_back() {
+    let hub = Hub::new(HubConfig { max_publishers: 1, max_players: 1, max_streams: 2, ..HubConfig::default() });
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..3).await;
+    let other = StreamId::parse("live", "other").unwrap();
+    assert_eq!(hub.publish(&other, meta(true)).await.unwrap_err(), PublishError::Full);
+    let first = play(&hub, Format::Flv).await.unwrap();
+    assert_eq!(play(&hub, Format::Flv).await.unwrap_err(), PlayError::Full);
+    drop(first);
+    play(&hub, Format::Flv).await.unwrap();
+    publisher.finish();
+    while hub.info(&id()).is_some() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    hub.publish(&other, meta(true)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_ends_every_stream_and_lets_nobody_in() {
+    let hub = Hub::new(HubConfig::default());
+    let mut publisher = begin(&hub).await;
+    send(&publisher, 0..3).await;
+    let mut player = play(&hub, Format::Flv).await.unwrap();
+    hub.shutdown().await;
+    assert!(player.ring.changed().await.ended);
+    assert_eq!(publisher.cut().await, CutReason::ShuttingDown);
+    assert_eq!(hub.publish(&id(), meta(true)).await.unwrap_err(), PublishError::ShuttingDown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn statistics_say_what_comes_in() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = begin(&hub).await;
+    for n in 0..160 {
+        send(&publisher, n..n + 1).await;
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    let info = hub.info(&id()).unwrap();
+    let received = info.received.audio_frames;
+    assert!((140..=160).contains(&received), "up to the last second: {received}");
+    assert_eq!((info.received.video_frames, info.received.audio_bytes), (received, received * 5));
+    assert_eq!(info.gop, Some(Duration::from_secs(1)));
+    assert!((24.0..26.5).contains(&info.rates.frame_rate), "{}", info.rates.frame_rate);
+}
