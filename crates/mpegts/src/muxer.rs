@@ -92,6 +92,22 @@ impl Muxer {
         Ok(())
     }
 
+    /// Says whether transport streams can carry the pictures.
+    ///
+    /// # Errors
+    /// When they cannot, with the reason.
+    pub fn check_video(config: &Arc<VideoConfig>) -> Result<(), Error> {
+        VideoTrack::new(config.clone()).map(drop)
+    }
+
+    /// Says whether transport streams can carry the sound.
+    ///
+    /// # Errors
+    /// When they cannot, with the reason.
+    pub fn check_audio(config: &Arc<AudioConfig>) -> Result<(), Error> {
+        AudioTrack::new(config.clone()).map(drop)
+    }
+
     /// The next frame begins a segment that must be playable alone: tables and a clock go first.
     pub fn begin_segment(&mut self) {
         self.tables_wanted = true;

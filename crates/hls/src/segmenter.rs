@@ -1,0 +1,341 @@
+//! Where segments begin.
+//!
+//! RFC 8216 asks for a target duration that never changes and that no segment's duration, rounded,
+//! exceeds (4.3.3.1, 6.2.1). Players wait for three target durations before they start, so it should
+//! be no greater than needed; but keyframes come when the publisher pleases. Hence:
+//!
+//! - A segment begins at the first keyframe after `segment`; streams without pictures are cut by
+//!   duration alone.
+//! - The target duration is fixed when the first segment is complete (no playlist exists before),
+//!   from that segment, the configured duration, and the keyframe distance that is known of the
+//!   stream; with [`MARGIN`] for frames that come late.
+//! - A segment is cut at an earlier keyframe where, judged by the longest of the last
+//!   [`GOPS_KEPT`] distances between keyframes, the one after it may come too late. So keyframes at
+//!   irregular places (scene cuts) do no harm.
+//! - Where no keyframe comes in time (the distance has grown, or there are none), the segment is cut
+//!   at any frame before the target would be exceeded. The next segment is then not
+//!   [independent](Segment::independent), which the playlist does not hide, and the next keyframe
+//!   begins a segment again.
+//! - Where no frame at all comes in time, the segment ends with its last frame and the next is a
+//!   discontinuity: the hole is in no segment.
+//!
+//! A changed configuration takes effect at the next boundary, a keyframe's in a stream with pictures;
+//! frames coded under it are left out until then. So a segment has one configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use millrace_media::{AudioConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
+
+use crate::{Container, Error, HlsConfig};
+
+/// A piece of a stream.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    /// When its first frame is decoded.
+    pub start: Timestamp,
+    /// From its start to that of the next, or to its own end where none follows directly.
+    pub duration: Duration,
+    /// Decoding can begin with it.
+    pub independent: bool,
+    /// Its time or its configuration does not go on from the segment before.
+    pub discontinuity: bool,
+    /// Number of pictures in it.
+    pub pictures: u32,
+    /// The bytes, in the container's form.
+    pub bytes: Bytes,
+}
+
+/// Cuts a stream into segments.
+#[derive(Debug)]
+pub struct Segmenter<C> {
+    container: C,
+    segment: i64,
+    longest_gop: Option<Duration>,
+    target: Option<Duration>,
+    video: Option<Arc<VideoConfig>>,
+    audio: Option<Arc<AudioConfig>>,
+    /// Tracks whose configuration in force is not that of the open segment.
+    changed: [bool; 2],
+    open: Option<Open>,
+    /// When the wait for a keyframe began.
+    waiting: Option<Timestamp>,
+    /// The next segment does not follow.
+    discontinuity: bool,
+    begun: bool,
+    gops: Gops,
+    skipped: u64,
+}
+
+/// The longest segment while the target duration is open. At the 250 frames that encoders choose by
+/// themselves, keyframes are 10.4 seconds apart at 24 frames per second.
+pub const LONGEST_SEGMENT: Duration = Duration::from_secs(12);
+/// The most bytes in a segment; it is cut before a frame that would exceed them.
+pub const MAX_SEGMENT_BYTES: usize = 64 << 20;
+/// Number of distances between keyframes that the next one is guessed from.
+pub const GOPS_KEPT: usize = 8;
+/// By how much segments may outlast the first before they no longer fit the target duration,
+/// thousandths.
+pub const MARGIN: u64 = 50;
+
+impl<C: Container> Segmenter<C> {
+    /// A segmenter without tracks.
+    pub fn new(config: &HlsConfig, container: C) -> Self {
+        Self {
+            container,
+            segment: nanos(config.segment.max(SHORTEST_SEGMENT)),
+            longest_gop: config.longest_gop.filter(|gop| *gop <= LONGEST_SEGMENT),
+            target: None,
+            video: None,
+            audio: None,
+            changed: [false; 2],
+            open: None,
+            waiting: None,
+            discontinuity: false,
+            begun: false,
+            gops: Gops::default(),
+            skipped: 0,
+        }
+    }
+
+    /// Takes a unit; returns the segment that it completes.
+    ///
+    /// # Errors
+    /// When the container cannot carry a configured codec.
+    pub fn push(&mut self, unit: &Unit) -> Result<Option<Segment>, Error> {
+        match unit {
+            Unit::Metadata(_) => Ok(None),
+            Unit::VideoConfig(config) => self.set_video(config).map(|()| None),
+            Unit::AudioConfig(config) => self.set_audio(config).map(|()| None),
+            Unit::Frame(frame) => Ok(self.push_frame(frame)),
+            Unit::Discontinuity => Ok(self.interrupt()),
+        }
+    }
+
+    /// Completes the open segment. What comes later is a discontinuity, and begins at a keyframe.
+    pub fn interrupt(&mut self) -> Option<Segment> {
+        self.waiting = None;
+        self.gops = Gops::default();
+        let segment = self.close(None);
+        self.discontinuity = self.begun;
+        segment
+    }
+
+    /// What no segment exceeds when rounded to seconds; known once the first is complete.
+    pub fn target_duration(&self) -> Option<Duration> {
+        self.target
+    }
+
+    /// The video track's configuration.
+    pub fn video(&self) -> Option<&Arc<VideoConfig>> {
+        self.video.as_ref()
+    }
+
+    /// The audio track's configuration.
+    pub fn audio(&self) -> Option<&Arc<AudioConfig>> {
+        self.audio.as_ref()
+    }
+
+    /// Frames that are in no segment: before the first keyframe, or malformed.
+    pub fn skipped_frames(&self) -> u64 {
+        self.skipped
+    }
+
+    fn set_video(&mut self, config: &Arc<VideoConfig>) -> Result<(), Error> {
+        if self.video.as_ref().is_some_and(|v| v == config) {
+            return Ok(());
+        }
+        self.video = None;
+        self.container.set_video(config).map_err(Error::Unsupported)?;
+        self.video = Some(config.clone());
+        self.configuration_changed(TrackKind::Video);
+        Ok(())
+    }
+
+    fn set_audio(&mut self, config: &Arc<AudioConfig>) -> Result<(), Error> {
+        if self.audio.as_ref().is_some_and(|a| a == config) {
+            return Ok(());
+        }
+        self.audio = None;
+        self.container.set_audio(config).map_err(Error::Unsupported)?;
+        self.audio = Some(config.clone());
+        self.configuration_changed(TrackKind::Audio);
+        Ok(())
+    }
+
+    fn configuration_changed(&mut self, track: TrackKind) {
+        self.changed[track as usize] = self.open.is_some();
+        self.discontinuity |= self.begun;
+    }
+
+    fn push_frame(&mut self, frame: &Frame) -> Option<Segment> {
+        let configured = match frame.track {
+            TrackKind::Video => self.video.is_some(),
+            TrackKind::Audio => self.audio.is_some(),
+        };
+        if !configured {
+            self.skipped += 1;
+            return None;
+        }
+        if frame.is_video_keyframe() {
+            self.gops.keyframe(frame.dts);
+        }
+        let mut complete = None;
+        if self.open.is_some() {
+            if self.must_cut_before(frame) {
+                complete = self.close(Some(frame.dts));
+                self.begin(frame.dts);
+            }
+        } else if self.may_begin_with(frame) {
+            self.begin(frame.dts);
+        }
+        self.write(frame);
+        complete
+    }
+
+    /// True where a segment can begin with the frame, which a keyframe is waited for.
+    fn may_begin_with(&mut self, frame: &Frame) -> bool {
+        let waiting = *self.waiting.get_or_insert(frame.dts);
+        frame.is_video_keyframe() || self.video.is_none() || frame.dts.signed_nanos_since(waiting) > self.limit()
+    }
+
+    fn must_cut_before(&self, frame: &Frame) -> bool {
+        let Some(open) = &self.open else { return false };
+        let keyframe = frame.is_video_keyframe();
+        if self.changed.contains(&true) && (keyframe || self.video.is_none()) {
+            return true;
+        }
+        let elapsed = frame.dts.signed_nanos_since(open.start);
+        if elapsed <= 0 {
+            return false;
+        }
+        if keyframe && elapsed >= self.segment / 4 {
+            let next_too_late = elapsed + self.gops.longest() > self.limit();
+            if elapsed >= self.segment || !open.independent || next_too_late {
+                return true;
+            }
+        }
+        let step = frame.dts.signed_nanos_since(open.newest).max(0);
+        (open.pictures == 0 && elapsed >= self.segment)
+            || elapsed + step > self.limit()
+            || self.container.segment_len() + frame.payload.len() > MAX_SEGMENT_BYTES
+    }
+
+    fn begin(&mut self, start: Timestamp) {
+        let discontinuity = std::mem::take(&mut self.discontinuity);
+        self.container.begin_segment(discontinuity);
+        self.open = Some(Open { start, newest: start, step: 0, pictures: 0, independent: true, discontinuity });
+        self.changed = [false; 2];
+        self.waiting = None;
+    }
+
+    fn write(&mut self, frame: &Frame) {
+        let Some(open) = self.open.as_mut().filter(|_| !self.changed[frame.track as usize]) else {
+            self.skipped += 1;
+            return;
+        };
+        let step = frame.dts.signed_nanos_since(open.newest);
+        if step > 0 {
+            open.step = step;
+            open.newest = frame.dts;
+        }
+        if self.container.push(frame).is_err() {
+            self.skipped += 1;
+        } else if frame.track == TrackKind::Video {
+            open.independent &= open.pictures > 0 || frame.keyframe;
+            open.pictures += 1;
+        }
+    }
+
+    /// Ends the open segment where the next begins at `next`.
+    fn close(&mut self, next: Option<Timestamp>) -> Option<Segment> {
+        let limit = self.limit();
+        let open = self.open.take()?;
+        let own = (open.newest.signed_nanos_since(open.start) + open.step).clamp(NANOS_PER_MILLI, limit);
+        let until_next = next.map(|next| next.signed_nanos_since(open.start).max(NANOS_PER_MILLI));
+        let duration = until_next.filter(|d| *d <= limit);
+        if duration.is_none() {
+            self.discontinuity = true; // a hole, or nothing, follows
+        }
+        let bytes = self.container.end_segment();
+        if bytes.is_empty() {
+            self.discontinuity = open.discontinuity || self.begun;
+            return None;
+        }
+        let duration = Duration::from_nanos(duration.unwrap_or(own).unsigned_abs());
+        self.begun = true;
+        if self.target.is_none() {
+            self.target = Some(self.choose_target(duration));
+        }
+        Some(Segment {
+            start: open.start,
+            duration,
+            independent: open.independent,
+            discontinuity: open.discontinuity,
+            pictures: open.pictures,
+            bytes,
+        })
+    }
+
+    fn choose_target(&self, first: Duration) -> Duration {
+        let segment = Duration::from_nanos(self.segment.unsigned_abs());
+        let by_gop = self.longest_gop.map_or(Duration::ZERO, |gop| {
+            let gop = nanos(gop).max(1);
+            Duration::from_nanos((self.segment.unsigned_abs()).div_ceil(gop.unsigned_abs()) * gop.unsigned_abs())
+        });
+        let millis = u64::try_from(first.max(by_gop).as_millis()).unwrap_or(u64::MAX / 2000); // seconds at most
+        let rounded = (millis + millis * MARGIN / 1000 + 500) / 1000;
+        Duration::from_secs(rounded.max(segment.as_millis().div_ceil(1000).try_into().unwrap_or(rounded)))
+    }
+
+    /// The longest segment now, nanoseconds.
+    fn limit(&self) -> i64 {
+        match self.target {
+            Some(target) => nanos(target) + 499 * NANOS_PER_MILLI,
+            None => nanos(LONGEST_SEGMENT).max(self.segment + self.segment / 2),
+        }
+    }
+}
+
+/// A segment in the making.
+#[derive(Debug)]
+struct Open {
+    start: Timestamp,
+    /// The newest DTS of either track, and its distance from the one before.
+    newest: Timestamp,
+    step: i64,
+    pictures: u32,
+    independent: bool,
+    discontinuity: bool,
+}
+
+/// The last distances between keyframes.
+#[derive(Debug, Default)]
+struct Gops {
+    last: Option<Timestamp>,
+    lengths: [i64; GOPS_KEPT],
+    count: usize,
+}
+
+impl Gops {
+    fn keyframe(&mut self, at: Timestamp) {
+        if let Some(last) = self.last.replace(at) {
+            self.lengths[self.count % GOPS_KEPT] = at.signed_nanos_since(last);
+            self.count += 1;
+        }
+    }
+
+    /// 0 while nothing is known.
+    fn longest(&self) -> i64 {
+        self.lengths.iter().copied().max().unwrap_or(0)
+    }
+}
+
+const NANOS_PER_MILLI: i64 = 1_000_000;
+const SHORTEST_SEGMENT: Duration = Duration::from_millis(200);
+
+/// Saturating; configured durations are far below the limit.
+fn nanos(d: Duration) -> i64 {
+    i64::try_from(d.as_nanos()).unwrap_or(i64::MAX / 4)
+}
