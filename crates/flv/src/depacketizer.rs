@@ -110,6 +110,8 @@ impl Depacketizer {
                 units.extend(frame);
                 Ok(units)
             }
+            // FFmpeg describes more than two channels in an enhanced tag beside its classic ones.
+            ENHANCED_AUDIO if head & 0x0f == MULTICHANNEL_CONFIG => Ok(Units::new()),
             id => Err(Error::Codec { track: "audio", id, name: audio_codec_name(id), expected: "AAC or MP3" }),
         }
     }
@@ -135,6 +137,10 @@ impl Depacketizer {
 
 /// `IsExHeader` of Enhanced RTMP: the codec is a FourCC behind it.
 const ENHANCED: u8 = 0x80;
+/// `ExHeader` of Enhanced RTMP in place of a sound format.
+const ENHANCED_AUDIO: u8 = 9;
+/// A packet type of [`ENHANCED_AUDIO`].
+const MULTICHANNEL_CONFIG: u8 = 4;
 
 fn one(unit: Unit) -> Units {
     let mut units = Units::new();

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use millrace_flv::tag::{self, TagKind};
 use millrace_flv::{body, script};
 use millrace_media::{AudioConfig, Frame, Metadata, Timestamp, TrackKind, VideoConfig};
@@ -14,8 +14,11 @@ use millrace_rtmp::chunk::{self, MessageKind};
 /// A format that is handed out as a ring of packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// FLV, over HTTP or a WebSocket.
+    /// FLV, one tag a packet.
     Flv,
+    /// FLV over a WebSocket, one tag a message (RFC 6455, 5.2): a server does not mask, so frames
+    /// too are the same for every player.
+    WsFlv,
     /// RTMP messages on message stream 1, in chunks of
     /// [`OUT_CHUNK_SIZE`](millrace_rtmp::chunk::OUT_CHUNK_SIZE).
     Rtmp,
@@ -33,10 +36,10 @@ impl Format {
     /// What a new player gets before its first packet.
     pub(crate) fn prologue(self, tracks: &Tracks, at: Timestamp) -> Bytes {
         let headers = self.headers(tracks, at);
+        let file_header = tag::file_header(tracks.audio.is_some(), tracks.video.is_some());
         match self {
-            Self::Flv => {
-                [&tag::file_header(tracks.audio.is_some(), tracks.video.is_some()), &headers[..]].concat().into()
-            }
+            Self::Flv => [&file_header, &headers[..]].concat().into(),
+            Self::WsFlv => [&ws_message(&file_header)[..], &headers[..]].concat().into(),
             Self::Rtmp => headers,
         }
     }
@@ -77,6 +80,13 @@ impl Format {
         }
         match self {
             Self::Flv => Some(tag::to_bytes(kind, timestamp, prefix, payload)),
+            Self::WsFlv => {
+                let len = tag::TAG_OVERHEAD + prefix.len() + payload.len();
+                let mut out = BytesMut::with_capacity(MAX_WS_HEADER + len);
+                put_ws_header(len, &mut out);
+                tag::write(kind, timestamp, prefix, payload, &mut out);
+                Some(out.freeze())
+            }
             Self::Rtmp => {
                 let (chunk_stream, kind) = match kind {
                     TagKind::Script => (DATA_CHUNK_STREAM, MessageKind::DataAmf0),
@@ -90,8 +100,63 @@ impl Format {
     }
 }
 
+fn ws_message(payload: &[u8]) -> BytesMut {
+    let mut out = BytesMut::with_capacity(MAX_WS_HEADER + payload.len());
+    put_ws_header(payload.len(), &mut out);
+    out.extend_from_slice(payload);
+    out
+}
+
+/// The header of a whole binary message.
+#[allow(clippy::cast_possible_truncation)] // each arm's range
+fn put_ws_header(len: usize, out: &mut BytesMut) {
+    out.put_u8(0x82); // the last frame of its message, binary
+    match len {
+        0..=125 => out.put_u8(len as u8),
+        126..=0xffff => {
+            out.put_u8(126);
+            out.put_u16(len as u16);
+        }
+        _ => {
+            out.put_u8(127);
+            out.put_u64(len as u64);
+        }
+    }
+}
+
+const MAX_WS_HEADER: usize = 10;
+
 /// The message stream that every play runs on: a session has one stream.
 const MESSAGE_STREAM: u32 = 1;
 const AUDIO_CHUNK_STREAM: u32 = 4;
 const DATA_CHUNK_STREAM: u32 = 5;
 const VIDEO_CHUNK_STREAM: u32 = 6;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn websocket_headers_of_each_length() {
+        for (len, header) in [
+            (125, &[0x82, 125][..]),
+            (126, &[0x82, 126, 0, 126]),
+            (65_535, &[0x82, 126, 255, 255]),
+            (65_536, &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let mut out = BytesMut::new();
+            put_ws_header(len, &mut out);
+            assert_eq!(&out[..], header);
+        }
+    }
+
+    #[test]
+    fn a_websocket_packet_is_a_message_with_the_same_tag() {
+        let (mut flv, ws) =
+            (Vec::new(), Format::WsFlv.packet(TagKind::Audio, Timestamp::ZERO, &[0xaf, 1], &[7; 9]).unwrap());
+        flv.extend_from_slice(&Format::Flv.packet(TagKind::Audio, Timestamp::ZERO, &[0xaf, 1], &[7; 9]).unwrap());
+        assert_eq!(ws[2..], flv[..]);
+        assert_eq!(usize::from(ws[1]), flv.len());
+    }
+}

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use millrace_media::{Frame, VideoConfig};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::format::Format;
+use crate::hls::HlsView;
 use crate::info::{StreamInfo, StreamState};
 use crate::player::{PlayerGuard, PlayerInfo, Protocol};
 use crate::publisher::{CutReason, PublishError, Publisher, PublisherMeta};
@@ -51,6 +53,8 @@ pub(crate) struct Registry {
     pub(crate) config: HubConfig,
     pub(crate) tasks: TaskTracker,
     streams: RwLock<HashMap<StreamId, StreamHandle>>,
+    /// HLS of streams that have ended, until they are forgotten.
+    ended: RwLock<HashMap<StreamId, (Instant, HlsView)>>,
     players: Arc<AtomicUsize>,
     publishers: Arc<AtomicUsize>,
     closing: AtomicBool,
@@ -65,6 +69,7 @@ impl Hub {
                 config,
                 tasks: TaskTracker::new(),
                 streams: RwLock::default(),
+                ended: RwLock::default(),
                 players: Arc::default(),
                 publishers: Arc::default(),
                 closing: AtomicBool::new(false),
@@ -131,6 +136,32 @@ impl Hub {
         Err(PlayError::NotOnAir)
     }
 
+    /// What HLS requests for a stream are answered from. The first request begins HLS, and waits
+    /// for its first segment; drop the future to give up. A stream that has ended can be had for a
+    /// while.
+    ///
+    /// # Errors
+    /// When the stream is not on air, or ends before it has a segment.
+    pub async fn hls(&self, id: &StreamId) -> Result<HlsView, PlayError> {
+        let mut view = match self.hls_view(id).await? {
+            Ok(view) => return Ok(view),
+            Err(receiver) => receiver,
+        };
+        let ready = view.wait_for(|v| v.snapshot.is_some() || v.refusal.is_some()).await;
+        ready.map(|view| view.clone()).map_err(|_| PlayError::NotOnAir)
+    }
+
+    /// As [`Self::hls`], without waiting for a segment: the view has a multivariant playlist.
+    ///
+    /// # Errors
+    /// When the stream is not on air.
+    pub async fn hls_multivariant(&self, id: &StreamId) -> Result<HlsView, PlayError> {
+        Ok(match self.hls_view(id).await? {
+            Ok(view) => view,
+            Err(receiver) => receiver.borrow().clone(),
+        })
+    }
+
     /// The streams that are on air, by name, those whose publisher may return included.
     #[must_use]
     pub fn on_air(&self) -> Vec<StreamInfo> {
@@ -169,6 +200,20 @@ impl Hub {
             Some(handle) => handle.commands.send(Command::End { reason: CutReason::Kicked }).await.is_ok(),
             None => false,
         }
+    }
+
+    async fn hls_view(&self, id: &StreamId) -> Result<Result<HlsView, watch::Receiver<HlsView>>, PlayError> {
+        let Some(handle) = self.registry.get(id) else {
+            return self.registry.ended_hls(id).map(Ok).ok_or(PlayError::NotOnAir);
+        };
+        if let Some(view) = handle.shared.hls.ready() {
+            return Ok(Ok(view));
+        }
+        let (reply, answer) = oneshot::channel();
+        if handle.commands.send(Command::Hls { reply }).await.is_err() {
+            return self.registry.ended_hls(id).map(Ok).ok_or(PlayError::NotOnAir);
+        }
+        answer.await.map_err(|_| PlayError::NotOnAir)?.map(Err)
     }
 
     /// The newest keyframe of a stream, for a thumbnail.
@@ -228,6 +273,25 @@ impl Registry {
         if streams.get(&shared.id).is_some_and(|h| Arc::ptr_eq(&h.shared, shared)) {
             streams.remove(&shared.id);
         }
+    }
+
+    /// Keeps the HLS of a stream that has ended, for as long as configured.
+    pub(crate) fn keep_hls(self: &Arc<Self>, id: &StreamId, view: HlsView) {
+        let until = Instant::now() + self.config.hls_keep_after_end;
+        self.ended.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), (until, view));
+        let registry = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep_until(until).await;
+            if let Some(registry) = registry.upgrade() {
+                let now = Instant::now();
+                registry.ended.write().unwrap_or_else(PoisonError::into_inner).retain(|_, (until, _)| *until > now);
+            }
+        });
+    }
+
+    fn ended_hls(&self, id: &StreamId) -> Option<HlsView> {
+        let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
+        ended.get(id).filter(|(until, _)| *until > Instant::now()).map(|(_, view)| view.clone())
     }
 
     fn get(&self, id: &StreamId) -> Option<StreamHandle> {

@@ -3,6 +3,7 @@
 //! The stream's owner writes through a [`RingWriter`]; every [`Ring`] handle reads. A packet is
 //! made once and never copied: readers take handles on its bytes.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ pub enum Read {
 
 #[derive(Debug)]
 struct Shared {
+    id: u64,
     format: Format,
     state: Mutex<State>,
 }
@@ -136,10 +138,10 @@ impl Ring {
         *self.head.borrow_and_update()
     }
 
-    /// Whether both handles read the same ring, so that their players can be served together.
+    /// Tells rings apart: players with the same number can be served together.
     #[must_use]
-    pub fn same_as(&self, other: &Ring) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+    pub fn id(&self) -> u64 {
+        self.shared.id
     }
 }
 
@@ -147,7 +149,8 @@ impl RingWriter {
     pub(crate) fn new(format: Format, limits: Limits, tracks: Tracks, now: Instant) -> Self {
         let mut window = Window::new(limits);
         window.set_barrier(tracks.video.is_some());
-        let shared = Arc::new(Shared { format, state: Mutex::new(State { window, tracks }) });
+        let shared =
+            Arc::new(Shared { id: NEXT_ID.fetch_add(1, Relaxed), format, state: Mutex::new(State { window, tracks }) });
         let (head, _) = watch::channel(Head { end: 0, ended: false });
         Self { shared, head, unseen: false, last_used: now }
     }
@@ -206,6 +209,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::format::{Format, Tracks};
 use crate::gop::{GopCache, kind_of};
+use crate::hls::{Hls, HlsShared, HlsView};
 use crate::info::{AudioInfo, PublisherInfo, StreamInfo, StreamState, VideoInfo};
 use crate::player::Players;
 use crate::publisher::{CutReason, Publication, PublishError, Publisher, PublisherMeta};
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Damaged,
     /// Somebody wants to play; `wait` until there is a publisher.
     Play { format: Format, wait: bool, reply: oneshot::Sender<Result<Ring, PlayError>> },
+    /// Somebody asks for HLS.
+    Hls { reply: oneshot::Sender<Result<watch::Receiver<HlsView>, PlayError>> },
     /// Cut the publisher, and end the stream without grace.
     End { reason: CutReason },
 }
@@ -44,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) players: Arc<Players>,
     /// `None` until the first publisher.
     pub(crate) info: ArcSwapOption<StreamInfo>,
+    pub(crate) hls: Arc<HlsShared>,
     pub(crate) keyframe: Mutex<Option<(Arc<VideoConfig>, Frame)>>,
 }
 
@@ -62,6 +66,7 @@ impl StreamHandle {
             id,
             players: Arc::new(Players::default()),
             info: ArcSwapOption::empty(),
+            hls: Arc::default(),
             keyframe: Mutex::new(None),
         });
         let handle = Self { commands: commands.clone(), shared: Arc::clone(&shared) };
@@ -108,6 +113,7 @@ struct Owner {
     gop: GopCache,
     limits: Limits,
     rings: Vec<RingWriter>,
+    hls: Option<Hls>,
     flush_at: Option<Instant>,
     waiting: Vec<(Format, oneshot::Sender<Result<Ring, PlayError>>)>,
     received: Traffic,
@@ -117,6 +123,7 @@ struct Owner {
     last_frame: Option<Instant>,
     last_keyframe: Option<millrace_media::Timestamp>,
     gop_duration: Option<Duration>,
+    longest_gop: Option<Duration>,
 }
 
 /// The time between a stream's first frame and the moment when its tracks are known.
@@ -150,6 +157,7 @@ impl Owner {
             gop: GopCache::new(limits),
             limits,
             rings: Vec::new(),
+            hls: None,
             flush_at: None,
             waiting: Vec::new(),
             received: Traffic::default(),
@@ -159,6 +167,7 @@ impl Owner {
             last_frame: None,
             last_keyframe: None,
             gop_duration: None,
+            longest_gop: None,
             registry,
         }
     }
@@ -182,8 +191,8 @@ impl Owner {
                 _ = tick.tick() => self.tick(Instant::now()),
             }
         }
-        self.registry.remove(&self.shared);
         self.end();
+        self.registry.remove(&self.shared);
         // Whoever asked in the last moment finds the door closed and asks the registry again.
     }
 
@@ -202,6 +211,10 @@ impl Owner {
                 let _ = reply.send(answer);
             }
             Command::Play { format, wait, reply } => self.play(format, wait, reply),
+            Command::Hls { reply } => {
+                // Whoever no longer waits for the answer needs none.
+                let _ = reply.send(self.hls());
+            }
             Command::End { reason } => {
                 self.cut(reason);
                 info!(stream = %self.shared.id, %reason, "stream ended");
@@ -259,6 +272,9 @@ impl Owner {
         } else {
             info!(stream = %self.shared.id, grace_s = grace.as_secs_f32(), "publisher lost, waiting for its return");
             self.grace_until = Some(Instant::now() + grace);
+            if let Some(hls) = &mut self.hls {
+                hls.interrupt();
+            }
             self.publish_info();
         }
     }
@@ -298,12 +314,18 @@ impl Owner {
             for ring in &mut self.rings {
                 ring.set_tracks(&self.tracks, at);
             }
+            if let Some(hls) = &mut self.hls {
+                hls.tracks(&self.tracks);
+            }
         }
         self.publish_info();
     }
 
     fn discontinuity(&mut self) {
         debug!(stream = %self.shared.id, "discontinuity");
+        if let Some(hls) = &mut self.hls {
+            hls.push(&Unit::Discontinuity);
+        }
     }
 
     fn frame(&mut self, mut frame: Frame) {
@@ -327,6 +349,9 @@ impl Owner {
                 TrackKind::Audio if self.session.video => self.flush_at.or(Some(now + AUDIO_FLUSH)),
                 _ => Some(now),
             };
+            if let Some(hls) = &mut self.hls {
+                hls.push(&Unit::Frame(frame));
+            }
         } else {
             let since = self.opening.get_or_insert(Opening { since: now }).since;
             let complete = self.session.video && self.session.audio;
@@ -353,6 +378,7 @@ impl Owner {
     fn keyframe(&mut self, frame: &Frame) {
         if let Some(last) = self.last_keyframe.replace(frame.dts) {
             self.gop_duration = Some(frame.dts.since(last));
+            self.longest_gop = self.longest_gop.max(self.gop_duration);
         }
         if let Some(config) = &self.tracks.video {
             let newest = Some((Arc::clone(config), frame.clone()));
@@ -407,6 +433,17 @@ impl Owner {
         reader
     }
 
+    fn hls(&mut self) -> Result<watch::Receiver<HlsView>, PlayError> {
+        if self.on_air.is_none() {
+            return Err(PlayError::NotOnAir);
+        }
+        let hls = self.hls.get_or_insert_with(|| {
+            Hls::new(&self.shared.id, &self.registry.config, self.longest_gop, Arc::clone(&self.shared.hls))
+        });
+        hls.activate(&self.tracks, &self.gop);
+        Ok(hls.reader())
+    }
+
     fn flush_if_due(&mut self) {
         if self.flush_at.is_some_and(|at| at <= Instant::now()) {
             self.flush();
@@ -424,6 +461,9 @@ impl Owner {
         self.rates = self.meter.sample(now, self.received);
         self.rings.retain_mut(|ring| !ring.is_idle(now, FORMAT_IDLE));
         self.waiting.retain(|(_, reply)| !reply.is_closed());
+        if let Some(hls) = &mut self.hls {
+            hls.tick(now);
+        }
         if self.publication.is_some() && now.duration_since(self.session.since) >= TRACK_GONE {
             self.forget_missing_tracks();
         }
@@ -488,6 +528,9 @@ impl Owner {
         self.flush();
         for ring in &mut self.rings {
             ring.end();
+        }
+        if let Some(last) = self.hls.take().and_then(Hls::end) {
+            self.registry.keep_hls(&self.shared.id, last);
         }
         for (_, reply) in self.waiting.drain(..) {
             let _ = reply.send(Err(PlayError::NotOnAir));

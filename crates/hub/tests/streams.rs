@@ -93,8 +93,8 @@ async fn both_formats_run_beside_each_other_and_players_of_one_share_a_ring() {
     let flv = play(&hub, Format::Flv).await.unwrap();
     let again = play(&hub, Format::Flv).await.unwrap();
     let rtmp = play(&hub, Format::Rtmp).await.unwrap();
-    assert!(flv.ring.same_as(&again.ring));
-    assert!(!flv.ring.same_as(&rtmp.ring));
+    assert_eq!(flv.ring.id(), again.ring.id());
+    assert_ne!(flv.ring.id(), rtmp.ring.id());
     assert_eq!(hub.info(&id()).unwrap().viewers, 3);
     assert_eq!(&rtmp.ring.join().prologue[..1], &[5], "an RTMP chunk of the data chunk stream");
 }
@@ -261,4 +261,51 @@ async fn statistics_say_what_comes_in() {
     assert_eq!((info.received.video_frames, info.received.audio_bytes), (received, received * 5));
     assert_eq!(info.gop, Some(Duration::from_secs(1)));
     assert!((24.0..26.5).contains(&info.rates.frame_rate), "{}", info.rates.frame_rate);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hls_begins_with_its_first_request_and_ends_with_the_stream() {
+    let hub = Hub::new(HubConfig { hls_segment: Duration::from_secs(1), ..HubConfig::default() });
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..30).await;
+    let asked = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.hls(&id()).await }
+    });
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert!(!asked.is_finished(), "no segment is complete");
+    send(&publisher, 30..60).await;
+    let view = asked.await.unwrap().unwrap();
+    let playlist = String::from_utf8(view.snapshot.unwrap().media_playlist.to_vec()).unwrap();
+    assert!(playlist.contains("#EXTINF:1.0"), "{playlist}");
+    publisher.finish();
+    while hub.info(&id()).is_some() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let last = hub.hls(&id()).await.unwrap().snapshot.unwrap();
+    assert!(last.ended);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(hub.hls(&id()).await.unwrap_err(), PlayError::NotOnAir);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hls_that_nobody_asks_for_pauses_and_begins_anew_with_rising_numbers() {
+    let hub = Hub::new(HubConfig { hls_segment: Duration::from_secs(1), ..HubConfig::default() });
+    let publisher = begin(&hub).await;
+    let pace = async |from: i64, to: i64| {
+        for n in from..to {
+            send(&publisher, n..n + 1).await;
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    };
+    pace(0, 30).await;
+    hub.hls_multivariant(&id()).await.unwrap();
+    pace(30, 90).await;
+    let first = hub.hls(&id()).await.unwrap().snapshot.unwrap();
+    pace(90, 1800).await;
+    let id = id();
+    let (again, ()) = tokio::join!(hub.hls(&id), pace(1800, 1850));
+    let again = again.unwrap().snapshot.unwrap();
+    assert!(again.newest > first.newest);
+    assert!(again.newest < first.newest + 70, "it paused in between");
 }
