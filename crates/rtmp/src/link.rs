@@ -15,7 +15,7 @@ pub(crate) const MIN_WINDOW: u32 = 1024;
 
 /// How many bytes of answers may wait to be taken. A peer provokes at most some ten times what it
 /// sends, so this is much for one read.
-pub(crate) const MAX_OUTPUT: usize = 1024 * 1024;
+pub const MAX_OUTPUT: usize = 1024 * 1024;
 
 /// Chunk streams for what is not media. The hub's packager uses others for media.
 pub(crate) const CONTROL_CHUNK_STREAM: u32 = 2;
