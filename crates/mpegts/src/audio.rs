@@ -18,8 +18,8 @@ use crate::Error;
 pub const SLEW_FROM: Duration = Duration::from_millis(10);
 /// Deviation of counted from stamped time above which the count starts anew.
 pub const RESYNC_FROM: Duration = Duration::from_millis(60);
-/// Longest sound in one PES packet of more than one frame.
-pub const MAX_GROUP: Duration = Duration::from_millis(90);
+/// Longest sound in one PES packet of more than one frame: three of AAC at 48 kHz.
+pub const MAX_GROUP: Duration = Duration::from_millis(65);
 /// Longest payload of one audio PES packet, bytes: its length field has 16 bits, and must not be 0.
 pub const MAX_PES_PAYLOAD: usize = 65_535 - 8;
 

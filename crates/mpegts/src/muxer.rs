@@ -5,7 +5,7 @@ use millrace_media::{AudioConfig, Frame, TrackKind, VideoConfig};
 
 use crate::Error;
 use crate::audio::{AudioTrack, Group, MAX_GROUP, MAX_PES_PAYLOAD, ticks};
-use crate::packet::{Adaptation, Clock, PesHeader, Stream};
+use crate::packet::{Adaptation, Clock, PACKET_LEN, PesHeader, Stream};
 use crate::psi::{AUDIO_PID, Program, Tables, VIDEO_PID};
 use crate::video::VideoTrack;
 
@@ -25,12 +25,25 @@ pub struct Muxer {
     /// The newest DTS that came, since the last discontinuity.
     now: Option<i64>,
     last_video_dts: Option<i64>,
-    last_clock: Option<i64>,
+    /// Distance of the last two pictures, the best guess at the next.
+    video_step: i64,
+    /// The last program clock, and its place in the stream.
+    last_clock: Option<(i64, Position)>,
+    /// When the last tables arrive, by the clocks before and after them.
     last_tables: Option<i64>,
+    /// Tables that no clock has followed yet.
+    open_tables: Option<Position>,
     tables_wanted: bool,
     clock_wanted: bool,
     discontinuity: bool,
+    /// Packets written by the calls before this one.
+    written: Position,
+    /// Where the caller's buffer begins in the stream.
+    buffer: Position,
 }
+
+/// A number of packets since the stream's start.
+type Position = i64;
 
 /// How far the program clock is behind the DTS of the frame that it accompanies. It must outlast
 /// the sending of a frame, the grouping of audio, and the skew between a publisher's tracks.
@@ -60,11 +73,15 @@ impl Muxer {
             group: Group::default(),
             now: None,
             last_video_dts: None,
+            video_step: 0,
             last_clock: None,
             last_tables: None,
+            open_tables: None,
             tables_wanted: true,
             clock_wanted: true,
             discontinuity: false,
+            written: 0,
+            buffer: 0,
         }
     }
 
@@ -132,27 +149,20 @@ impl Muxer {
     /// When the frame's track has no configuration, or the payload does not fit it; nothing of
     /// the frame is written then.
     pub fn push(&mut self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), Error> {
-        match frame.track {
+        self.buffer = self.written - packets(out);
+        let result = match frame.track {
             TrackKind::Video => self.push_video(frame, out),
             TrackKind::Audio => self.push_audio(frame, out),
-        }
+        };
+        self.written = self.position(out);
+        result
     }
 
     /// Appends the audio that waits for more. Call it before the output is cut.
     pub fn flush(&mut self, out: &mut Vec<u8>) {
-        if self.group.bytes.is_empty() {
-            return;
-        }
-        let clock = if self.tables.program().clock_pid() == AUDIO_PID { self.due_clock() } else { None };
-        let header =
-            PesHeader { stream_id: AUDIO_STREAM_ID, pts: in_stream(self.group.pts), dts: in_stream(self.group.pts) };
-        let adaptation = Adaptation { random_access: true, clock };
-        let payload = &self.group.bytes;
-        let mut pes = self.audio_stream.begin(out, adaptation, header.len() + payload.len());
-        header.write(&mut pes, payload.len());
-        pes.write(payload);
-        pes.finish();
-        self.group.bytes.clear();
+        self.buffer = self.written - packets(out);
+        self.write_group(out);
+        self.written = self.position(out);
     }
 
     fn push_video(&mut self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -171,18 +181,23 @@ impl Muxer {
             source,
         })?;
         let Some(unit) = unit else { return Ok(()) };
-        let dts = self.last_video_dts.map_or(frame.dts.as_90khz(), |last| frame.dts.as_90khz().max(last + 1));
+        let mut dts = frame.dts.as_90khz();
+        if let Some(last) = self.last_video_dts {
+            dts = dts.max(last + 1);
+            self.video_step = dts - last;
+        }
         self.last_video_dts = Some(dts);
         if !self.group.bytes.is_empty() && dts - self.group.pts > ticks(MAX_GROUP) {
-            self.flush(out);
+            self.write_group(out);
         }
         self.advance(dts, out);
+        self.write_due_tables(self.video_step, out);
         let header = PesHeader {
             stream_id: VIDEO_STREAM_ID,
             pts: in_stream(frame.pts.as_90khz().max(dts)),
             dts: in_stream(dts),
         };
-        let adaptation = Adaptation { random_access: frame.keyframe, clock: self.due_clock() };
+        let adaptation = Adaptation { random_access: frame.keyframe, clock: self.due_clock(out) };
         let mut pes = self.video_stream.begin(out, adaptation, header.len() + unit.len());
         header.write(&mut pes, unit.len());
         unit.write(&mut pes);
@@ -199,84 +214,118 @@ impl Muxer {
         }
         let header = audio.header(frame)?;
         let (pts, follows) = audio.place(frame.pts.as_90khz());
-        let frame_ticks = audio.frame_ticks();
+        let step = audio.frame_ticks();
         let len = header.bytes().len() + frame.payload.len();
         if !follows || self.group.bytes.len() + len > MAX_PES_PAYLOAD {
-            self.flush(out);
+            self.write_group(out);
         }
         self.advance(pts, out);
-        // Sound keeps the clock of pictures that are far apart.
-        if self.tables.program().clock_pid() == VIDEO_PID
-            && (self.clock_wanted || self.last_clock.is_none_or(|last| pts - last >= DUE_FROM))
-            && let Some(clock) = self.due_clock()
-        {
-            self.clock_stream().write_clock(out, clock);
+        if self.tables.program().clock_pid() == VIDEO_PID {
+            // Sound keeps the clock and the tables of pictures that are far apart.
+            let clock_due = self.clock_wanted || self.last_clock.is_none_or(|(last, _)| pts - last >= DUE_FROM);
+            if self.write_due_tables(step, out) || clock_due {
+                self.write_clock(out);
+            }
         }
         if self.group.bytes.is_empty() {
             self.group.pts = pts;
         }
         self.group.bytes.extend_from_slice(header.bytes());
         self.group.bytes.extend_from_slice(&frame.payload);
-        if pts + 2 * frame_ticks - self.group.pts > ticks(MAX_GROUP) {
-            self.flush(out);
+        if pts + 2 * step - self.group.pts > ticks(MAX_GROUP) {
+            self.write_group(out);
         }
         Ok(())
     }
 
-    /// Moves the program's time on to `dts`, and writes the tables and clocks that fall due by then.
+    fn write_group(&mut self, out: &mut Vec<u8>) {
+        if self.group.bytes.is_empty() {
+            return;
+        }
+        let mut adaptation = Adaptation { random_access: true, clock: None };
+        if self.tables.program().clock_pid() == AUDIO_PID {
+            self.write_due_tables(ticks(MAX_GROUP), out);
+            adaptation.clock = self.due_clock(out);
+        }
+        let pts = in_stream(self.group.pts);
+        let header = PesHeader { stream_id: AUDIO_STREAM_ID, pts, dts: pts };
+        let payload = &self.group.bytes;
+        let mut pes = self.audio_stream.begin(out, adaptation, header.len() + payload.len());
+        header.write(&mut pes, payload.len());
+        pes.write(payload);
+        pes.finish();
+        self.group.bytes.clear();
+    }
+
+    /// Moves the program's time on to `dts`; writes the tables and clocks that had to come before.
     fn advance(&mut self, dts: i64, out: &mut Vec<u8>) {
-        let now = self.now.map_or(dts, |now| now.max(dts));
-        if self.last_clock.is_some_and(|last| now - last > ticks(MAX_FILL)) {
+        let end = self.now.map_or(dts, |now| now.max(dts));
+        if self.last_clock.is_some_and(|(last, _)| end - last > ticks(MAX_FILL)) {
             self.break_clock();
         }
-        if self.tables_wanted {
-            self.write_tables(self.now.unwrap_or(now), out);
-        }
-        while let (Some(clock), Some(tables)) = (self.last_clock, self.last_tables)
-            && now - clock.min(tables) > FILL_FROM
+        while let (Some((clock, _)), Some(tables)) = (self.last_clock, self.last_tables)
+            && (end - clock > CLOCKS_BY || end - tables > TABLES_BY)
         {
             let at = (clock.min(tables) + DUE_FROM).max(clock + MIN_STEP);
-            if at >= now {
+            if at >= end {
                 break;
             }
-            if at - tables >= DUE_FROM {
-                self.write_tables(at, out);
+            self.now = Some(at);
+            self.write_due_tables(DUE_FROM, out);
+            self.write_clock(out);
+        }
+        self.now = Some(end);
+    }
+
+    /// Writes the tables, if they would be late with the next clock, `step` from now. A clock must
+    /// follow at once: so they arrive now, at the latest.
+    fn write_due_tables(&mut self, step: i64, out: &mut Vec<u8>) -> bool {
+        let Some(now) = self.now else { return false };
+        let due = self.tables_wanted || self.last_tables.is_none_or(|last| now + step - last > TABLES_BY);
+        if due {
+            self.open_tables = Some(self.position(out));
+            self.tables.write(out);
+            self.tables_wanted = false;
+            self.clock_wanted = true;
+        }
+        due
+    }
+
+    /// The clock for the packet that comes next, where it has moved since the last or must come.
+    fn due_clock(&mut self, out: &[u8]) -> Option<Clock> {
+        let mut now = self.now?;
+        let position = self.position(out);
+        if let Some((last, _)) = self.last_clock
+            && now <= last
+        {
+            if !self.clock_wanted {
+                return None;
             }
-            self.write_clock(at, out);
+            now = last + MIN_STEP;
+            self.now = Some(now);
         }
-        self.now = Some(now);
-        if self.last_tables.is_none_or(|last| now - last >= DUE_FROM) {
-            self.write_tables(now, out);
+        if let Some(tables) = self.open_tables.take() {
+            self.last_tables = Some(match self.last_clock {
+                Some((last, at)) => last + (now - last) * (tables - at) / (position - at),
+                None => now,
+            });
         }
-    }
-
-    /// The clock for a packet that can carry one, where it has moved since the last or must come.
-    fn due_clock(&mut self) -> Option<Clock> {
-        let now = self.now?;
-        match self.last_clock {
-            Some(last) if now <= last => self.clock_wanted.then(|| self.clock(last + MIN_STEP)),
-            _ => Some(self.clock(now)),
-        }
-    }
-
-    fn clock(&mut self, at: i64) -> Clock {
-        self.last_clock = Some(at);
-        self.now = self.now.map(|now| now.max(at));
+        self.last_clock = Some((now, position));
         self.clock_wanted = false;
-        Clock { at: at + EPOCH, discontinuity: std::mem::take(&mut self.discontinuity) }
+        Some(Clock { at: now + EPOCH, discontinuity: std::mem::take(&mut self.discontinuity) })
     }
 
     /// A packet of its own for the clock.
-    fn write_clock(&mut self, at: i64, out: &mut Vec<u8>) {
-        let clock = self.clock(at);
-        self.clock_stream().write_clock(out, clock);
+    fn write_clock(&mut self, out: &mut Vec<u8>) {
+        let Some(clock) = self.due_clock(out) else { return };
+        match self.tables.program().clock_pid() {
+            VIDEO_PID => self.video_stream.write_clock(out, clock),
+            _ => self.audio_stream.write_clock(out, clock),
+        }
     }
 
-    fn clock_stream(&self) -> &Stream {
-        match self.tables.program().clock_pid() {
-            VIDEO_PID => &self.video_stream,
-            _ => &self.audio_stream,
-        }
+    fn position(&self, out: &[u8]) -> Position {
+        self.buffer + packets(out)
     }
 
     fn break_clock(&mut self) {
@@ -284,14 +333,9 @@ impl Muxer {
         self.now = None;
         self.last_clock = None;
         self.last_tables = None;
+        self.open_tables = None;
         self.tables_wanted = true;
         self.clock_wanted = true;
-    }
-
-    fn write_tables(&mut self, at: i64, out: &mut Vec<u8>) {
-        self.tables.write(out);
-        self.last_tables = Some(at);
-        self.tables_wanted = false;
     }
 
     fn update_tables(&mut self) {
@@ -308,16 +352,21 @@ impl Muxer {
 
 /// The clock at a stream's start: room for frames with negative timestamps.
 const EPOCH: i64 = 90_000;
-/// Tables and clocks are written with the first frame that is this much later than the last ones.
-/// Two pictures at 30 per second, three sounds of AAC at 48 kHz, come in it.
+/// Sound beside pictures that are far apart carries the clock after this much.
 const DUE_FROM: i64 = 60 * 90;
-/// Where no frame would come in time, they are written by themselves; below [`MAX_INTERVAL`] by
-/// what a packet may slip between two clocks.
-const FILL_FROM: i64 = 90 * 90;
+/// The longest between two clocks; where no frame would come in time, they come by themselves.
+const CLOCKS_BY: i64 = 90 * 90;
+/// The longest between two copies of the tables, as far as can be foreseen.
+const TABLES_BY: i64 = 95 * 90;
 /// Smallest step of the clock that is forced.
 const MIN_STEP: i64 = 90;
 const VIDEO_STREAM_ID: u8 = 0xe0;
 const AUDIO_STREAM_ID: u8 = 0xc0;
+
+#[allow(clippy::cast_possible_wrap)]
+fn packets(out: &[u8]) -> Position {
+    (out.len() / PACKET_LEN) as Position
+}
 
 /// A frame's time as the stream says it.
 fn in_stream(ticks_90khz: i64) -> i64 {
