@@ -25,6 +25,8 @@ pub(crate) const COMMAND_CHUNK_STREAM: u32 = 3;
 pub(crate) struct Link {
     pub(crate) reader: ChunkReader,
     pub(crate) out: BytesMut,
+    /// How much of the output answers the peer.
+    answers: usize,
     out_chunk_size: u32,
     received: u64,
     acknowledged: u64,
@@ -37,6 +39,7 @@ impl Link {
         Self {
             reader: ChunkReader::new(),
             out: BytesMut::new(),
+            answers: 0,
             out_chunk_size: DEFAULT_CHUNK_SIZE,
             received: 0,
             acknowledged: 0,
@@ -47,11 +50,14 @@ impl Link {
 
     /// What is to be sent, and no memory kept for more.
     pub(crate) fn take_output(&mut self) -> Option<Bytes> {
+        self.answers = 0;
         (!self.out.is_empty()).then(|| std::mem::take(&mut self.out).freeze())
     }
 
     pub(crate) fn put(&mut self, stream: u32, message_stream: u32, kind: MessageKind, body: &[u8]) {
+        let before = self.out.len();
         put_whole(&mut self.out, stream, message_stream, kind, body, self.out_chunk_size);
+        self.answers += self.out.len() - before;
     }
 
     pub(crate) fn put_command(&mut self, message_stream: u32, command: &Command) {
@@ -87,7 +93,7 @@ impl Link {
     /// The next message in the input. Fails too if the answers to those before have become too
     /// many.
     pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Message>, Error> {
-        match self.out.len() {
+        match self.answers {
             0..=MAX_OUTPUT => self.reader.read(input),
             length => Err(Error::TooMuchOutput { length, limit: MAX_OUTPUT }),
         }

@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{accept, ragged, seconds};
+use common::{accept, message_bytes, ragged, seconds};
 use millrace_flv::amf0::{self, Value};
 use millrace_rtmp::chunk::{MessageKind, OUT_CHUNK_SIZE, write_shared};
 use millrace_rtmp::client::{self, ClientConfig};
@@ -198,6 +198,16 @@ fn media_before_the_start_and_after_the_end_is_dropped() {
     pair.client.send_video(0, b"late").unwrap();
     pair.run(accept).unwrap();
     assert!(!pair.server_events.iter().any(|event| matches!(event, Event::Media(_))));
+}
+
+#[test]
+fn a_publisher_may_be_ahead_of_its_connection() {
+    let mut pair = Pair::publisher(Kind::Simple, 1);
+    pair.run(accept).unwrap();
+    pair.client.send_video(0, &vec![7; 2 * millrace_rtmp::MAX_OUTPUT]).unwrap();
+    pair.carry(&message_bytes(MessageKind::Other(99), 0, b"")).unwrap();
+    pair.run(accept).unwrap();
+    assert!(matches!(pair.server_events.last(), Some(Event::Media(_))));
 }
 
 #[test]
