@@ -18,6 +18,12 @@ pub trait Container {
     /// When the form cannot carry the codec; the configuration before stays in force.
     fn set_audio(&mut self, config: &Arc<AudioConfig>) -> Result<(), TsError>;
 
+    /// Lets sound that was just announced, the first of the stream, begin within the open segment.
+    /// False where the form has no way to.
+    fn join_audio(&mut self) -> bool {
+        false
+    }
+
     /// Begins a segment; with `discontinuity`, its time does not go on from the one before.
     fn begin_segment(&mut self, discontinuity: bool);
 
@@ -58,18 +64,18 @@ impl Container for TsContainer {
         Ok(())
     }
 
+    /// A new version of the program map says so.
+    fn join_audio(&mut self) -> bool {
+        self.configure();
+        true
+    }
+
     fn begin_segment(&mut self, discontinuity: bool) {
         self.out.reserve(self.last_len + self.last_len / 8);
         if discontinuity {
             self.muxer.discontinuity(&mut self.out);
         }
-        // Both were checked when they came.
-        if let Some(config) = self.next_video.take() {
-            self.muxer.set_video(config).unwrap_or_default();
-        }
-        if let Some(config) = self.next_audio.take() {
-            self.muxer.set_audio(config).unwrap_or_default();
-        }
+        self.configure();
         self.muxer.begin_segment();
     }
 
@@ -89,5 +95,17 @@ impl Container for TsContainer {
             out.shrink_to_fit();
         }
         out.into()
+    }
+}
+
+impl TsContainer {
+    fn configure(&mut self) {
+        // Both were checked when they came.
+        if let Some(config) = self.next_video.take() {
+            self.muxer.set_video(config).unwrap_or_default();
+        }
+        if let Some(config) = self.next_audio.take() {
+            self.muxer.set_audio(config).unwrap_or_default();
+        }
     }
 }

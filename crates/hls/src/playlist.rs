@@ -57,9 +57,9 @@ impl Playlist {
     pub(crate) fn push(&mut self, entry: Listed) {
         self.total += entry.segment.duration;
         self.listed.push_back(entry);
-        self.longest = self.longest.max(self.listed.iter().map(|l| l.segment.duration).sum());
-        while self.listed.len() > self.window {
-            let Some(left) = self.listed.pop_front() else { break };
+        let leaving = self.listed.len().saturating_sub(self.window);
+        self.longest = self.longest.max(self.listed.iter().skip(leaving).map(|l| l.segment.duration).sum());
+        for left in self.listed.drain(..leaving) {
             self.discontinuity_sequence += u64::from(left.discontinuity);
             let until = self.total + left.segment.duration + self.longest;
             self.kept.push_back(Kept { segment: left.segment, until });

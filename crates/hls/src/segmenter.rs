@@ -63,6 +63,7 @@ pub struct Segmenter<C> {
     waiting: Option<Timestamp>,
     /// The next segment does not follow.
     discontinuity: bool,
+    /// There are segments already.
     begun: bool,
     gops: Gops,
     skipped: u64,
@@ -157,16 +158,20 @@ impl<C: Container> Segmenter<C> {
         if self.audio.as_ref().is_some_and(|a| a == config) {
             return Ok(());
         }
-        self.audio = None;
+        let first = self.audio.take().is_none() && !self.begun && self.changed == [false; 2];
         self.container.set_audio(config).map_err(Error::Unsupported)?;
         self.audio = Some(config.clone());
-        self.configuration_changed(TrackKind::Audio);
+        // Publishers may announce sound after the first picture (MP3 is announced by its first
+        // frame). Before there is a playlist, nobody needs to be told.
+        if self.open.is_none() || !(first && self.container.join_audio()) {
+            self.configuration_changed(TrackKind::Audio);
+        }
         Ok(())
     }
 
     fn configuration_changed(&mut self, track: TrackKind) {
         self.changed[track as usize] = self.open.is_some();
-        self.discontinuity |= self.begun;
+        self.discontinuity |= self.begun || self.open.is_some();
     }
 
     fn push_frame(&mut self, frame: &Frame) -> Option<Segment> {

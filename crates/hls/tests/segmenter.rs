@@ -1,0 +1,365 @@
+//! Where segments begin, with a container that only counts.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use millrace_hls::segmenter::GOPS_KEPT;
+use millrace_hls::{Container, Error, HlsConfig, LONGEST_SEGMENT, MAX_SEGMENT_BYTES, Segment, Segmenter};
+use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Mp3Config, Timestamp, TrackKind, Unit, VideoConfig};
+use millrace_mpegts::Error as TsError;
+use proptest::prelude::*;
+
+/// Writes `v`, `k` (keyframe) or `a` for each frame; refuses MP3, and frames that begin with 0xff.
+#[derive(Debug, Default)]
+struct Counter {
+    text: Vec<u8>,
+    len: usize,
+}
+
+impl Container for Counter {
+    fn set_video(&mut self, _: &Arc<VideoConfig>) -> Result<(), TsError> {
+        Ok(())
+    }
+
+    fn set_audio(&mut self, config: &Arc<AudioConfig>) -> Result<(), TsError> {
+        match &**config {
+            AudioConfig::Mp3(_) => Err(TsError::UnsupportedCodec { codec: "MP3", why: "for the test".to_owned() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin_segment(&mut self, _: bool) {
+        assert!(self.text.is_empty());
+    }
+
+    fn push(&mut self, frame: &Frame) -> Result<(), TsError> {
+        if frame.payload.first() == Some(&0xff) {
+            return Err(TsError::NoConfig { track: frame.track, dts: frame.dts });
+        }
+        self.len += frame.payload.len();
+        self.text.push(match (frame.track, frame.keyframe) {
+            (TrackKind::Audio, _) => b'a',
+            (TrackKind::Video, true) => b'k',
+            (TrackKind::Video, false) => b'v',
+        });
+        Ok(())
+    }
+
+    fn segment_len(&self) -> usize {
+        self.len
+    }
+
+    fn end_segment(&mut self) -> Bytes {
+        self.len = 0;
+        std::mem::take(&mut self.text).into()
+    }
+}
+
+fn segmenter(seconds: u64) -> Segmenter<Counter> {
+    let config = HlsConfig { segment: Duration::from_secs(seconds), ..HlsConfig::default() };
+    Segmenter::new(&config, Counter::default())
+}
+
+fn avc(level: u8) -> Unit {
+    let record = vec![1, 100, 0, level, 0xff, 0xe1, 0, 2, 0x67, 0x64, 1, 0, 1, 0x68];
+    Unit::VideoConfig(Arc::new(VideoConfig::Avc(AvcConfig::parse(record.into()).unwrap())))
+}
+
+fn aac(config: [u8; 2]) -> Unit {
+    Unit::AudioConfig(Arc::new(AudioConfig::Aac(AacConfig::parse(Bytes::copy_from_slice(&config)).unwrap())))
+}
+
+const STEREO: [u8; 2] = [0x11, 0x90];
+const MONO: [u8; 2] = [0x11, 0x88];
+
+fn frame(track: TrackKind, keyframe: bool, ms: i64) -> Unit {
+    let at = Timestamp::from_millis(ms);
+    Unit::Frame(Frame { track, keyframe, dts: at, pts: at, payload: Bytes::from_static(&[1; 100]) })
+}
+
+fn picture(ms: i64, keyframe: bool) -> Unit {
+    frame(TrackKind::Video, keyframe, ms)
+}
+
+fn sound(ms: i64) -> Unit {
+    frame(TrackKind::Audio, true, ms)
+}
+
+/// 25 pictures a second from `from` to `to`, keyframes at the given times.
+fn pictures(from: i64, to: i64, keyframes: &[i64]) -> Vec<Unit> {
+    (from..to).step_by(40).map(|ms| picture(ms, keyframes.contains(&ms))).collect()
+}
+
+fn every(ms: i64, until: i64) -> Vec<i64> {
+    (0..until).step_by(usize::try_from(ms).unwrap()).collect()
+}
+
+fn run(s: &mut Segmenter<Counter>, units: impl IntoIterator<Item = Unit>) -> Vec<Segment> {
+    units.into_iter().filter_map(|u| s.push(&u).unwrap()).collect()
+}
+
+fn millis(segments: &[Segment]) -> Vec<u128> {
+    segments.iter().map(|s| s.duration.as_millis()).collect()
+}
+
+#[test]
+fn segments_begin_at_the_first_keyframe_after_the_duration() {
+    for (gop, expected, target) in
+        [(2000, 2000, 2), (1000, 2000, 2), (800, 2400, 3), (5000, 5000, 5), (10_000, 10_000, 11)]
+    {
+        let mut s = segmenter(2);
+        s.push(&avc(31)).unwrap();
+        let segments = run(&mut s, pictures(0, 60_000, &every(gop, 60_000)));
+        assert!(segments.len() >= 5);
+        assert!(
+            segments.iter().all(|s| s.duration.as_millis() == expected && s.independent && !s.discontinuity),
+            "{gop}"
+        );
+        assert!(segments.iter().all(|s| s.bytes[0] == b'k'));
+        assert_eq!(s.target_duration(), Some(Duration::from_secs(target)));
+    }
+}
+
+#[test]
+fn sound_alone_is_cut_by_duration() {
+    let mut s = segmenter(2);
+    s.push(&aac(STEREO)).unwrap();
+    let segments = run(&mut s, (0..500).map(|n| sound(n * 1024 / 48)));
+    assert_eq!(millis(&segments), [2005, 2005, 2006, 2005, 2005]);
+    assert!(segments.iter().all(|s| s.independent && s.pictures == 0));
+    assert_eq!(s.target_duration(), Some(Duration::from_secs(2)));
+}
+
+#[test]
+fn pictures_announced_but_never_sent_do_not_stop_the_sound() {
+    let mut s = segmenter(2);
+    run(&mut s, [avc(31), aac(STEREO)]);
+    let segments = run(&mut s, (0..1000).map(|n| sound(n * 20)));
+    assert_eq!(millis(&segments), [2000, 2000, 2000], "after a wait for the keyframe");
+    assert!(segments[0].start.as_millis() > i64::try_from(LONGEST_SEGMENT.as_millis()).unwrap());
+}
+
+#[test]
+fn irregular_keyframes_keep_segments_independent_and_the_target() {
+    let mut s = segmenter(2);
+    s.push(&avc(31)).unwrap();
+    // A keyframe every two seconds, and at scene cuts, from which the encoder counts anew.
+    let keyframes = [0, 2000, 4000, 5800, 7800, 9800, 10_200, 12_200, 14_200, 14_600, 15_600, 17_600, 19_600];
+    let segments = run(&mut s, pictures(0, 20_000, &keyframes));
+    assert!(segments.iter().all(|s| s.independent), "{:?}", millis(&segments));
+    assert_eq!(s.target_duration(), Some(Duration::from_secs(2)));
+    assert!(segments.iter().all(|s| s.duration <= Duration::from_millis(2499)));
+}
+
+#[test]
+fn without_keyframes_it_is_cut_before_the_target_is_exceeded() {
+    let mut s = segmenter(2);
+    s.push(&avc(31)).unwrap();
+    let mut segments = run(&mut s, pictures(0, 10_000, &[0, 2000, 4000]));
+    segments.extend(run(&mut s, pictures(10_000, 16_000, &[10_800, 12_800, 14_800])));
+    let independent: Vec<_> = segments.iter().map(|s| s.independent).collect();
+    // Cut at 6.48 and 8.96 for lack of a keyframe; at 10.8 there is one again.
+    assert_eq!(millis(&segments), [2000, 2000, 2480, 2480, 1840, 2000, 2000]);
+    assert_eq!(independent, [true, true, true, false, false, true, true]);
+    assert!(segments.iter().all(|s| !s.discontinuity));
+}
+
+#[test]
+fn a_stream_without_any_keyframe_begins_after_a_wait() {
+    let mut s = segmenter(2);
+    s.push(&avc(31)).unwrap();
+    let segments = run(&mut s, pictures(0, 40_000, &[]));
+    assert!(segments[0].start.as_millis() > 12_000 && !segments[0].independent);
+    assert_eq!(s.skipped_frames(), 301);
+    assert!(segments[0].duration <= LONGEST_SEGMENT);
+}
+
+#[test]
+fn the_known_keyframe_distance_sets_the_target() {
+    let config = HlsConfig { longest_gop: Some(Duration::from_secs(4)), ..HlsConfig::default() };
+    let mut s = Segmenter::new(&config, Counter::default());
+    s.push(&avc(31)).unwrap();
+    let segments = run(&mut s, pictures(0, 20_000, &[0, 2000, 6000, 10_000, 14_000, 18_000]));
+    assert_eq!(millis(&segments), [2000, 4000, 4000, 4000, 4000]);
+    assert_eq!(s.target_duration(), Some(Duration::from_secs(4)));
+}
+
+#[test]
+fn the_first_segment_has_a_limit() {
+    let limit = i64::try_from(LONGEST_SEGMENT.as_millis()).unwrap();
+    let first = |keyframe: i64| {
+        let mut s = segmenter(2);
+        s.push(&avc(31)).unwrap();
+        let units = (0..20_000).step_by(20).map(|ms| picture(ms, ms == 0 || ms == keyframe));
+        run(&mut s, units).remove(0).duration.as_millis()
+    };
+    assert_eq!(first(limit - 20), 11_980);
+    assert_eq!(first(limit), 12_000);
+    assert_eq!(first(limit + 20), 12_000, "cut without a keyframe");
+}
+
+#[test]
+fn a_hole_is_in_no_segment() {
+    let mut s = segmenter(2);
+    s.push(&avc(31)).unwrap();
+    let mut segments = run(&mut s, pictures(0, 5000, &every(2000, 5000)));
+    segments.extend(run(&mut s, pictures(9000, 15_000, &[9000, 11_000, 13_000])));
+    assert_eq!(millis(&segments), [2000, 2000, 1000, 2000, 2000]);
+    assert_eq!(segments.iter().map(|s| s.discontinuity).collect::<Vec<_>>(), [false, false, false, true, false]);
+}
+
+#[test]
+fn a_returning_publisher_is_a_discontinuity_that_begins_with_a_keyframe() {
+    let mut s = segmenter(2);
+    run(&mut s, [avc(31), aac(STEREO)]);
+    run(&mut s, pictures(0, 3000, &every(2000, 3000)));
+    let ended = s.push(&Unit::Discontinuity).unwrap().unwrap();
+    assert_eq!((ended.duration.as_millis(), ended.pictures), (1000, 25));
+    assert!(s.push(&Unit::Discontinuity).unwrap().is_none(), "nothing is open");
+    let mut units = vec![avc(31), aac(STEREO), sound(6000), picture(6010, false)];
+    units.extend(pictures(6050, 9000, &[6050, 8050]));
+    let segments = run(&mut s, units);
+    assert!(segments[0].discontinuity && segments[0].independent);
+    assert_eq!((segments[0].start.as_millis(), segments[0].duration.as_millis()), (6050, 2000));
+    assert_eq!(s.skipped_frames(), 2);
+}
+
+#[test]
+fn a_pause_may_be_followed_by_a_replay() {
+    let mut s = segmenter(2);
+    s.push(&avc(31)).unwrap();
+    run(&mut s, pictures(0, 3000, &every(2000, 3000)));
+    assert!(s.interrupt().is_some());
+    assert!(s.interrupt().is_none());
+    let segments = run(&mut s, pictures(2000, 5000, &[2000, 4000]));
+    assert_eq!((segments[0].start.as_millis(), segments[0].discontinuity), (2000, true));
+}
+
+#[test]
+fn a_changed_configuration_begins_a_segment_at_the_next_keyframe() {
+    let mut s = segmenter(2);
+    run(&mut s, [avc(31), aac(STEREO)]);
+    let mut units = vec![picture(0, true), sound(0), avc(31), aac(STEREO), aac(MONO)];
+    units.extend((1..50).flat_map(|n| [picture(n * 20, false), sound(n * 20)]));
+    units.extend([picture(1000, true), sound(1000), avc(40), picture(1020, true), sound(1020), picture(3100, true)]);
+    let segments = run(&mut s, units);
+    assert_eq!(millis(&segments), [1000, 20, 2080]);
+    assert_eq!(segments.iter().map(|s| s.discontinuity).collect::<Vec<_>>(), [false, true, true]);
+    assert!(segments[0].bytes.starts_with(b"kavv"), "sound of the new configuration waits");
+    assert_eq!(segments[1].bytes, "ka");
+}
+
+#[test]
+fn a_changed_configuration_of_sound_alone_takes_effect_at_once() {
+    let mut s = segmenter(2);
+    let mut units = vec![aac(STEREO)];
+    units.extend((0..50).map(|n| sound(n * 20)));
+    units.push(aac(MONO));
+    units.extend((50..200).map(|n| sound(n * 20)));
+    let segments = run(&mut s, units);
+    assert_eq!(millis(&segments), [1000, 2000]);
+    assert!(segments[1].discontinuity);
+}
+
+#[test]
+fn a_codec_that_does_not_fit_is_refused_and_left_out() {
+    let mut s = segmenter(2);
+    s.push(&avc(31)).unwrap();
+    let mp3 = Mp3Config { sample_rate: 44_100, channels: 2, samples_per_frame: 1152, kbit_s: 128 };
+    let e = s.push(&Unit::AudioConfig(Arc::new(AudioConfig::Mp3(mp3)))).unwrap_err();
+    assert!(matches!(e, Error::Unsupported(_)));
+    assert!(e.to_string().contains("cannot carry MP3"), "{e}");
+    let segments = run(&mut s, (0..150).flat_map(|n| [picture(n * 40, n % 50 == 0), sound(n * 40)]));
+    assert!(segments.iter().all(|s| !s.bytes.contains(&b'a')));
+}
+
+#[test]
+fn malformed_frames_are_left_out_and_do_not_pass_for_keyframes() {
+    let mut s = segmenter(2);
+    s.push(&avc(31)).unwrap();
+    let at = Timestamp::ZERO;
+    let broken = Frame { track: TrackKind::Video, keyframe: true, dts: at, pts: at, payload: vec![0xff].into() };
+    s.push(&Unit::Frame(broken.clone())).unwrap();
+    let segments = run(&mut s, pictures(40, 5000, &[2000, 4000]));
+    assert_eq!(segments.iter().map(|s| s.independent).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(s.skipped_frames(), 1);
+    let mut s = segmenter(2);
+    s.push(&avc(31)).unwrap();
+    s.push(&Unit::Frame(broken)).unwrap();
+    assert!(s.interrupt().is_none(), "a segment without content is none");
+}
+
+#[test]
+fn a_segment_has_a_limit_in_bytes() {
+    let cut = |total: usize| {
+        let mut s = segmenter(2);
+        s.push(&avc(31)).unwrap();
+        let big = |ms, keyframe, len: usize| {
+            let at = Timestamp::from_millis(ms);
+            Unit::Frame(Frame { track: TrackKind::Video, keyframe, dts: at, pts: at, payload: vec![1; len].into() })
+        };
+        s.push(&big(0, true, 100)).unwrap();
+        s.push(&big(40, false, total - 100)).unwrap().is_some()
+    };
+    assert!(!cut(MAX_SEGMENT_BYTES));
+    assert!(cut(MAX_SEGMENT_BYTES + 1));
+}
+
+#[test]
+fn an_old_long_distance_is_forgotten() {
+    let mut s = segmenter(2);
+    s.push(&avc(31)).unwrap();
+    let mut keyframes = vec![0, 2000, 4400];
+    keyframes.extend((5400..40_000).step_by(1000));
+    let segments = run(&mut s, pictures(0, 40_000, &keyframes));
+    let lengths = millis(&segments);
+    assert_eq!(lengths[..4], [2000, 2400, 1000, 1000], "careful while the long one is remembered");
+    assert_eq!(lengths[GOPS_KEPT + 2..], vec![2000; lengths.len() - GOPS_KEPT - 2]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever comes: the target never changes and is never exceeded, every frame is in one segment
+    /// in its order, and time between segments without a discontinuity adds up.
+    #[test]
+    fn promises_hold_for_any_stream(
+        steps in proptest::collection::vec((prop_oneof![8 => 1i64..120, 1 => 100i64..3000, 1 => 0i64..9000], any::<bool>(), 0u8..60), 50..600),
+        segment in 1u64..6,
+        skew in -80i64..80,
+    ) {
+        let mut s = segmenter(segment);
+        run(&mut s, [avc(31), aac(STEREO)]);
+        let (mut ms, mut segments, mut target, mut given) = (100, vec![], None, 0);
+        for (step, audio, kind) in steps {
+            ms += step;
+            let unit = match kind {
+                0 => Unit::Discontinuity,
+                _ if audio => sound(ms + skew),
+                1..=3 => picture(ms, true),
+                _ => picture(ms, false),
+            };
+            given += u64::from(matches!(unit, Unit::Frame(_)));
+            segments.extend(s.push(&unit).unwrap());
+            if let Some(target) = target {
+                prop_assert_eq!(s.target_duration(), Some(target));
+            }
+            target = s.target_duration();
+        }
+        segments.extend(s.interrupt());
+        let held: u64 = segments.iter().map(|s| s.bytes.len() as u64).sum();
+        prop_assert_eq!(held + s.skipped_frames(), given);
+        let target = s.target_duration().unwrap_or_default();
+        for s in &segments {
+            prop_assert!((s.duration.as_millis() + 500) / 1000 <= u128::from(target.as_secs()), "{:?} {:?}", s, target);
+            prop_assert!(s.duration >= Duration::from_millis(1) && !s.bytes.is_empty());
+            let first_picture = s.bytes.iter().find(|b| **b != b'a');
+            prop_assert_eq!(s.independent, first_picture != Some(&b'v'));
+        }
+        for pair in segments.windows(2).filter(|p| !p[1].discontinuity) {
+            prop_assert_eq!(pair[0].start + pair[0].duration, pair[1].start);
+        }
+    }
+}
