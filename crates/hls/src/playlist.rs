@@ -64,7 +64,7 @@ impl Playlist {
             let until = self.total + left.segment.duration + self.longest;
             self.kept.push_back(Kept { segment: left.segment, until });
         }
-        while self.kept.front().is_some_and(|k| k.until <= self.total) || self.kept.len() > 2 * self.window + 2 {
+        while self.kept.front().is_some_and(|k| k.until <= self.total) || self.kept.len() > self.window + MAX_EXTRA {
             self.kept.pop_front();
         }
     }
@@ -119,10 +119,48 @@ impl Playlist {
     }
 }
 
+/// How many more segments than are listed are kept at most after they left, whatever their duration.
+const MAX_EXTRA: usize = 8;
+
 const MILLISECONDS: EncodedConfig =
     Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: std::num::NonZeroU8::new(3) }).encode();
 
 fn rfc3339(unix_nanos: i64) -> Option<String> {
     let date = OffsetDateTime::from_unix_timestamp_nanos(unix_nanos.into()).ok()?;
     date.format(&Iso8601::<MILLISECONDS>).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(sequence: u64, millis: u64) -> Listed {
+        let duration = Duration::from_millis(millis);
+        let segment = MediaSegment { name: sequence.to_string(), sequence, duration, bytes: Bytes::new() };
+        Listed { segment: Arc::new(segment), discontinuity: false, independent: true, date: 0 }
+    }
+
+    #[test]
+    fn long_segments_that_left_do_not_keep_many_short_ones() {
+        let mut p = Playlist::new(3, 0);
+        (0..4).for_each(|n| p.push(listed(n, 10_000)));
+        let mut most = 0;
+        for n in 4..200 {
+            p.push(listed(n, 100));
+            most = most.max(p.kept.len());
+            let numbers: Vec<_> = p.segments().iter().map(|s| s.sequence).collect();
+            assert!(numbers.windows(2).all(|w| w[1] == w[0] + 1));
+        }
+        assert_eq!(most, 3 + MAX_EXTRA);
+    }
+
+    #[test]
+    fn corrections_stop_at_a_discontinuity() {
+        let mut p = Playlist::new(6, 0);
+        for n in 0..4 {
+            p.push(Listed { discontinuity: n == 2, ..listed(n, 2000) });
+        }
+        p.correct_dates(-7);
+        assert_eq!(p.listed.iter().map(|l| l.date).collect::<Vec<_>>(), [0, 0, -7, -7]);
+    }
 }
