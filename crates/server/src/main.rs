@@ -1,1 +1,87 @@
-fn main() {}
+//! The `millrace` binary: command line, configuration, and the wiring of hub, gateway and site.
+//!
+//! This is the only crate that knows all others. [`config`] is read once into types; [`serve`] binds every port before
+//! anything starts, so that what is wrong is told at once and in words; [`wire`] puts the parts together.
+
+mod check;
+mod cli;
+mod config;
+mod demo;
+mod ffmpeg;
+mod greeting;
+mod health;
+mod limits;
+mod live;
+mod log;
+mod ops;
+mod ports;
+mod secrets;
+mod serve;
+mod streams;
+mod wire;
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use crate::{
+    cli::{Cli, Command, Settings},
+    config::{Config, ConfigError, Sources},
+    demo::Demo,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(settings) => finish(serve::serve(|| load(&settings), None)),
+        Command::Demo(settings) => finish(serve::serve(|| load_for_demo(&settings), Some(Demo::new()))),
+        Command::Check(settings) => {
+            let report = check::Report::new(&sources(&settings));
+            print(&report);
+            if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        }
+        Command::Openapi => print(&millrace_site::openapi()),
+        Command::ConfigReference => print(&config::reference()),
+    }
+}
+
+fn sources(settings: &Settings) -> Sources {
+    let utf8 =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    settings.sources(utf8)
+}
+
+fn load(settings: &Settings) -> Result<Config, ConfigError> {
+    sources(settings).load()
+}
+
+/// The demonstration keeps its data apart, unless told where.
+fn load_for_demo(settings: &Settings) -> Result<Config, ConfigError> {
+    let mut config = load(settings)?;
+    if config.data_dir == Config::default().data_dir {
+        config.data_dir.push("demo");
+    }
+    Ok(config)
+}
+
+fn finish(result: Result<(), impl Display>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr().lock(), "millrace: {}", error.to_string().replace('\n', "\nmillrace: "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(text: &impl Display) -> ExitCode {
+    // A reader that has gone, as `head` does, is no failure.
+    let _ = writeln!(io::stdout().lock(), "{}", text.to_string().trim_end());
+    ExitCode::SUCCESS
+}

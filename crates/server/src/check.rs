@@ -1,0 +1,218 @@
+//! `millrace check`: a line for each thing that serving depends on, and how to mend what is wrong.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Access, access, statvfs};
+
+use crate::{
+    config::{Config, Sources},
+    ffmpeg::{self, Ffmpeg, Font},
+    limits,
+    ports::{self, Port},
+};
+
+/// What was found. It prints as a line each.
+#[derive(Debug)]
+pub(crate) struct Report {
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Looks at everything.
+    pub(crate) fn new(sources: &Sources) -> Self {
+        let mut report = Self { findings: Vec::new() };
+        match sources.load() {
+            Ok(config) => report.with_configuration(sources, &config),
+            // Where the other things are to be found, only a sound configuration tells.
+            Err(error) => error.to_string().lines().for_each(|line| report.add(Grade::Fail, "configuration", line)),
+        }
+        report
+    }
+
+    /// Whether the server could not serve.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.findings.iter().any(|finding| finding.grade == Grade::Fail)
+    }
+
+    fn with_configuration(&mut self, sources: &Sources, config: &Config) {
+        let file = sources.file.as_ref().map_or("no file, defaults".to_owned(), |path| path.display().to_string());
+        self.add(Grade::Ok, "configuration", file);
+        self.streams(sources, config);
+        for (port, address) in
+            [(ports::HTTP, config.http.listen), (ports::RTMP, config.rtmp.listen), (ports::OPS, config.ops.listen)]
+        {
+            self.port(port, address);
+        }
+        if !config.ops.listen.ip().is_loopback() {
+            self.add(Grade::Warn, "ops", "diagnostics answer beyond this machine; set ops.listen to 127.0.0.1:9600");
+        }
+        self.ffmpeg(&config.ffmpeg.path);
+        self.data_directory(&config.data_dir);
+        self.open_files(config);
+    }
+
+    fn streams(&mut self, sources: &Sources, config: &Config) {
+        match (config.streams.len(), config.publish.open) {
+            (_, true) if !config.rtmp.listen.ip().is_loopback() => {
+                let advice = "anyone who reaches the RTMP port can publish (publish.open); only for closed networks";
+                self.add(Grade::Warn, "streams", advice);
+            }
+            (0, false) => {
+                self.add(Grade::Warn, "streams", "none, so nobody can publish; `millrace serve` prints how to add one");
+            }
+            (count, _) => self.add(Grade::Ok, "streams", format!("{count} configured")),
+        }
+        if let Some(file) = sources.file.as_ref().filter(|file| !config.streams.is_empty() && others_can_read(file)) {
+            let advice = format!("{0} holds stream keys and every user can read it; chmod o-r {0}", file.display());
+            self.add(Grade::Warn, "streams", advice);
+        }
+    }
+
+    fn port(&mut self, port: Port, address: SocketAddr) {
+        match port.listen(address) {
+            Ok(_) => self.add(Grade::Ok, "port", format!("{address} ({}) is free", port.key)),
+            Err(error) => self.add(Grade::Fail, "port", error),
+        }
+    }
+
+    fn ffmpeg(&mut self, path: &Path) {
+        let Some(found) = Ffmpeg::find(path) else {
+            let advice = format!(
+                "{} does not start; thumbnails and the demonstration channel are off. `apt install ffmpeg`, or set ffmpeg.path",
+                path.display()
+            );
+            return self.add(Grade::Warn, "ffmpeg", advice);
+        };
+        self.add(Grade::Ok, "ffmpeg", format!("{} {}", path.display(), found.version));
+        if !found.x264 {
+            self.add(Grade::Warn, "ffmpeg", "built without libx264: the demonstration channel is off");
+        } else if !found.drawtext || ffmpeg::font(Font::Digits).is_none() {
+            let advice = "no clock on the demonstration channel: it needs the filter drawtext and `apt install fonts-dejavu-core`";
+            self.add(Grade::Warn, "ffmpeg", advice);
+        }
+        let ffprobe = ffmpeg::ffprobe_beside(path);
+        match ffmpeg::version_of(&ffprobe) {
+            Some(version) => self.add(Grade::Ok, "ffprobe", format!("{} {version}", ffprobe.display())),
+            None => self.add(Grade::Warn, "ffprobe", format!("{} does not start", ffprobe.display())),
+        }
+    }
+
+    fn data_directory(&mut self, path: &Path) {
+        let shown = path.display();
+        let existing = nearest_existing(path);
+        if !existing.is_dir() {
+            return self.add(Grade::Fail, "data_dir", format!("{} is no directory; set data_dir", existing.display()));
+        }
+        if access(&existing, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+            let user = rustix::process::geteuid().as_raw();
+            let advice = format!("{} is not writable; chown it to user {user}, or set data_dir", existing.display());
+            return self.add(Grade::Fail, "data_dir", advice);
+        }
+        match statvfs(&existing).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)) {
+            Err(error) => self.add(Grade::Warn, "data_dir", format!("{shown}: free space is not known: {error}")),
+            Ok(free) if free < LITTLE_SPACE => {
+                let advice = format!("{shown}: {} MiB free; make room, or move it with data_dir", free >> 20);
+                self.add(Grade::Warn, "data_dir", advice);
+            }
+            Ok(free) => self.add(Grade::Ok, "data_dir", format!("{shown}: writable, {} GiB free", free >> 30)),
+        }
+    }
+
+    fn open_files(&mut self, config: &Config) {
+        let files = limits::open_files();
+        let wanted = config.limits.connections.get();
+        let connections = limits::connections(files, wanted);
+        if files < FEW_FILES {
+            let advice = format!(
+                "{files} at a time, so {connections} connections; raise the hard limit: `ulimit -Hn`, or LimitNOFILE= of the service"
+            );
+            self.add(Grade::Warn, "open files", advice);
+        } else {
+            self.add(
+                Grade::Ok,
+                "open files",
+                format!("room for {connections} connections (limits.connections {wanted})"),
+            );
+        }
+    }
+
+    fn add(&mut self, grade: Grade, subject: &'static str, words: impl fmt::Display) {
+        self.findings.push(Finding { grade, subject, words: words.to_string() });
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.findings
+            .iter()
+            .try_for_each(|Finding { grade, subject, words }| writeln!(f, "{grade}  {subject}: {words}"))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Finding {
+    grade: Grade,
+    subject: &'static str,
+    words: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grade {
+    Ok,
+    Warn,
+    Fail,
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok  ",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        })
+    }
+}
+
+/// `path`, or the nearest of its parents that is there: what decides whether it can be made.
+fn nearest_existing(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    whole.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/")).to_owned()
+}
+
+fn others_can_read(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
+}
+
+const LITTLE_SPACE: u64 = 1 << 30;
+const FEW_FILES: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_existing_directory_decides() {
+        let there = std::env::temp_dir();
+        assert_eq!(nearest_existing(&there.join("nobody-made-this/nor-this")), there);
+        assert_eq!(nearest_existing(&there), there);
+        assert!(nearest_existing(Path::new("a-name-that-is-not-there")).is_dir());
+    }
+
+    #[test]
+    fn one_failure_fails_the_report() {
+        let mut report = Report { findings: Vec::new() };
+        report.add(Grade::Ok, "port", "free");
+        report.add(Grade::Warn, "ffmpeg", "missing");
+        assert!(!report.has_failed());
+        report.data_directory(Path::new("/dev/null/data"));
+        assert!(report.has_failed());
+        let expected =
+            "ok    port: free\nwarn  ffmpeg: missing\nfail  data_dir: /dev/null is no directory; set data_dir\n";
+        assert_eq!(report.to_string(), expected);
+    }
+}

@@ -1,0 +1,111 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Flag, Sources};
+
+/// Live streaming: publish over RTMP, watch in a browser.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve.
+    Serve(Settings),
+    /// Serve, with a synthetic live channel to look at.
+    Demo(Settings),
+    /// Say whether all is well for serving: configuration, ports, FFmpeg, disk, limits.
+    Check(Settings),
+    /// Print the OpenAPI description of the JSON API.
+    Openapi,
+    /// Print the reference page of the configuration.
+    #[command(hide = true)]
+    ConfigReference,
+}
+
+/// Options that set configuration keys. Environment: MILLRACE_SECTION__KEY for each key.
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    /// Configuration file. Without it: ./millrace.toml, if there is one.
+    #[arg(long, value_name = "FILE", env = "MILLRACE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Directory for everything that is written (data_dir).
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Where browsers and players connect (http.listen).
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<String>,
+    /// Where encoders and RTMP players connect (rtmp.listen).
+    #[arg(long, value_name = "ADDRESS")]
+    rtmp: Option<String>,
+    /// Where diagnostics answer (ops.listen).
+    #[arg(long, value_name = "ADDRESS")]
+    ops: Option<String>,
+    /// Sets any other key, as in --set hls.window=8. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+}
+
+impl Settings {
+    /// The sources of the configuration, with `environment` as the environment.
+    pub(crate) fn sources(&self, environment: impl Iterator<Item = (String, String)>) -> Sources {
+        let default_file = PathBuf::from(DEFAULT_FILE);
+        let file = self.config.clone().or_else(|| default_file.exists().then_some(default_file));
+        let flag = |shown, path: &str, value: &Option<String>| {
+            value.clone().map(|value| Flag { shown, path: path.to_owned(), value })
+        };
+        let own = [
+            flag("--data-dir", "data_dir", &self.data_dir),
+            flag("--http", "http.listen", &self.http),
+            flag("--rtmp", "rtmp.listen", &self.rtmp),
+            flag("--ops", "ops.listen", &self.ops),
+        ];
+        let set =
+            self.set.iter().map(|(path, value)| Flag { shown: "--set", path: path.clone(), value: value.clone() });
+        Sources { file, environment: environment.collect(), flags: own.into_iter().flatten().chain(set).collect() }
+    }
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (path, value) = text.split_once('=').ok_or("expected KEY=VALUE, such as hls.window=8")?;
+    Ok((path.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// Read where no other file is named.
+pub(crate) const DEFAULT_FILE: &str = "millrace.toml";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_become_settings_and_leave_the_rest_unset() {
+        let cli = Cli::try_parse_from(["millrace", "serve", "--rtmp", "[::1]:1", "--set", "hls.window = 8"]).unwrap();
+        let Command::Serve(settings) = cli.command else { panic!("serve was asked for") };
+        let flags: Vec<_> = settings.sources(std::iter::empty()).flags;
+        let flags: Vec<_> = flags.iter().map(|flag| (flag.shown, flag.path.as_str(), flag.value.as_str())).collect();
+        assert_eq!(flags, [("--rtmp", "rtmp.listen", "[::1]:1"), ("--set", "hls.window", "8")]);
+    }
+
+    #[test]
+    fn what_is_no_assignment_is_refused() {
+        let error = Cli::try_parse_from(["millrace", "serve", "--set", "hls.window"]).unwrap_err().to_string();
+        assert!(error.contains("expected KEY=VALUE"), "{error}");
+    }
+}

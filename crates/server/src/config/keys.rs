@@ -1,0 +1,261 @@
+//! Every configuration key: its type, its default and what it means. The reference page is made from this file.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use toml::de::DeValue;
+
+use super::{
+    streams::StreamEntry,
+    value::{GIB, HOUR, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Origin, SECOND, Setting, Size, Span, Whole},
+};
+
+/// A configuration key as the loader and the reference page see it.
+pub(crate) struct Key {
+    /// Section and name, `http.listen`.
+    pub(crate) path: &'static str,
+    /// What it means, a line each.
+    pub(crate) doc: &'static [&'static str],
+    /// The default, as it would stand in the file.
+    pub(crate) default: &'static str,
+    /// What a value must be.
+    pub(crate) expected: fn() -> String,
+    /// Takes a value over; false where it is not what is expected.
+    pub(super) set: fn(&mut Config, &Raw<'_, '_>) -> bool,
+    /// Whether two configurations agree on it.
+    pub(super) same: fn(&Config, &Config) -> bool,
+}
+
+/// A value as it was found.
+pub(super) enum Raw<'a, 'i> {
+    /// In the environment or on the command line.
+    Text(&'a str),
+    /// In the file.
+    Toml(&'a DeValue<'i>),
+}
+
+impl Raw<'_, '_> {
+    fn store<T: Setting>(&self, target: &mut T) -> bool {
+        let value = match self {
+            Self::Text(text) => T::from_text(text),
+            Self::Toml(value) => T::from_toml(value),
+        };
+        value.map(|value| *target = value).is_some()
+    }
+
+    fn read<T: Setting>(&self) -> Option<T> {
+        match self {
+            Self::Text(text) => T::from_text(text),
+            Self::Toml(value) => T::from_toml(value),
+        }
+    }
+}
+
+/// Declares the sections: their structs, [`Config`] with its defaults, and the table of [`KEYS`].
+macro_rules! sections {
+    (
+        top { $( $(#[doc = $top_doc:literal])+ $top:ident: $TopType:ty = $top_default:literal, )+ }
+        $(
+            $(#[doc = $section_doc:literal])+
+            [$section:ident] $Section:ident {
+                $( $(#[doc = $doc:literal])+ $key:ident: $Type:ty = $default:literal, )+
+            }
+        )+
+    ) => {
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Clone, Debug, PartialEq)]
+            pub(crate) struct $Section { $( $(#[doc = $doc])+ pub(crate) $key: $Type, )+ }
+        )+
+
+        /// The whole configuration.
+        #[derive(Clone, Debug, PartialEq)]
+        pub(crate) struct Config {
+            $( $(#[doc = $top_doc])+ pub(crate) $top: $TopType, )+
+            $( $(#[doc = $section_doc])+ pub(crate) $section: $Section, )+
+            /// Streams that may be published here.
+            pub(crate) streams: Vec<StreamEntry>,
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self {
+                    $( $top: default(stringify!($top_default)), )+
+                    $( $section: $Section { $( $key: default(stringify!($default)), )+ }, )+
+                    streams: Vec::new(),
+                }
+            }
+        }
+
+        /// Sections and what they are for, in the order of the reference page.
+        pub(crate) const SECTIONS: &[(&str, &[&str])] = &[$( (stringify!($section), &[$($section_doc),+]), )+];
+
+        /// All keys but those of `[[streams]]`.
+        pub(crate) const KEYS: &[Key] = &[
+            $( Key {
+                path: stringify!($top),
+                doc: &[$($top_doc),+],
+                default: stringify!($top_default),
+                expected: <$TopType>::expected,
+                set: |config, raw| raw.store(&mut config.$top),
+                same: |a, b| a.$top == b.$top,
+            }, )+
+            $( $( Key {
+                path: concat!(stringify!($section), ".", stringify!($key)),
+                doc: &[$($doc),+],
+                default: stringify!($default),
+                expected: <$Type>::expected,
+                set: |config, raw| raw.store(&mut config.$section.$key),
+                same: |a, b| a.$section.$key == b.$section.$key,
+            }, )+ )+
+        ];
+    };
+}
+
+/// Reads a default out of its TOML text.
+fn default<T: Setting>(toml: &str) -> T {
+    let value = DeValue::parse(toml).expect("a default is a TOML value");
+    Raw::Toml(value.get_ref()).read().expect("a default is in its own range")
+}
+
+sections! {
+    top {
+        /// Directory for everything that Millrace writes. Made at the first start.
+        data_dir: PathBuf = "./data",
+    }
+
+    /// Pages, API and playback over HTTP.
+    [http] Http {
+        /// Where browsers and players connect.
+        listen: SocketAddr = "0.0.0.0:8080",
+        /// How long a client may take to send the head of a request.
+        header_timeout: Span<SECOND, { 5 * MINUTE }> = "10s",
+    }
+
+    /// Publishing and playback over RTMP.
+    [rtmp] Rtmp {
+        /// Where encoders and RTMP players connect.
+        listen: SocketAddr = "0.0.0.0:1935",
+        /// How long a client may take from connecting to its first publish or play.
+        handshake_timeout: Span<SECOND, { 5 * MINUTE }> = "10s",
+        /// A publisher that sends nothing for this long is disconnected.
+        idle_timeout: Span<SECOND, HOUR> = "30s",
+        /// Port that the pages tell encoders to use, where it differs from the one listened on. 0: it does not differ.
+        public_port: Whole<0, 65_535> = 0,
+    }
+
+    /// Diagnostics for operators. Not meant for the public: keep it on a private address.
+    [ops] Ops {
+        /// Where `/streams` and `/healthz` answer.
+        listen: SocketAddr = "127.0.0.1:9600",
+    }
+
+    /// The web site.
+    [site] Site {
+        /// Name shown on the pages.
+        name: Line = "Millrace",
+        /// Language of the pages for browsers that ask for neither English nor Chinese.
+        default_language: Language = "en",
+        /// Address under which visitors reach the site, for links to share. Empty: whatever address they used.
+        public_url: Option<Origin> = "",
+        /// Where the source code of this server can be had, linked at the foot of each page. Empty: not linked.
+        source_url: Option<Line> = "",
+    }
+
+    /// Rules for publishers.
+    [publish] Publish {
+        /// Lets anyone publish under any name, without a key. Only for closed networks.
+        open: bool = false,
+        /// How long players and playlists are kept when a publisher drops, so that it can come back.
+        grace: Span<0, HOUR> = "15s",
+    }
+
+    /// Groups of pictures kept for players that join: from a keyframe on, with its sound.
+    [gop] Gop {
+        /// How many groups a joining player gets. With 0 it waits for the next keyframe.
+        count: Whole<0, 8> = 1,
+        /// The most that one stream keeps, in bytes.
+        max_bytes: Size<MIB, GIB> = "32MiB",
+        /// The most that one stream keeps, in pictures and sound frames.
+        max_frames: Whole<100, 100_000> = 6000,
+        /// The most that one stream keeps, in time.
+        max_duration: Span<SECOND, { 5 * MINUTE }> = "30s",
+    }
+
+    /// Rules for players.
+    [play] Play {
+        /// A player that takes nothing for this long is disconnected.
+        stall_timeout: Span<SECOND, HOUR> = "30s",
+        /// How far a player may fall behind before it skips to the newest keyframe.
+        window: Span<500, MINUTE> = "2s",
+    }
+
+    /// HTTP Live Streaming.
+    [hls] Hls {
+        /// Shortest length of a segment. It ends at the next keyframe.
+        segment: Span<500, { 30 * SECOND }> = "2s",
+        /// Segments in a playlist.
+        window: Whole<3, 60> = 6,
+        /// How long the playlist and its segments stay after the stream has ended.
+        keep_after_end: Span<0, { 24 * HOUR }> = "60s",
+    }
+
+    /// Bounds that keep the server standing. What is beyond them is refused with words that say so.
+    [limits] Limits {
+        /// Connections in all, publishers and players together. Each needs a file descriptor (`ulimit -n`).
+        connections: Whole<1, 1_000_000> = 100000,
+        /// Publishers at a time.
+        publishers: Whole<1, 100_000> = 5000,
+        /// Streams at a time, those included that only wait for their publisher.
+        streams: Whole<1, 100_000> = 10000,
+        /// Players at a time, on all streams.
+        players: Whole<1, 1_000_000> = 100000,
+    }
+
+    /// Ending in good order.
+    [shutdown] Shutdown {
+        /// After SIGTERM, streams and answers get this long to end.
+        timeout: Span<0, HOUR> = "10s",
+    }
+
+    /// The log, on standard error.
+    [log] Log {
+        /// How much to say.
+        level: LogFilter = "info",
+        /// How to write it.
+        format: LogFormat = "text",
+    }
+
+    /// FFmpeg, which makes thumbnails and the demonstration channel. Everything else does without it.
+    [ffmpeg] Ffmpeg {
+        /// Program to start, by name or path. `ffprobe` is expected beside it.
+        path: PathBuf = "ffmpeg",
+    }
+
+    /// Still pictures of what is on air. They need FFmpeg.
+    [thumbnails] Thumbnails {
+        /// Whether to make them.
+        enabled: bool = true,
+        /// How old a picture may become before it is made anew.
+        interval: Span<SECOND, HOUR> = "10s",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_valid() {
+        // `Config::default` parses each of them and would panic.
+        let config = Config::default();
+        assert_eq!(config.http.listen.port(), 8080);
+        assert_eq!(config.gop.count.get::<u8>(), 1);
+    }
+
+    #[test]
+    fn every_key_is_explained() {
+        for key in KEYS {
+            assert!(key.doc.iter().all(|line| line.trim().ends_with(['.', '`'])), "{}", key.path);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! `millrace serve` from start to end: ports, servers, signals, and ending in good order.
+
+use std::{
+    fmt, io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use millrace_hub::Hub;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    config::{Config, ConfigError},
+    demo::Demo,
+    ffmpeg::Ffmpeg,
+    greeting,
+    health::Health,
+    limits, log,
+    ports::{self, PortError},
+    streams::ConfiguredStreams,
+    wire::{self, Listeners},
+};
+
+/// Why serving did not start, or ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Ports that cannot be had.
+    #[error("{}", lines(.0))]
+    Ports(Vec<PortError>),
+    /// The data directory cannot be made.
+    #[error("{path}: the data directory cannot be made: {source}; set data_dir, or --data-dir DIR", path = .path.display())]
+    DataDirectory {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The operating system gave no threads or no signals.
+    #[error("the runtime does not start: {0}")]
+    Runtime(io::Error),
+    /// A server ended by itself.
+    #[error("{0}")]
+    Ended(String),
+}
+
+/// Serves until a signal asks to end. `load` reads the configuration, now and on each SIGHUP.
+pub(crate) fn serve(load: impl Fn() -> Result<Config, ConfigError>, demo: Option<Demo>) -> Result<(), ServeError> {
+    let load = || {
+        let mut config = load()?;
+        demo.iter().for_each(|demo| demo.add_to(&mut config));
+        Ok::<_, ConfigError>(config)
+    };
+    let config = load()?;
+    log::start(&config);
+    let open_files = limits::raise_open_files();
+    let listeners = listen(&config).map_err(ServeError::Ports)?;
+    make_data_directory(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
+    let result = runtime.block_on(run(&config, load, demo.clone(), open_files, listeners));
+    // What is still running has had its time.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+async fn run(
+    config: &Config,
+    load: impl Fn() -> Result<Config, ConfigError>,
+    demo: Option<Demo>,
+    open_files: u64,
+    listeners: Listeners<TcpListener>,
+) -> Result<(), ServeError> {
+    let mut signals = Signals::new().map_err(ServeError::Runtime)?;
+    let listeners = listeners.into_tokio().map_err(ServeError::Runtime)?;
+    let addresses = listeners.addresses().map_err(ServeError::Runtime)?;
+    let hub = Hub::new(wire::hub_config(config));
+    let streams = Arc::new(ConfiguredStreams::new(config));
+    let (health, stop) = (Health::default(), CancellationToken::new());
+    let mut servers = wire::start(config, open_files, &hub, streams.clone(), listeners, &health, &stop);
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        http = %addresses.http, rtmp = %addresses.rtmp, ops = %addresses.ops, streams = config.streams.len(),
+        "serving"
+    );
+    greeting::print(config, &addresses, demo.is_some());
+    let demo = start_demo(config, demo, addresses.rtmp, &stop).await;
+
+    let result = loop {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Reload => reload(config, &load, &streams, &hub).await,
+                Asked::End(signal) => {
+                    info!(signal, timeout_s = config.shutdown.timeout.get().as_secs(), "ending");
+                    break Ok(());
+                }
+            },
+            Some(ended) = servers.join_next() => {
+                break Err(ServeError::Ended(match ended {
+                    Ok(name) => format!("the {name} server ended by itself"),
+                    Err(error) => format!("a server failed: {error}"),
+                }));
+            }
+        }
+    };
+
+    health.drain();
+    stop.cancel();
+    let ending = async {
+        hub.shutdown().await;
+        while servers.join_next().await.is_some() {}
+        if let Some(demo) = demo {
+            // A demonstration that failed has ended as well.
+            let _ = demo.await;
+        }
+    };
+    tokio::select! {
+        ended = timeout(config.shutdown.timeout.get(), ending) => match ended {
+            Ok(()) => info!("ended"),
+            Err(_) => warn!("shutdown.timeout is over; what was still connected is cut"),
+        },
+        signal = signals.end() => warn!(signal, "asked again; what was still connected is cut"),
+    }
+    result
+}
+
+/// Binds all ports, and tells of all that cannot be had at once.
+fn listen(config: &Config) -> Result<Listeners<TcpListener>, Vec<PortError>> {
+    let http = ports::HTTP.listen(config.http.listen);
+    let rtmp = ports::RTMP.listen(config.rtmp.listen);
+    let ops = ports::OPS.listen(config.ops.listen);
+    match (http, rtmp, ops) {
+        (Ok(http), Ok(rtmp), Ok(ops)) => Ok(Listeners { http, rtmp, ops }),
+        (http, rtmp, ops) => Err([http, rtmp, ops].into_iter().filter_map(Result::err).collect()),
+    }
+}
+
+fn make_data_directory(config: &Config) -> Result<(), ServeError> {
+    let path = config.data_dir.clone();
+    std::fs::create_dir_all(&path).map_err(|source| ServeError::DataDirectory { path, source })
+}
+
+async fn start_demo(
+    config: &Config,
+    demo: Option<Demo>,
+    rtmp: SocketAddr,
+    stop: &CancellationToken,
+) -> Option<JoinHandle<()>> {
+    let (demo, path) = (demo?, config.ffmpeg.path.clone());
+    let found = tokio::task::spawn_blocking(move || Ffmpeg::find(&path)).await.ok().flatten();
+    match found {
+        None => warn!(
+            path = %config.ffmpeg.path.display(),
+            "the demonstration channel stays off air: FFmpeg does not start; `apt install ffmpeg`, or set ffmpeg.path"
+        ),
+        Some(ffmpeg) if !ffmpeg.x264 => {
+            warn!("the demonstration channel stays off air: this FFmpeg was built without libx264");
+        }
+        Some(ffmpeg) => return Some(tokio::spawn(demo.run(ffmpeg, rtmp, stop.clone()))),
+    }
+    None
+}
+
+/// Takes over the streams of the configuration as it is now. The rest waits for a restart.
+async fn reload(
+    running: &Config,
+    load: &impl Fn() -> Result<Config, ConfigError>,
+    streams: &ConfiguredStreams,
+    hub: &Hub,
+) {
+    let config = match load() {
+        Ok(config) => config,
+        Err(error) => return error!(%error, "the configuration is wrong; nothing is changed"),
+    };
+    for id in streams.replace(&config) {
+        if hub.kick_publisher(&id).await {
+            info!(stream = %id, "the publisher's key is no longer valid; it is cut");
+        }
+    }
+    info!(streams = config.streams.len(), "streams are reloaded");
+    let waiting: Vec<_> = config.differences(running).into_iter().filter(|key| *key != "publish.open").collect();
+    if !waiting.is_empty() {
+        warn!(keys = waiting.join(", "), "changed, but wait for a restart");
+    }
+}
+
+impl Listeners<TcpListener> {
+    fn into_tokio(self) -> io::Result<Listeners<tokio::net::TcpListener>> {
+        let into = tokio::net::TcpListener::from_std;
+        Ok(Listeners { http: into(self.http)?, rtmp: into(self.rtmp)?, ops: into(self.ops)? })
+    }
+}
+
+impl Listeners<tokio::net::TcpListener> {
+    fn addresses(&self) -> io::Result<Listeners<SocketAddr>> {
+        Ok(Listeners { http: self.http.local_addr()?, rtmp: self.rtmp.local_addr()?, ops: self.ops.local_addr()? })
+    }
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            () = wait(&mut self.hangup) => Asked::Reload,
+            () = wait(&mut self.terminate) => Asked::End("SIGTERM"),
+            () = wait(&mut self.interrupt) => Asked::End("SIGINT"),
+        }
+    }
+
+    async fn end(&mut self) -> &'static str {
+        loop {
+            if let Asked::End(signal) = self.next().await {
+                return signal;
+            }
+        }
+    }
+}
+
+enum Asked {
+    Reload,
+    End(&'static str),
+}
+
+/// Waits for the next signal. A stream of signals ends only with the runtime.
+async fn wait(signal: &mut Signal) {
+    if signal.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn lines(errors: &[impl fmt::Display]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}

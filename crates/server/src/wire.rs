@@ -1,0 +1,114 @@
+//! Hub, gateway and site put together as the configuration says.
+
+use std::sync::Arc;
+
+use millrace_gateway::{
+    http::{self, HttpConfig},
+    rtmp::{self, RtmpConfig},
+};
+use millrace_hub::{Authorizer, Hub, HubConfig};
+use millrace_site::SiteConfig;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Config, Language},
+    health::Health,
+    limits,
+    live::Live,
+    ops,
+};
+
+/// The listeners, bound before anything starts.
+#[derive(Debug)]
+pub(crate) struct Listeners<T> {
+    /// Pages, API and playback.
+    pub(crate) http: T,
+    /// Publishing and playback over RTMP.
+    pub(crate) rtmp: T,
+    /// Diagnostics.
+    pub(crate) ops: T,
+}
+
+/// Starts all servers. Each ends when `stop` is cancelled and its connections are done, and gives its name.
+pub(crate) fn start(
+    config: &Config,
+    open_files: u64,
+    hub: &Hub,
+    authorizer: Arc<dyn Authorizer>,
+    listeners: Listeners<TcpListener>,
+    health: &Health,
+    stop: &CancellationToken,
+) -> JoinSet<&'static str> {
+    let site = millrace_site::router(Live(hub.clone()), site_config(config)).merge(health.routes());
+    let ops = ops::router(hub.clone(), health);
+    let connections = limits::connections(open_files, config.limits.connections.get());
+    let mut servers = JoinSet::new();
+    let (hub_of_rtmp, leave_of_rtmp, stop_rtmp) = (hub.clone(), Arc::clone(&authorizer), stop.clone());
+    let rtmp_config = rtmp_config(config, connections);
+    servers.spawn(async move {
+        rtmp::serve(listeners.rtmp, hub_of_rtmp, leave_of_rtmp, rtmp_config, stop_rtmp).await;
+        "RTMP"
+    });
+    let (hub, stop_http) = (hub.clone(), stop.clone());
+    let http_config = http_config(config, connections);
+    servers.spawn(async move {
+        http::serve(listeners.http, hub, authorizer, site, http_config, stop_http).await;
+        "HTTP"
+    });
+    let stop_ops = stop.clone();
+    servers.spawn(async move {
+        // It fails only where a listener can, which it retries by itself.
+        let _ = axum::serve(listeners.ops, ops).with_graceful_shutdown(stop_ops.cancelled_owned()).await;
+        "diagnostics"
+    });
+    servers
+}
+
+/// The hub's part of the configuration.
+pub(crate) fn hub_config(config: &Config) -> HubConfig {
+    HubConfig {
+        gop_count: config.gop.count.get(),
+        gop_max_bytes: config.gop.max_bytes.get(),
+        gop_max_frames: config.gop.max_frames.get(),
+        gop_max_duration: config.gop.max_duration.get(),
+        play_window: config.play.window.get(),
+        stall_timeout: config.play.stall_timeout.get(),
+        publish_grace: config.publish.grace.get(),
+        hls_segment: config.hls.segment.get(),
+        hls_window: config.hls.window.get(),
+        hls_keep_after_end: config.hls.keep_after_end.get(),
+        max_streams: config.limits.streams.get(),
+        max_publishers: config.limits.publishers.get(),
+        max_players: config.limits.players.get(),
+    }
+}
+
+fn rtmp_config(config: &Config, connections: usize) -> RtmpConfig {
+    RtmpConfig {
+        handshake_timeout: config.rtmp.handshake_timeout.get(),
+        idle_timeout: config.rtmp.idle_timeout.get(),
+        max_connections: connections,
+    }
+}
+
+fn http_config(config: &Config, connections: usize) -> HttpConfig {
+    HttpConfig { header_timeout: config.http.header_timeout.get(), max_connections: connections }
+}
+
+fn site_config(config: &Config) -> SiteConfig {
+    let port = match config.rtmp.public_port.get() {
+        0 => config.rtmp.listen.port(),
+        port => port,
+    };
+    SiteConfig {
+        name: config.site.name.as_str().to_owned(),
+        rtmp_public_port: port,
+        default_language: match config.site.default_language {
+            Language::English => millrace_site::Language::En,
+            Language::Chinese => millrace_site::Language::ZhCn,
+        },
+        public_url: config.site.public_url.as_ref().map(|url| url.as_str().to_owned()),
+        source_url: config.site.source_url.as_ref().map(|url| url.as_str().to_owned()),
+    }
+}
