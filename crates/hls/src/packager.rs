@@ -146,13 +146,21 @@ impl HlsPackager {
         Ok(snapshot)
     }
 
-    /// Completes the open segment: the publisher is away, or nobody watches. What is pushed later
-    /// follows as a discontinuity, and may begin with a replay.
+    /// Completes the open segment: the publisher is away. What is pushed later follows as a
+    /// discontinuity, and may begin with a replay.
     pub fn pause(&mut self) -> Option<Arc<HlsSnapshot>> {
         let segment = self.segmenter.interrupt();
         let snapshot = segment.map(|segment| self.add(segment));
         self.wall.restart();
         snapshot
+    }
+
+    /// Gives back the memory of all segments: nobody watches. What is pushed later follows as a
+    /// discontinuity in a playlist of its own, with numbers that go on.
+    pub fn suspend(&mut self) {
+        self.pause();
+        self.playlist.clear();
+        self.snapshot = None;
     }
 
     /// Completes the stream. None where it never had a segment.

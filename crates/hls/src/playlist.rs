@@ -32,6 +32,12 @@ pub(crate) struct Listed {
     pub(crate) date: i64,
 }
 
+impl Listed {
+    fn end(&self) -> i64 {
+        self.date.saturating_add(i64::try_from(self.segment.duration.as_nanos()).unwrap_or(i64::MAX))
+    }
+}
+
 #[derive(Debug)]
 struct Kept {
     segment: Arc<MediaSegment>,
@@ -53,11 +59,15 @@ impl Playlist {
 
     /// Lists a segment; those that no longer fit leave, and are kept for players that are about to
     /// ask for them: for their own duration and that of the longest playlist that had them
-    /// (RFC 8216, 6.2.2).
+    /// (RFC 8216, 6.2.2). After a long pause all leave, so that nobody who joins begins with what is
+    /// long past.
     pub(crate) fn push(&mut self, entry: Listed) {
+        let pause =
+            self.listed.back().filter(|_| entry.discontinuity).map_or(0, |last| entry.date.saturating_sub(last.end()));
+        let listed = if pause > STALE_AFTER { self.listed.len() } else { 0 };
         self.total += entry.segment.duration;
         self.listed.push_back(entry);
-        let leaving = self.listed.len().saturating_sub(self.window);
+        let leaving = self.listed.len().saturating_sub(self.window).max(listed);
         self.longest = self.longest.max(self.listed.iter().skip(leaving).map(|l| l.segment.duration).sum());
         for left in self.listed.drain(..leaving) {
             self.discontinuity_sequence += u64::from(left.discontinuity);
@@ -77,6 +87,13 @@ impl Playlist {
                 break;
             }
         }
+    }
+
+    /// Lists nothing, and keeps nothing. Numbers go on.
+    pub(crate) fn clear(&mut self) {
+        self.discontinuity_sequence += self.listed.iter().map(|l| u64::from(l.discontinuity)).sum::<u64>();
+        self.listed.clear();
+        self.kept.clear();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -121,6 +138,9 @@ impl Playlist {
 
 /// How many more segments than are listed are kept at most after they left, whatever their duration.
 const MAX_EXTRA: usize = 8;
+
+/// A pause of more than this, in nanoseconds, makes what is before it stale.
+const STALE_AFTER: i64 = 30_000_000_000;
 
 const MILLISECONDS: EncodedConfig =
     Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: std::num::NonZeroU8::new(3) }).encode();

@@ -177,6 +177,46 @@ fn reconnects_keep_sequences_and_time() {
 }
 
 #[test]
+fn after_a_long_pause_nobody_begins_with_what_is_long_past() {
+    let back_after = |pause: i64| {
+        let mut p = packager(6);
+        let before = live(&mut p, 0, 6000).pop().unwrap();
+        p.pause();
+        let after = live(&mut p, 6000 + pause, 6000 + pause + 2080).remove(0);
+        for segment in before.segments() {
+            assert!(matches!(after.segment(&segment.name), SegmentLookup::Found(_)), "it can still be had");
+        }
+        let list = media(&after);
+        assert!(list.segments.last().unwrap().discontinuity);
+        (list.media_sequence - 31_536_000, list.segments.len())
+    };
+    assert_eq!(back_after(30_000), (0, 4));
+    assert_eq!(back_after(30_040), (3, 1));
+}
+
+#[test]
+fn a_suspended_stream_holds_no_segments_and_goes_on_with_its_numbers() {
+    let mut p = packager(6);
+    live(&mut p, 0, 3000);
+    p.pause();
+    let old = live(&mut p, 3000, 6000).pop().unwrap();
+    p.suspend();
+    assert!(p.snapshot().is_none());
+    let weak = Arc::downgrade(&old.segments()[0]);
+    let name = old.segments()[0].name.clone();
+    drop(old);
+    assert!(weak.upgrade().is_none());
+    let again = live(&mut p, 10_000, 12_080).remove(0);
+    let list = media(&again);
+    assert_eq!((list.media_sequence - 31_536_000, list.segments.len()), (4, 1));
+    assert_eq!(list.discontinuity_sequence - 31_536_000, 1);
+    assert!(list.segments[0].discontinuity);
+    assert!(matches!(again.segment(&name), SegmentLookup::Expired));
+    p.suspend();
+    assert!(p.end().is_none());
+}
+
+#[test]
 fn a_restarted_server_goes_on_with_higher_numbers_and_other_names() {
     let first = live(&mut packager(3), 0, 60_040).pop().unwrap();
     let mut again = HlsPackager::new(&HlsConfig::default(), "movie", wall(61_000));
