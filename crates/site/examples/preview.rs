@@ -1,0 +1,113 @@
+//! Serves the site with made-up streams, to look at the pages without a hub: `cargo run --example preview`.
+//!
+//! `PREVIEW_LISTEN` sets the address (default 127.0.0.1:18080). The streams shown are named by `?` of the path
+//! `/_preview/{scene}`: `empty`, `one`, `full`, `long`; that choice holds for every visitor until the next.
+
+use std::{
+    env, io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    response::IntoResponse,
+    routing::post,
+};
+use http::{StatusCode, header};
+use millrace_site::{LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, router};
+use time::{Duration, OffsetDateTime};
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let address = env::var("PREVIEW_LISTEN").unwrap_or_else(|_| "127.0.0.1:18080".to_owned());
+    let scene = Scene::default();
+    let config = SiteConfig { source_url: Some("https://example.org/millrace".to_owned()), ..SiteConfig::default() };
+    let preview = Router::new()
+        .route("/_preview/{scene}", post(choose))
+        .route("/live/{file}", axum::routing::get(picture))
+        .with_state(scene.clone());
+    let listener = tokio::net::TcpListener::bind(&address).await?;
+    axum::serve(listener, router(scene, config).merge(preview)).await
+}
+
+/// The scene that is shown now.
+#[derive(Clone, Default)]
+struct Scene(Arc<Mutex<String>>);
+
+impl Scene {
+    fn names(&self) -> Vec<String> {
+        let scene = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let names: &[&str] = match scene.as_str() {
+            "one" => &["harbour"],
+            "full" => &[
+                "harbour", "night-market", "chess_club", "lathe-and-mill", "radio-river", "first-light", "kitchen",
+                "observatory", "skatepark", "piano",
+            ],
+            "long" => return vec!["a-very-long-name-that-somebody-chose-because-nobody-stopped-them".to_owned(), "w".repeat(64)],
+            "broken" => panic!("the broken scene panics on purpose, to show the error page"),
+            _ => &[],
+        };
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+}
+
+impl LiveSource for Scene {
+    fn on_air(&self) -> Vec<LiveStream> {
+        self.names().iter().enumerate().map(|(index, name)| stream(index, name)).collect()
+    }
+
+    fn find(&self, app: &str, name: &str) -> Option<LiveStream> {
+        self.on_air().into_iter().find(|stream| stream.app == app && stream.name == name)
+    }
+
+    fn last_on_air(&self, _: &str, name: &str) -> Option<OffsetDateTime> {
+        (name == "yesterday").then(|| OffsetDateTime::now_utc() - Duration::hours(26))
+    }
+}
+
+fn stream(index: usize, name: &str) -> LiveStream {
+    let step = i64::try_from(index).unwrap_or(0);
+    let height = [1080, 720, 1080, 480, 0, 2160][index % 6];
+    LiveStream {
+        app: "live".to_owned(),
+        name: name.to_owned(),
+        state: if index % 7 == 6 { LiveState::Reconnecting } else { LiveState::Live },
+        started_at: OffsetDateTime::now_utc() - Duration::seconds(37 + step * step * 1_900),
+        viewers: [1, 1_284, 23, 0, 312, 48_200][index % 6],
+        video: (height > 0).then(|| LiveVideo {
+            codec: "avc1.64001f".to_owned(),
+            width: height * 16 / 9,
+            height,
+            frame_rate: Some(30.0),
+            kbit_s: 4_200,
+        }),
+        audio: Some(LiveAudio { codec: "mp4a.40.2".to_owned(), sample_rate: 48_000, channels: 2, kbit_s: 128 }),
+        gop_seconds: Some(2.0),
+        urls: LiveUrls::new("live", name),
+    }
+}
+
+async fn choose(State(scene): State<Scene>, Path(name): Path<String>) -> StatusCode {
+    *scene.0.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    StatusCode::NO_CONTENT
+}
+
+/// A made-up thumbnail: a landscape in colours that depend on the name. Every fourth stream has none.
+async fn picture(Path(file): Path<String>) -> impl IntoResponse {
+    let Some(name) = file.strip_suffix(".jpg").filter(|name| name.len() % 4 != 1) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let hue = name.bytes().fold(0_u32, |sum, byte| sum * 31 % 360 + u32::from(byte)) % 360;
+    let svg = format!(
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 640 360'><defs><linearGradient id='s' x1='0' y1='0' \
+         x2='0' y2='1'><stop stop-color='hsl({hue} 55% 32%)'/><stop offset='1' stop-color='hsl({} 75% 68%)'/>\
+         </linearGradient></defs><rect width='640' height='360' fill='url(#s)'/><circle cx='{}' cy='150' r='46' \
+         fill='hsl({} 90% 86%)'/><path d='M0 260 130 150 230 235 330 130 470 250 560 190 640 250V360H0Z' \
+         fill='hsl({hue} 40% 22%)'/><path d='M0 310 90 250 240 320 380 255 520 325 640 280V360H0Z' fill='hsl({hue} 45% 13%)'/></svg>",
+        (hue + 50) % 360,
+        120 + hue,
+        (hue + 70) % 360,
+    );
+    ([(header::CONTENT_TYPE, "image/svg+xml")], svg).into_response()
+}

@@ -1,0 +1,222 @@
+//! What is on air.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State, rejection::QueryRejection},
+};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{ErrorCode, Problem, Site, source::is_name};
+
+/// A stream that is on air.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct LiveStream {
+    /// The app it was published to.
+    #[schema(example = "live")]
+    pub app: String,
+    /// Its public name.
+    #[schema(example = "movie")]
+    pub name: String,
+    /// Whether pictures arrive now.
+    pub state: LiveState,
+    /// When it went on air.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started_at: OffsetDateTime,
+    /// How many watch it now, by whatever protocol.
+    pub viewers: u32,
+    /// The video track; absent on an audio-only stream.
+    pub video: Option<LiveVideo>,
+    /// The audio track; absent on a silent stream.
+    pub audio: Option<LiveAudio>,
+    /// Seconds between keyframes, once two have been seen.
+    pub gop_seconds: Option<f64>,
+    /// Where to watch it; paths on this origin.
+    pub urls: LiveUrls,
+}
+
+/// Whether a stream's pictures arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LiveState {
+    /// The publisher is connected.
+    Live,
+    /// The publisher has gone a moment ago and may return; players stay.
+    Reconnecting,
+}
+
+/// A live video track.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct LiveVideo {
+    /// Codec string (RFC 6381).
+    #[schema(example = "avc1.64001f")]
+    pub codec: String,
+    /// Width of the picture in pixels.
+    pub width: u32,
+    /// Height of the picture in pixels.
+    pub height: u32,
+    /// Pictures per second, once known.
+    pub frame_rate: Option<f64>,
+    /// Kilobits per second over the last seconds.
+    pub kbit_s: u32,
+}
+
+/// A live audio track.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct LiveAudio {
+    /// Codec string (RFC 6381).
+    #[schema(example = "mp4a.40.2")]
+    pub codec: String,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Number of channels.
+    pub channels: u32,
+    /// Kilobits per second over the last seconds.
+    pub kbit_s: u32,
+}
+
+/// Where a stream can be watched; paths on this origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LiveUrls {
+    /// The page with the player.
+    #[schema(example = "/@movie")]
+    pub page: String,
+    /// A recent picture; not found where none can be made.
+    #[schema(example = "/live/movie.jpg")]
+    pub thumbnail: String,
+    /// FLV over HTTP, and over WebSocket on the same path.
+    #[schema(example = "/live/movie.flv")]
+    pub flv: String,
+    /// HLS multivariant playlist.
+    #[schema(example = "/live/movie.m3u8")]
+    pub hls: String,
+}
+
+impl LiveUrls {
+    /// The addresses of stream `name` of `app`.
+    pub fn new(app: &str, name: &str) -> Self {
+        let page = match app {
+            crate::source::DEFAULT_APP => format!("/@{name}"),
+            app => format!("/@{name}?app={app}"),
+        };
+        let media = |extension: &str| format!("/{app}/{name}.{extension}");
+        Self { page, thumbnail: media("jpg"), flv: media("flv"), hls: media("m3u8") }
+    }
+}
+
+/// One page of the list of live streams.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct LivePage {
+    /// The streams, the latest to go on air first.
+    pub items: Vec<LiveStream>,
+    /// Where the next page starts; `null` on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// Which part of a list is asked for.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Range {
+    /// How many items at most.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// List what is on air
+///
+/// The latest to go on air comes first.
+#[utoipa::path(get, path = "/api/v1/live", operation_id = "list_live", tag = "live", params(Range), responses(
+    (status = 200, description = "A page of live streams", body = LivePage),
+    (status = 400, description = "A parameter is not correct", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn list(
+    State(site): State<Site>,
+    range: Result<Query<Range>, QueryRejection>,
+) -> Result<Json<LivePage>, Problem> {
+    let Query(range) = range.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let limit = range.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let error = format!("limit is {limit}, but must be between 1 and {MAX_LIMIT}");
+        return Err(Problem::new(ErrorCode::BadRequest, error));
+    }
+    let after = match range.cursor.as_deref() {
+        None => None,
+        Some(text) => Some(Position::parse(text).ok_or_else(|| {
+            Problem::new(ErrorCode::BadRequest, "cursor is not one that this list handed out; leave it out to start over")
+        })?),
+    };
+    Ok(Json(page(site.live.on_air(), after.as_ref(), limit as usize)))
+}
+
+/// Get one live stream
+#[utoipa::path(get, path = "/api/v1/live/{app}/{name}", operation_id = "get_live", tag = "live", params(
+    ("app" = String, Path, description = "The app", example = "live"),
+    ("name" = String, Path, description = "The stream's public name", example = "movie"),
+), responses(
+    (status = 200, description = "The stream is on air", body = LiveStream),
+    (status = 404, description = "No such stream is on air", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn one(
+    State(site): State<Site>,
+    Path((app, name)): Path<(String, String)>,
+) -> Result<Json<LiveStream>, Problem> {
+    let stream = if is_name(&app) && is_name(&name) { site.live.find(&app, &name) } else { None };
+    stream.map(Json).ok_or_else(|| Problem::new(ErrorCode::NotFound, "No stream of this name is on air"))
+}
+
+/// `streams` in the order of the list: the latest first, then by name.
+pub(crate) fn in_order(mut streams: Vec<LiveStream>) -> Vec<LiveStream> {
+    streams.sort_by_cached_key(Position::of);
+    streams
+}
+
+fn page(streams: Vec<LiveStream>, after: Option<&Position>, limit: usize) -> LivePage {
+    let mut items = in_order(streams);
+    items.retain(|stream| after.is_none_or(|after| Position::of(stream) > *after));
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next_cursor = items.last().filter(|_| more).map(|last| Position::of(last).to_string());
+    LivePage { items, next_cursor }
+}
+
+/// A stream's place in the list. It stays the same as long as the stream is on air, so that walking through the pages
+/// neither skips nor repeats a stream that was there all the time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Position {
+    started: std::cmp::Reverse<i64>,
+    app: String,
+    name: String,
+}
+
+impl Position {
+    fn of(stream: &LiveStream) -> Self {
+        let millis = stream.started_at.unix_timestamp_nanos() / 1_000_000;
+        let started = std::cmp::Reverse(i64::try_from(millis).unwrap_or(i64::MAX));
+        Self { started, app: stream.app.clone(), name: stream.name.clone() }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let started = std::cmp::Reverse(parts.next()?.parse().ok()?);
+        let (app, name) = (parts.next()?, parts.next()?);
+        (parts.next().is_none() && is_name(app) && is_name(name)).then(|| Self {
+            started,
+            app: app.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.started.0, self.app, self.name)
+    }
+}
+
+const DEFAULT_LIMIT: u32 = 50;
+/// Most items in one page of a list.
+const MAX_LIMIT: u32 = 100;

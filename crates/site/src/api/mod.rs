@@ -1,0 +1,64 @@
+//! The JSON API under `/api/v1`, and its description at `/api/openapi.json`.
+
+pub(crate) mod live;
+pub(crate) mod site;
+
+use std::sync::LazyLock;
+
+use axum::{Router, routing::{any, get}};
+use http::header;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{ErrorCode, Problem, Site};
+
+/// The API's routes.
+pub(crate) fn routes() -> Router<Site> {
+    let (api, _) = described();
+    api.route("/api/openapi.json", get(openapi_json))
+        .route("/api/{*path}", any(unknown))
+}
+
+/// The OpenAPI document, indented, ending in a newline.
+pub(crate) fn document() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+        let mut text = specification().to_pretty_json().expect("the document is made of plain data");
+        text.push('\n');
+        text
+    });
+    &DOCUMENT
+}
+
+/// The OpenAPI document as a structure.
+pub(crate) fn specification() -> utoipa::openapi::OpenApi {
+    described().1
+}
+
+fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(live::list))
+        .routes(routes!(live::one))
+        .routes(routes!(site::site))
+        .split_for_parts()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Millrace",
+        description = "The JSON interface of a Millrace site. Times are RFC 3339 in UTC. Lists take `limit` and \
+                       `cursor`. Errors are `application/problem+json` with `error` and `error_code`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    tags((name = "live", description = "What is on air"), (name = "site", description = "About this site")),
+    components(schemas(Problem)),
+)]
+struct Description;
+
+async fn openapi_json() -> ([(header::HeaderName, &'static str); 1], &'static str) {
+    ([(header::CONTENT_TYPE, "application/json")], document())
+}
+
+async fn unknown() -> Problem {
+    Problem::new(ErrorCode::NotFound, "There is no such address in this API; see /api/openapi.json")
+}

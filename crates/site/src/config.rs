@@ -1,0 +1,31 @@
+//! What the operator decides about the site.
+
+use crate::Language;
+
+/// Settings of the site; the server fills them from its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteConfig {
+    /// The site's name, shown in the top bar and in titles.
+    pub name: String,
+    /// The RTMP port as encoders see it from outside.
+    pub rtmp_public_port: u16,
+    /// The language for visitors who ask for none that the site speaks.
+    pub default_language: Language,
+    /// Scheme and host under which visitors reach the site (`https://video.example`), without a slash at the end.
+    /// `None` builds addresses from each request's `Host` header.
+    pub public_url: Option<String>,
+    /// Where the source code of this server can be had; linked in the footer.
+    pub source_url: Option<String>,
+}
+
+impl Default for SiteConfig {
+    fn default() -> Self {
+        Self {
+            name: "Millrace".to_owned(),
+            rtmp_public_port: 1935,
+            default_language: Language::En,
+            public_url: None,
+            source_url: None,
+        }
+    }
+}

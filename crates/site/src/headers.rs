@@ -1,0 +1,67 @@
+//! Security and caching headers of pages and API answers.
+
+use axum::{extract::Request, middleware::Next, response::Response};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// What a page may do beyond the strictest policy; a handler puts it into its response's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PagePolicy {
+    /// Own scripts and styles only, never in a frame.
+    #[default]
+    Plain,
+    /// Holds the player: its components style their shadow trees with `<style>` elements.
+    Player,
+    /// The player alone, made to be framed by other sites.
+    Embed,
+}
+
+impl PagePolicy {
+    fn content_security_policy(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Plain => csp!("'self'", "'none'"),
+            Self::Player => csp!("'self' 'unsafe-inline'", "'none'"),
+            Self::Embed => csp!("'self' 'unsafe-inline'", "*"),
+        })
+    }
+}
+
+/// Middleware: completes every answer with the headers that keep its reader safe.
+pub(crate) async fn secure(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let policy = response.extensions().get::<PagePolicy>().copied().unwrap_or_default();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy.content_security_policy());
+    if policy != PagePolicy::Embed {
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    }
+    harden(headers);
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+    headers.append(header::VARY, HeaderValue::from_static("accept-language, cookie"));
+    response
+}
+
+/// The headers that assets carry as well as pages.
+pub(crate) fn harden(headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
+}
+
+/// A policy with these style sources and frame ancestors. `blob:` is what Media Source Extensions play from and what
+/// the players start their workers from.
+macro_rules! csp {
+    ($style:literal, $ancestors:literal) => {
+        concat!(
+            "default-src 'none'; script-src 'self'; style-src ",
+            $style,
+            "; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; media-src 'self' blob:; ",
+            "worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors ",
+            $ancestors
+        )
+    };
+}
+use csp;
+
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");

@@ -1,0 +1,65 @@
+//! The web site: pages that read without JavaScript, the JSON API under `/api/v1`, and the embedded front-end.
+//!
+//! ```text
+//! request -> visitor (language, theme, host) -> page (askama) or API (JSON) -> headers (CSP, Vary) -> compression
+//! ```
+//!
+//! The site knows live streams only through [`LiveSource`], which the hub implements; it serves no media itself.
+//! Media URLs in pages and answers are paths on the same origin, which the gateway serves.
+//!
+//! Invariants:
+//! - No user-visible string outside `messages/`; every language has the same keys (tested).
+//! - No inline script on any page; the content security policy forbids it.
+//! - Every API answer has a schema in the OpenAPI document, which is generated from the handlers.
+
+mod api;
+mod assets;
+mod config;
+mod headers;
+mod i18n;
+mod pages;
+mod problem;
+mod source;
+mod visitor;
+
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+
+pub use api::live::{LivePage, LiveState, LiveStream, LiveUrls, LiveAudio, LiveVideo};
+pub use config::SiteConfig;
+pub use i18n::Language;
+pub use problem::{ErrorCode, Problem};
+pub use source::LiveSource;
+
+/// The site's routes: pages, API and assets, with a designed answer for every path that no other router takes.
+///
+/// The returned router owns the fallback, so merge it with routers that have none.
+pub fn router(live: impl LiveSource, config: SiteConfig) -> Router {
+    let site = Site { live: Arc::new(live), config: Arc::new(config) };
+    Router::new()
+        .merge(pages::routes())
+        .merge(api::routes())
+        .fallback(pages::error::not_found)
+        .method_not_allowed_fallback(pages::error::method_not_allowed)
+        .layer(CatchPanicLayer::custom(pages::error::on_panic))
+        .layer(middleware::from_fn_with_state(site.clone(), pages::error::explain_panic))
+        .layer(middleware::from_fn(headers::secure))
+        .layer(middleware::from_fn_with_state(site.clone(), visitor::recognise))
+        .layer(CompressionLayer::new())
+        .merge(assets::routes())
+        .with_state(site)
+}
+
+/// The OpenAPI 3.1 document of the JSON API, as indented JSON.
+pub fn openapi() -> String {
+    api::document().to_string()
+}
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub(crate) struct Site {
+    live: Arc<dyn LiveSource>,
+    config: Arc<SiteConfig>,
+}

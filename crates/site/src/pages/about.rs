@@ -1,0 +1,88 @@
+//! About the site, and its API at a glance.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+
+use super::{Shell, render};
+use crate::{Site, api, visitor::Visitor};
+
+#[derive(Template)]
+#[template(path = "about.html")]
+struct About {
+    shell: Shell,
+    shortcuts: &'static [(&'static [&'static str], &'static str)],
+}
+
+#[derive(Template)]
+#[template(path = "api.html")]
+struct Api {
+    shell: Shell,
+    operations: Vec<Operation>,
+}
+
+struct Operation {
+    method: String,
+    path: String,
+    /// Key of its purpose in the message files.
+    message: &'static str,
+}
+
+pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response {
+    let title = visitor.language.messages().get("about.title");
+    render(&About { shell: Shell::new(&site, visitor, title), shortcuts: SHORTCUTS })
+}
+
+pub(super) async fn api(State(site): State<Site>, visitor: Visitor) -> Response {
+    let title = visitor.language.messages().get("api.title");
+    render(&Api { shell: Shell::new(&site, visitor, title), operations: operations() })
+}
+
+/// The keys that the player answers to, with the message that says what they do.
+const SHORTCUTS: &[(&[&str], &str)] = &[
+    (&["Space", "K"], "about.key_play"),
+    (&["M"], "about.key_mute"),
+    (&["↑", "↓"], "about.key_volume"),
+    (&["←", "→"], "about.key_seek"),
+    (&["J", "L"], "about.key_jump"),
+    (&["0", "…", "9"], "about.key_part"),
+    (&["<", ">"], "about.key_rate"),
+    (&["C"], "about.key_captions"),
+    (&["T"], "about.key_theatre"),
+    (&["F"], "about.key_fullscreen"),
+];
+
+/// Every operation of the OpenAPI document.
+fn operations() -> Vec<Operation> {
+    let document = serde_json::to_value(api::specification()).unwrap_or_default();
+    let paths = document["paths"].as_object().cloned().unwrap_or_default();
+    paths
+        .iter()
+        .flat_map(|(path, methods)| methods.as_object().into_iter().flatten().map(move |found| (path, found)))
+        .filter_map(|(path, (method, operation))| {
+            let id = operation["operationId"].as_str()?;
+            let (_, message) = PURPOSES.iter().find(|(known, _)| *known == id)?;
+            Some(Operation { method: method.to_uppercase(), path: path.clone(), message })
+        })
+        .collect()
+}
+
+/// The message of each operation.
+const PURPOSES: &[(&str, &str)] = &[
+    ("list_live", "api.operation.list_live"),
+    ("get_live", "api.operation.get_live"),
+    ("get_site", "api.operation.get_site"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_is_explained() {
+        let document = serde_json::to_value(api::specification()).unwrap_or_default();
+        let count: usize =
+            document["paths"].as_object().into_iter().flatten().filter_map(|(_, m)| Some(m.as_object()?.len())).sum();
+        assert_eq!(operations().len(), count);
+        assert_eq!(operations().len(), PURPOSES.len());
+    }
+}

@@ -1,0 +1,85 @@
+//! The pages, rendered on the server by askama; they read without JavaScript.
+
+mod about;
+mod channel;
+mod embed;
+pub(crate) mod error;
+mod guide;
+mod home;
+mod shell;
+
+use askama::Template;
+use axum::{
+    Router,
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+
+use crate::{LiveStream, Site, i18n::Messages};
+
+use self::shell::Shell;
+
+/// The pages' routes.
+pub(crate) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/", get(home::page))
+        .route("/go-live", get(guide::page))
+        .route("/@{name}", get(channel::page))
+        .route("/embed/@{name}", get(embed::page))
+        .route("/about", get(about::page))
+        .route("/about/api", get(about::api))
+}
+
+/// `template` as an answer. A template writes into memory, so only a defect in it can fail.
+fn render(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            error::broken()
+        }
+    }
+}
+
+/// A live stream as a card shows it.
+#[derive(Debug, Default)]
+struct Card {
+    id: String,
+    name: String,
+    initial: String,
+    page: String,
+    thumbnail: String,
+    started_at: String,
+    uptime: String,
+    viewers: String,
+    quality: String,
+}
+
+impl Card {
+    fn new(stream: &LiveStream, t: &Messages, now: time::OffsetDateTime) -> Self {
+        let seconds = u64::try_from((now - stream.started_at).whole_seconds()).unwrap_or(0);
+        Self {
+            id: format!("{}/{}", stream.app, stream.name),
+            name: stream.name.clone(),
+            initial: initial(&stream.name),
+            page: stream.urls.page.clone(),
+            thumbnail: stream.urls.thumbnail.clone(),
+            started_at: rfc3339(stream.started_at),
+            uptime: t.duration(seconds),
+            viewers: t.count("live.viewers", u64::from(stream.viewers)),
+            quality: match &stream.video {
+                Some(video) => format!("{}p", video.width.min(video.height)),
+                None => t.get("live.audio_only").to_owned(),
+            },
+        }
+    }
+}
+
+/// What stands in a channel's avatar until it has a picture.
+fn initial(name: &str) -> String {
+    name.chars().find(|letter| letter.is_alphanumeric()).map(|letter| letter.to_uppercase().to_string()).unwrap_or_default()
+}
+
+fn rfc3339(time: time::OffsetDateTime) -> String {
+    time.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}

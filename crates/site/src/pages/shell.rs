@@ -1,0 +1,117 @@
+//! What every page shares: head, top bar, footer.
+
+use std::sync::Arc;
+
+use askama::filters::Safe;
+
+use crate::{
+    Language, Site, SiteConfig, assets,
+    i18n::Messages,
+    visitor::{Theme, Visitor},
+};
+
+/// The frame around a page's own content.
+pub(super) struct Shell {
+    pub(super) t: &'static Messages,
+    pub(super) visitor: Visitor,
+    pub(super) site: Arc<SiteConfig>,
+    pub(super) title: String,
+    pub(super) description: String,
+    /// Absolute address of the picture that stands for the page elsewhere.
+    pub(super) image: String,
+    /// Open Graph type.
+    pub(super) kind: &'static str,
+    pub(super) canonical: String,
+    /// Whether search engines should list the page.
+    pub(super) indexed: bool,
+    pub(super) built: bool,
+    pub(super) version: &'static str,
+    entries: &'static [&'static str],
+}
+
+impl Shell {
+    /// The shell of a page; `title` is empty on the home page.
+    pub(super) fn new(site: &Site, visitor: Visitor, title: &str) -> Self {
+        let t = visitor.language.messages();
+        let name = &site.config.name;
+        Self {
+            t,
+            title: if title.is_empty() { name.clone() } else { format!("{title} · {name}") },
+            description: t.with("site.description", "site", name),
+            image: format!("{}{}", visitor.origin, assets::url("src/images/card.png")),
+            kind: "website",
+            canonical: format!("{}{}", visitor.origin, visitor.choosing_nothing()),
+            indexed: true,
+            built: assets::are_built(),
+            version: env!("CARGO_PKG_VERSION"),
+            site: Arc::clone(&site.config),
+            visitor,
+            entries: &[SITE_ENTRY],
+        }
+    }
+
+    /// The page holds the player.
+    pub(super) fn with_player(mut self) -> Self {
+        self.entries = &[SITE_ENTRY, PLAYER_ENTRY];
+        self
+    }
+
+    pub(super) fn asset(&self, source: &str) -> String {
+        assets::url(source)
+    }
+
+    pub(super) fn font(&self) -> &'static str {
+        "node_modules/@fontsource-variable/inter/files/inter-latin-wght-normal.woff2"
+    }
+
+    pub(super) fn scripts(&self) -> Vec<String> {
+        self.entries.iter().map(|entry| assets::url(entry)).collect()
+    }
+
+    pub(super) fn styles(&self) -> Vec<String> {
+        let mut styles = Vec::new();
+        for style in self.entries.iter().flat_map(|entry| assets::styles(entry)) {
+            if !styles.contains(&style) {
+                styles.push(style);
+            }
+        }
+        styles
+    }
+
+    pub(super) fn preloads(&self) -> Vec<String> {
+        let mut imports: Vec<String> = self.entries.iter().flat_map(|entry| assets::imports(entry)).collect();
+        imports.sort();
+        imports.dedup();
+        imports
+    }
+
+    pub(super) fn languages(&self) -> std::slice::Iter<'static, Language> {
+        const { &Language::ALL }.iter()
+    }
+
+    pub(super) fn language_name(&self, language: &Language) -> &'static str {
+        match language {
+            Language::En => self.t.get("language.en"),
+            Language::ZhCn => self.t.get("language.zh-CN"),
+        }
+    }
+
+    pub(super) fn themes(&self) -> std::slice::Iter<'static, Theme> {
+        const { &Theme::ALL }.iter()
+    }
+
+    /// An icon of the sprite, for the eye only.
+    pub(super) fn icon(&self, name: &str) -> Safe<String> {
+        let sprite = assets::url("icons.svg");
+        Safe(format!(r##"<svg class="icon icon-{name}" aria-hidden="true"><use href="{sprite}#{name}"/></svg>"##))
+    }
+
+    /// The mark of the site: a water wheel.
+    pub(super) fn mark(&self) -> Safe<String> {
+        let sprite = assets::url("icons.svg");
+        Safe(format!(r##"<svg class="mark" aria-hidden="true"><use href="{sprite}#mark"/></svg>"##))
+    }
+}
+
+const SITE_ENTRY: &str = "src/site.ts";
+const PLAYER_ENTRY: &str = "src/player.ts";

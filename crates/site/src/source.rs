@@ -1,0 +1,98 @@
+//! Where the site learns what is on air.
+
+use millrace_hub::{Hub, StreamId, StreamInfo, StreamState};
+use time::OffsetDateTime;
+
+use crate::{LiveAudio, LiveState, LiveStream, LiveUrls, LiveVideo};
+
+/// The live streams as the site needs them; the hub implements it.
+///
+/// Names reach these methods only after they passed [`is_name`].
+pub trait LiveSource: Send + Sync + 'static {
+    /// Every stream on air, in any order.
+    fn on_air(&self) -> Vec<LiveStream>;
+
+    /// One stream, where it is on air.
+    fn find(&self, app: &str, name: &str) -> Option<LiveStream>;
+
+    /// When a stream that is off air was last on, where that is known.
+    fn last_on_air(&self, app: &str, name: &str) -> Option<OffsetDateTime> {
+        let _ = (app, name);
+        None
+    }
+}
+
+impl LiveSource for Hub {
+    fn on_air(&self) -> Vec<LiveStream> {
+        Hub::on_air(self).iter().filter_map(described).collect()
+    }
+
+    fn find(&self, app: &str, name: &str) -> Option<LiveStream> {
+        let id = StreamId::parse(app, name).ok()?;
+        described(&self.info(&id)?)
+    }
+}
+
+/// A stream of the hub as visitors see it; `None` while nobody has published.
+fn described(info: &StreamInfo) -> Option<LiveStream> {
+    let state = match info.state {
+        StreamState::Waiting => return None,
+        StreamState::Live => LiveState::Live,
+        StreamState::Reconnecting => LiveState::Reconnecting,
+    };
+    let video = info.video.as_ref().map(|video| {
+        let (width, height) = video.config.resolution().unwrap_or_default();
+        LiveVideo {
+            codec: video.config.codec_string(),
+            width,
+            height,
+            frame_rate: video.frame_rate,
+            kbit_s: info.rates.video_kbit_s,
+        }
+    });
+    let audio = info.audio.as_ref().map(|audio| LiveAudio {
+        codec: audio.config.codec_string(),
+        sample_rate: audio.config.output_sample_rate(),
+        channels: audio.config.channels().into(),
+        kbit_s: info.rates.audio_kbit_s,
+    });
+    let (app, name) = (info.id.app.as_str(), info.id.name.as_str());
+    Some(LiveStream {
+        app: app.to_owned(),
+        name: name.to_owned(),
+        state,
+        started_at: info.started_at.into(),
+        viewers: u32::try_from(info.viewers).unwrap_or(u32::MAX),
+        video,
+        audio,
+        gop_seconds: info.gop.map(|gop| gop.as_secs_f64()),
+        urls: LiveUrls::new(app, name),
+    })
+}
+
+/// Whether `text` can name an app or a stream: `[a-z0-9_-]{1,64}`.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+/// The app of streams that name none.
+pub(crate) const DEFAULT_APP: &str = "live";
+
+/// Longest name of an app or a stream, in bytes.
+const MAX_NAME: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_plain() {
+        for good in ["a", "movie-1_x", &"a".repeat(MAX_NAME)] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", "Movie", "a b", "a/b", "..", "é", "%2f", &"a".repeat(MAX_NAME + 1)] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+/** The part of the JSON API that the islands use; `docs/openapi.json` describes all of it. */
+
+export interface LiveStream {
+  app: string;
+  name: string;
+  state: 'live' | 'reconnecting';
+  started_at: string;
+  viewers: number;
+  video: { codec: string; width: number; height: number; frame_rate: number | null } | null;
+  audio: { codec: string; sample_rate: number; channels: number } | null;
+  urls: { page: string; thumbnail: string; flv: string; hls: string };
+}
+
+interface LivePage {
+  items: LiveStream[];
+  next_cursor: string | null;
+}
+
+/** The streams on air, the latest first. */
+export async function listLive(limit: number): Promise<LiveStream[]> {
+  const response = await get(`/api/v1/live?limit=${limit}`);
+  if (!response.ok) throw new Error(`the list of live streams answered ${response.status}`);
+  return ((await response.json()) as LivePage).items;
+}
+
+/** One stream, or `null` where it is not on air. */
+export async function findLive(app: string, name: string): Promise<LiveStream | null> {
+  const response = await get(`/api/v1/live/${encodeURIComponent(app)}/${encodeURIComponent(name)}`);
+  if (response.status === 404) return null;
+  if (!response.ok) throw new Error(`the stream's state answered ${response.status}`);
+  return (await response.json()) as LiveStream;
+}
+
+function get(path: string): Promise<Response> {
+  return fetch(path, {
+    headers: { accept: 'application/json' },
+    cache: 'no-store',
+    signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+  });
+}
+
+const REQUEST_TIMEOUT_MS = 8_000;

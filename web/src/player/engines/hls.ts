@@ -1,0 +1,58 @@
+/** HLS through hls.js, which is loaded on first use. */
+
+import type Hls from 'hls.js';
+
+import type { LiveStream } from '../../lib/api';
+import type { Engine, EngineEvents } from '../session';
+
+/** An HLS connection knows more of live than the end of its buffer. */
+export interface HlsEngine extends Engine {
+  /** Seconds behind the live edge of the playlist, and how many are aimed for. */
+  latency(): { behind: number; target: number } | undefined;
+}
+
+export function openHls(video: HTMLVideoElement, live: LiveStream, events: EngineEvents): HlsEngine {
+  let hls: Hls | null = null;
+  let closed = false;
+  let mediaErrors = 0;
+  const ended = (): void => {
+    events.ended();
+  };
+  video.addEventListener('ended', ended);
+
+  import('hls.js/light')
+    .then(({ default: Hls }) => {
+      if (closed) return;
+      hls = new Hls({
+        liveSyncDurationCount: 2,
+        // The chaser sets the speed, for all transports alike.
+        maxLiveSyncPlaybackRate: 1,
+        backBufferLength: 30,
+        manifestLoadPolicy: { default: { maxTimeToFirstByteMs: 8_000, maxLoadTimeMs: 10_000, timeoutRetry: null, errorRetry: null } },
+      });
+      hls.on(Hls.Events.ERROR, (_, data) => {
+        if (!data.fatal) return;
+        mediaErrors += 1;
+        if (data.type === Hls.ErrorTypes.MEDIA_ERROR && mediaErrors === 1) hls?.recoverMediaError();
+        else events.failed(data.type === Hls.ErrorTypes.MEDIA_ERROR ? 'media' : 'network');
+      });
+      hls.loadSource(live.urls.hls);
+      hls.attachMedia(video);
+    })
+    .catch(() => {
+      if (!closed) events.failed('network');
+    });
+
+  return {
+    latency() {
+      if (!hls?.latestLevelDetails || hls.targetLatency === null) return undefined;
+      return { behind: hls.latency, target: hls.targetLatency };
+    },
+    destroy() {
+      closed = true;
+      video.removeEventListener('ended', ended);
+      hls?.destroy();
+      hls = null;
+    },
+  };
+}

@@ -1,0 +1,20 @@
+/** Entry of every page. */
+
+import './site.css';
+
+import { watchChannel } from './site/channel';
+import { enableCopying } from './site/copy';
+import { watchLive } from './site/live-grid';
+import { enableMenus } from './site/menus';
+import { enableTheme } from './site/theme';
+import { keepThumbnails } from './site/thumbnails';
+
+// Every picture that belongs to a page without being part of a script.
+import.meta.glob('./images/*', { eager: true, query: '?url' });
+
+keepThumbnails();
+enableTheme();
+enableMenus();
+enableCopying();
+watchLive();
+watchChannel();

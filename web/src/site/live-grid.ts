@@ -1,0 +1,89 @@
+/** Keeps the cards of what is on air up to date, in place, so that neither focus nor scrolling is lost. */
+
+import { listLive, type LiveStream } from '../lib/api';
+import { t, tCount } from '../lib/messages';
+import { duration } from '../lib/time';
+import { whileVisible } from './poll';
+import { refreshThumbnail } from './thumbnails';
+
+export function watchLive(): void {
+  keepUptimes();
+  const grid = document.querySelector<HTMLElement>('[data-live-grid]');
+  const list = grid?.querySelector<HTMLElement>('[data-cards]');
+  const template = grid?.querySelector<HTMLTemplateElement>('[data-card-template]');
+  if (!grid || !list || !template) return;
+  whileVisible(REFRESH_MS, async () => {
+    const streams = await listLive(LIMIT);
+    update(list, template, streams);
+    for (const part of grid.querySelectorAll<HTMLElement>('[data-when]')) {
+      part.hidden = (part.dataset.when === 'live') !== streams.length > 0;
+    }
+  });
+}
+
+/** Writes what is known of `stream` into the elements of `scope` that show it. */
+export function describe(scope: ParentNode, stream: LiveStream): void {
+  const smaller = stream.video ? Math.min(stream.video.width, stream.video.height) : null;
+  const texts: Record<string, string> = {
+    viewers: tCount('viewers', stream.viewers),
+    quality: smaller === null ? t('audio_only') : `${smaller}p`,
+  };
+  for (const [field, text] of Object.entries(texts)) {
+    const element = scope.querySelector(`[data-field="${field}"]`);
+    if (element && element.textContent !== text) element.textContent = text;
+  }
+  const uptime = scope.querySelector<HTMLTimeElement>('[data-uptime]');
+  if (uptime) {
+    uptime.dateTime = stream.started_at;
+    tell(uptime);
+  }
+}
+
+function update(list: HTMLElement, template: HTMLTemplateElement, streams: LiveStream[]): void {
+  const old = new Map([...list.querySelectorAll<HTMLElement>('[data-stream]')].map((card) => [card.dataset.stream, card]));
+  let place: Element | null = list.firstElementChild;
+  for (const stream of streams) {
+    const id = `${stream.app}/${stream.name}`;
+    const card = old.get(id) ?? create(template, id, stream);
+    const isNew = !old.delete(id);
+    // A card that stands in its place is not touched: moving it would take the focus away.
+    if (card === place) place = card.nextElementSibling;
+    else list.insertBefore(card, place);
+    describe(card, stream);
+    const image = card.querySelector<HTMLImageElement>('[data-thumbnail]');
+    if (image && !isNew) void refreshThumbnail(image);
+  }
+  for (const gone of old.values()) gone.remove();
+}
+
+function create(template: HTMLTemplateElement, id: string, stream: LiveStream): HTMLElement {
+  const card = (template.content.cloneNode(true) as DocumentFragment).querySelector<HTMLElement>('[data-stream]');
+  if (!card) throw new Error('the card template holds no card');
+  card.dataset.stream = id;
+  const set = (field: string, text: string): void => {
+    const element = card.querySelector(`[data-field="${field}"]`);
+    if (element) element.textContent = text;
+  };
+  set('name', stream.name);
+  set('initial', /[a-z0-9]/.exec(stream.name)?.[0].toUpperCase() ?? '');
+  card.querySelector('a')?.setAttribute('href', stream.urls.page);
+  card.querySelector('img')?.setAttribute('src', stream.urls.thumbnail);
+  return card;
+}
+
+function keepUptimes(): void {
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const element of document.querySelectorAll<HTMLTimeElement>('[data-uptime]')) tell(element);
+  }, 1_000);
+}
+
+function tell(element: HTMLTimeElement): void {
+  const started = Date.parse(element.dateTime);
+  if (Number.isNaN(started)) return;
+  const text = duration((Date.now() - started) / 1000, t);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+const REFRESH_MS = 10_000;
+const LIMIT = 100;

@@ -1,0 +1,16 @@
+/** Runs `act` every `interval` milliseconds while the tab is seen, and at once when it comes back after longer. */
+export function whileVisible(interval: number, act: () => Promise<void>): void {
+  let last = Date.now();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const plan = (): void => {
+    clearTimeout(timer);
+    if (document.hidden) return;
+    timer = setTimeout(() => {
+      last = Date.now();
+      // A failed attempt leaves what is shown and waits for the next.
+      void act().catch(() => undefined).finally(plan);
+    }, Math.max(0, last + interval - Date.now()));
+  };
+  document.addEventListener('visibilitychange', plan);
+  plan();
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests in a real browser. They start servers of their own, so they run one file at a time.
+export default defineConfig({
+  test: {
+    include: ['e2e/**/*.test.ts'],
+    environment: 'node',
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+  },
+});
