@@ -1,1 +1,23 @@
-//! Sockets to protocol to hub: one file per protocol
+//! Sockets to protocol to hub: one file per protocol.
+//!
+//! - [`rtmp`]: publishers and players over RTMP.
+//! - [`http`]: the HTTP port: media here, everything else to the site.
+//! - [`walker`](mod@walker): one task writes the shared packets to all plain players of a stream.
+//!
+//! **Invariant:** this crate and the site meet only through the hub and its
+//! [`Authorizer`](millrace_hub::Authorizer).
+
+mod accept;
+mod hls;
+pub mod http;
+mod http_flv;
+mod media_path;
+mod playhead;
+mod problem;
+pub mod rtmp;
+mod thumbnail;
+mod walker;
+mod ws_flv;
+
+pub use media_path::{MediaPath, RESERVED_APPS};
+pub use thumbnail::ThumbnailConfig;

@@ -136,6 +136,21 @@ impl Hub {
         Err(PlayError::NotOnAir)
     }
 
+    /// Takes a place among the players of a stream for one that needs no packets, such as of HLS.
+    ///
+    /// # Errors
+    /// When the stream is not on air, or a limit is reached.
+    pub fn attach(
+        &self,
+        id: &StreamId,
+        protocol: Protocol,
+        peer: std::net::SocketAddr,
+    ) -> Result<PlayerGuard, PlayError> {
+        let handle = self.registry.get(id).ok_or(PlayError::NotOnAir)?;
+        let place = self.registry.player_place().ok_or(PlayError::Full)?;
+        Ok(handle.shared.players.enter(protocol, peer, place))
+    }
+
     /// What HLS requests for a stream are answered from. The first request begins HLS, and waits
     /// for its first segment; drop the future to give up. A stream that has ended can be had for a
     /// while.

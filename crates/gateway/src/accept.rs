@@ -1,0 +1,63 @@
+//! Accepting connections.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+/// Accepts connections and runs `serve` for each, until `shutdown`; then waits for all of them.
+pub(crate) async fn accept<F>(
+    listener: TcpListener,
+    stall_timeout: Duration,
+    shutdown: CancellationToken,
+    serve: impl Fn(TcpStream, SocketAddr) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let tasks = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                if let Err(error) = prepare(&socket, stall_timeout) {
+                    // The peer is gone already.
+                    tracing::debug!(%peer, %error, "connection lost at once");
+                    continue;
+                }
+                tasks.spawn(serve(socket, peer));
+            }
+            // Out of file descriptors: those that are open go on, new ones wait in the backlog.
+            Err(error) if is_exhausted(&error) => {
+                warn!(%error, "cannot accept connections for now; raise the limit of open files (ulimit -n)");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => tracing::debug!(%error, "connection lost before it was accepted"),
+        }
+    }
+    drop(listener);
+    tasks.close();
+    tasks.wait().await;
+}
+
+fn prepare(socket: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    // A peer that vanished, or takes nothing, is noticed by the kernel even where nobody writes.
+    SockRef::from(socket).set_tcp_user_timeout(Some(stall_timeout))
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    const ENOMEM: i32 = 12;
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM))
+}

@@ -1,0 +1,136 @@
+//! HLS over HTTP: playlists and segments from memory.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header};
+use millrace_hub::{HlsView, Hub, PlayError, PlayerGuard, Protocol, Rates, SegmentLookup, StreamId, Traffic};
+use tokio::time::Instant;
+
+use crate::http::Server;
+use crate::problem::Problem;
+
+/// `/{app}/{name}.m3u8`
+pub(crate) async fn multivariant(server: &Server, id: &StreamId) -> Result<Response<Body>, Problem> {
+    let view = server.hub.hls_multivariant(id).await?;
+    refuse(&view)?;
+    Ok(answer(view.multivariant, PLAYLIST, SHORT))
+}
+
+/// `/{app}/{name}/ts.m3u8`. The first request waits for the first segment.
+pub(crate) async fn media_playlist(server: &Server, id: &StreamId, viewer: Viewer) -> Result<Response<Body>, Problem> {
+    let view = tokio::time::timeout(FIRST_SEGMENT, server.hub.hls(id))
+        .await
+        .map_err(|_| Problem::unavailable("the stream's first segment is not complete yet"))??;
+    refuse(&view)?;
+    let snapshot = view.snapshot.ok_or_else(|| Problem::unavailable("the stream has no segment yet"))?;
+    if !snapshot.ended {
+        server.audience.watch(&server.hub, id, viewer)?;
+    }
+    Ok(answer(snapshot.media_playlist.clone(), PLAYLIST, SHORT))
+}
+
+/// `/{app}/{name}/{segment}.ts`
+pub(crate) async fn segment(
+    server: &Server,
+    id: &StreamId,
+    name: &str,
+    viewer: Viewer,
+) -> Result<Response<Body>, Problem> {
+    let view = server.hub.hls_multivariant(id).await?;
+    let lookup = view.snapshot.map_or(SegmentLookup::Unknown, |s| s.segment(name));
+    match lookup {
+        SegmentLookup::Found(segment) => {
+            server.audience.sent(id, viewer, segment.bytes.len());
+            Ok(answer(segment.bytes.clone(), "video/mp2t", IMMUTABLE))
+        }
+        other => Err(Problem::not_found(other.reason().unwrap_or_default())),
+    }
+}
+
+/// Who asks for HLS: its requests stand alone, so that an address and a program's name must do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Viewer {
+    address: IpAddr,
+    program: u64,
+}
+
+impl Viewer {
+    pub(crate) fn new(peer: SocketAddr, headers: &HeaderMap) -> Self {
+        let mut hasher = DefaultHasher::new();
+        headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).hash(&mut hasher);
+        Self { address: peer.ip(), program: hasher.finish() }
+    }
+}
+
+/// The viewers of all HLS streams: those whose last request for a playlist is not long ago.
+#[derive(Debug, Default)]
+pub(crate) struct Audience {
+    seats: Mutex<HashMap<(StreamId, Viewer), Seat>>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    place: PlayerGuard,
+    last_seen: Instant,
+    bytes: u64,
+}
+
+impl Audience {
+    fn watch(&self, hub: &Hub, id: &StreamId, viewer: Viewer) -> Result<(), PlayError> {
+        let now = Instant::now();
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seat) = seats.get_mut(&(id.clone(), viewer)) {
+            seat.last_seen = now;
+            return Ok(());
+        }
+        let place = hub.attach(id, Protocol::Hls, SocketAddr::new(viewer.address, 0))?;
+        seats.insert((id.clone(), viewer), Seat { place, last_seen: now, bytes: 0 });
+        Ok(())
+    }
+
+    fn sent(&self, id: &StreamId, viewer: Viewer, bytes: usize) {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seat) = seats.get_mut(&(id.clone(), viewer)) {
+            seat.bytes += bytes as u64;
+            seat.place.update(seat.bytes, Traffic::default(), Rates::default(), 0, 0);
+        }
+    }
+
+    /// Lets those go who have not asked for long. To be called now and then.
+    pub(crate) fn sweep(&self) {
+        let now = Instant::now();
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        seats.retain(|_, seat| !seat.place.is_kicked() && now.duration_since(seat.last_seen) < AWAY);
+    }
+}
+
+fn refuse(view: &HlsView) -> Result<(), Problem> {
+    match &view.refusal {
+        Some(words) => Err(Problem::unsupported(&**words)),
+        None => Ok(()),
+    }
+}
+
+fn answer(body: Bytes, content_type: &'static str, cache: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    response
+}
+
+const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+/// Less than half a segment: a cache may serve many players, and none of them stalls by it.
+const SHORT: &str = "public, max-age=1";
+/// A segment's name never stands for other bytes.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+/// The first request waits so long for the first segment: longer than GOPs are.
+const FIRST_SEGMENT: Duration = Duration::from_secs(15);
+/// A viewer who has not asked for so long is gone: players ask once per target duration.
+const AWAY: Duration = Duration::from_secs(20);

@@ -1,0 +1,189 @@
+//! The HTTP port: media paths here, everything else to the site.
+//!
+//! A plain HTTP-FLV player, recognised by peeking at its first request, is given to a walker before
+//! the HTTP library takes the connection. All other requests go through hyper.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use millrace_hub::{Authorizer, Hub, PlayRequest, StreamId};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use tracing::debug;
+
+use crate::accept::accept;
+use crate::hls::{Audience, Viewer};
+use crate::media_path::MediaPath;
+use crate::problem::Problem;
+use crate::thumbnail::{ThumbnailConfig, Thumbnails};
+use crate::walker::Walkers;
+use crate::{hls, http_flv, ws_flv};
+
+/// How the HTTP port behaves.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// From the connection, or the end of the request before, to the end of a request's head.
+    pub head_timeout: Duration,
+    /// How the live picture is made.
+    pub thumbnails: ThumbnailConfig,
+}
+
+/// Serves HTTP until `shutdown`, and then until the last connection is closed. Requests that are
+/// not for media go to `site`, with the peer's address as `ConnectInfo<SocketAddr>`.
+pub async fn serve(
+    listener: TcpListener,
+    hub: Hub,
+    authorizer: Arc<dyn Authorizer>,
+    site: Router,
+    config: HttpConfig,
+    shutdown: CancellationToken,
+) {
+    let stall_timeout = hub.config().stall_timeout;
+    let server = Arc::new(Server {
+        walkers: Walkers::new(stall_timeout),
+        thumbnails: Thumbnails::new(config.thumbnails),
+        audience: Audience::default(),
+        head_timeout: config.head_timeout,
+        hub,
+        authorizer,
+        site,
+        shutdown: shutdown.clone(),
+    });
+    let sweeper = {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(SWEEP);
+            loop {
+                tick.tick().await;
+                server.audience.sweep();
+            }
+        })
+    };
+    accept(listener, stall_timeout, shutdown, |socket, peer| connection(Arc::clone(&server), socket, peer)).await;
+    sweeper.abort();
+}
+
+/// What all connections share.
+pub(crate) struct Server {
+    pub(crate) hub: Hub,
+    pub(crate) walkers: Arc<Walkers>,
+    pub(crate) thumbnails: Thumbnails,
+    pub(crate) audience: Audience,
+    authorizer: Arc<dyn Authorizer>,
+    site: Router,
+    head_timeout: Duration,
+    shutdown: CancellationToken,
+}
+
+impl Server {
+    /// Asks whether this player may play that stream.
+    pub(crate) async fn may_play(&self, stream: &StreamId, query: &str, peer: SocketAddr) -> Result<(), Problem> {
+        self.authorizer.play(PlayRequest { stream, query, peer }).await.map_err(Problem::from)
+    }
+}
+
+async fn connection(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
+    let first = tokio::select! {
+        first = tokio::time::timeout(server.head_timeout, http_flv::peek(&socket)) => first,
+        () = server.shutdown.cancelled() => return,
+    };
+    match first {
+        Ok(Ok(Some(request))) => http_flv::play_plain(server, socket, peer, request).await,
+        Ok(Ok(None)) => converse(server, socket, peer).await,
+        Ok(Err(error)) => debug!(%peer, %error, "HTTP connection lost"),
+        Err(_) => debug!(%peer, "HTTP connection closed: no request came"),
+    }
+}
+
+async fn converse(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
+    let service = {
+        let server = Arc::clone(&server);
+        service_fn(move |request| {
+            let server = Arc::clone(&server);
+            async move { Ok::<_, Infallible>(respond(server, peer, request).await) }
+        })
+    };
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(server.head_timeout)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = server.shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%peer, %error, "HTTP connection ended");
+    }
+}
+
+/// How often viewers that only stopped asking are let go.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Longest head of a request, and largest buffer of a connection, bytes.
+const MAX_HEAD: usize = 64 * 1024;
+
+async fn respond(server: Arc<Server>, peer: SocketAddr, mut request: Request<Incoming>) -> Response<Body> {
+    let Some(path) = MediaPath::parse(request.uri().path()) else {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        // A Router does not fail: its error type is Infallible.
+        return server.site.clone().oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {});
+    };
+    let origin_allowed = |mut response: Response<Body>| {
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        response
+    };
+    origin_allowed(match *request.method() {
+        Method::GET | Method::HEAD => media(server, peer, request, path).await.unwrap_or_else(Problem::into_response),
+        Method::OPTIONS => preflight(),
+        _ => {
+            let mut response = Problem::method_not_allowed().into_response();
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+            response
+        }
+    })
+}
+
+async fn media(
+    server: Arc<Server>,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
+    path: MediaPath,
+) -> Result<Response<Body>, Problem> {
+    let query = request.uri().query().unwrap_or_default();
+    server.may_play(path.stream(), query, peer).await?;
+    let head_only = request.method() == Method::HEAD;
+    let viewer = Viewer::new(peer, request.headers());
+    match path {
+        MediaPath::Flv(id) if ws_flv::is_upgrade(&request) => ws_flv::play(server, peer, &mut request, &id).await,
+        MediaPath::Flv(id) => http_flv::play(&server, peer, &id, head_only).await,
+        MediaPath::Multivariant(id) => hls::multivariant(&server, &id).await,
+        MediaPath::MediaPlaylist(id) => hls::media_playlist(&server, &id, viewer).await,
+        MediaPath::Segment(id, name) => hls::segment(&server, &id, &name, viewer).await,
+        MediaPath::Thumbnail(id) => server.thumbnails.get(&server.hub, &id).await,
+    }
+}
+
+fn preflight() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("range"));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    response
+}

@@ -1,0 +1,212 @@
+//! FLV over HTTP: `/{app}/{name}.flv`.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use millrace_hub::{Format, Packet, Protocol, Read, StreamId, Subscription};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::http::Server;
+use crate::media_path::MediaPath;
+use crate::playhead::Playhead;
+use crate::problem::Problem;
+use crate::walker::NewPlayer;
+
+/// A plain first request for FLV.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PlainRequest {
+    stream: StreamId,
+    query: String,
+    /// Bytes of its head, still unread.
+    len: usize,
+}
+
+/// Looks at a connection's first bytes without reading them. `None` where they are not the whole
+/// of a plain request for FLV: hyper knows better then.
+pub(crate) async fn peek(socket: &TcpStream) -> io::Result<Option<PlainRequest>> {
+    poll_fn(|context| {
+        // The buffer lives no longer than this call: thousands of connections may wait here.
+        let mut buffer = [0; PEEK];
+        let mut buffer = ReadBuf::new(&mut buffer);
+        ready!(socket.poll_peek(context, &mut buffer))?;
+        Poll::Ready(Ok(recognise(buffer.filled())))
+    })
+    .await
+}
+
+/// Serves a plain player: its head is answered here, its packets come from a walker.
+pub(crate) async fn play_plain(server: Arc<Server>, mut socket: TcpStream, peer: SocketAddr, request: PlainRequest) {
+    let mut head = vec![0; request.len];
+    if socket.read_exact(&mut head).await.is_err() {
+        return;
+    }
+    let subscription = async {
+        server.may_play(&request.stream, &request.query, peer).await?;
+        let stream = &request.stream;
+        Ok::<_, Problem>(server.hub.play(stream, Format::Flv, Protocol::HttpFlv, peer, false).await?)
+    };
+    match subscription.await {
+        Ok(Subscription { ring, player: place }) => {
+            let head = Bytes::from_static(HEAD.as_bytes());
+            server.walkers.add(ring, NewPlayer { socket, head, place, control: None }).await;
+        }
+        Err(problem) => {
+            // A peer that does not take a few hundred bytes has left.
+            let _ = socket.write_all(&problem.to_http1()).await;
+            let _ = socket.shutdown().await;
+        }
+    }
+}
+
+/// Answers a request that came through hyper.
+pub(crate) async fn play(
+    server: &Server,
+    peer: SocketAddr,
+    stream: &StreamId,
+    head_only: bool,
+) -> Result<Response<Body>, Problem> {
+    let subscription = server.hub.play(stream, Format::Flv, Protocol::HttpFlv, peer, false).await?;
+    let mut response = Response::new(if head_only {
+        Body::empty()
+    } else {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(feed(subscription, sender, server.hub.config().stall_timeout));
+        Body::new(FlvBody(receiver))
+    });
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("video/x-flv"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// What a plain player is answered. The body ends with the connection, so that packets need no
+/// framing of their own.
+const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: video/x-flv\r\ncache-control: no-store\r\n\
+                    access-control-allow-origin: *\r\nconnection: close\r\n\r\n";
+/// Longest head that is recognised as plain; browsers send about 600 bytes.
+const PEEK: usize = 2048;
+const MAX_HEADERS: usize = 48;
+/// Packets that wait for hyper.
+const QUEUE: usize = 64;
+
+fn recognise(head: &[u8]) -> Option<PlainRequest> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut headers);
+    let httparse::Status::Complete(len) = request.parse(head).ok()? else { return None };
+    let unusual = ["upgrade", "content-length", "transfer-encoding", "expect"];
+    if len != head.len()
+        || request.method != Some("GET")
+        || request.headers.iter().any(|h| unusual.iter().any(|u| h.name.eq_ignore_ascii_case(u)))
+    {
+        return None;
+    }
+    let (path, query) = request.path.map(|p| p.split_once('?').unwrap_or((p, "")))?;
+    match MediaPath::parse(path)? {
+        MediaPath::Flv(stream) => Some(PlainRequest { stream, query: query.to_owned(), len }),
+        _ => None,
+    }
+}
+
+/// Passes a ring's packets to a body, as fast as it takes them.
+async fn feed(subscription: Subscription, body: mpsc::Sender<Bytes>, stall_timeout: Duration) {
+    let Subscription { mut ring, player } = subscription;
+    let start = ring.join();
+    let mut playhead = Playhead::new(start.join);
+    let mut packets: Vec<Packet> = Vec::with_capacity(QUEUE);
+    let mut next_report = Instant::now();
+    let mut before = start.prologue;
+    loop {
+        let head = ring.head();
+        match ring.read(playhead.next, QUEUE, &mut packets) {
+            Read::Packets(_) => {}
+            Read::Lagged(start) => {
+                playhead.skip_to(start.join);
+                before = start.prologue;
+            }
+        }
+        let caught_up = packets.is_empty() && before.is_empty();
+        let wanted = packets.drain(..).filter_map(|p| playhead.take(&p).then_some(p.bytes)).collect::<Vec<_>>();
+        for bytes in [std::mem::take(&mut before)].into_iter().chain(wanted).filter(|b| !b.is_empty()) {
+            playhead.sent(bytes.len());
+            // A body that is dropped, or whose player stalls, ends here.
+            if player.is_kicked() || body.send_timeout(bytes, stall_timeout).await.is_err() {
+                return;
+            }
+        }
+        if Instant::now() >= next_report {
+            next_report = Instant::now() + REPORT_EVERY;
+            playhead.report(Instant::now(), &player);
+        }
+        if caught_up {
+            if head.ended {
+                return;
+            }
+            tokio::select! {
+                _ = ring.changed() => {}
+                () = body.closed() => return,
+            }
+        }
+    }
+}
+
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+struct FlvBody(mpsc::Receiver<Bytes>);
+
+impl http_body::Body for FlvBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        self.0.poll_recv(context).map(|bytes| bytes.map(|b| Ok(http_body::Frame::data(b))))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_requests_are_recognised() {
+        let head = b"GET /live/movie.flv?token=x HTTP/1.1\r\nHost: a\r\nRange: bytes=0-\r\n\r\n";
+        let expected = PlainRequest {
+            stream: StreamId::parse("live", "movie").unwrap(),
+            query: "token=x".to_owned(),
+            len: head.len(),
+        };
+        assert_eq!(recognise(head), Some(expected));
+    }
+
+    #[test]
+    fn everything_else_is_left_to_hyper() {
+        for head in [
+            &b""[..],
+            b"GET /live/movie.flv HTTP/1.1\r\nHost: a\r\n",
+            b"GET /live/movie.flv HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+            b"HEAD /live/movie.flv HTTP/1.1\r\n\r\n",
+            b"GET /live/movie.m3u8 HTTP/1.1\r\n\r\n",
+            b"GET /live/../x.flv HTTP/1.1\r\n\r\n",
+            b"GET http://a/live/movie.flv HTTP/1.1\r\n\r\n",
+            b"GET /live/movie.flv HTTP/1.1\r\nContent-Length: 3\r\n\r\n",
+            b"GET /live/movie.flv HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+            b"\x03\x00\x00",
+        ] {
+            assert_eq!(recognise(head), None, "{}", head.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The live picture as JPEG: the newest keyframe, decoded by FFmpeg.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use millrace_hub::{Hub, StreamId};
+use millrace_media::{Frame, VideoConfig};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use crate::problem::Problem;
+
+/// How the live picture is made.
+#[derive(Debug, Clone)]
+pub struct ThumbnailConfig {
+    /// Whether it is made at all.
+    pub enabled: bool,
+    /// How old it may be.
+    pub interval: Duration,
+    /// The FFmpeg program, by name or path.
+    pub ffmpeg: PathBuf,
+}
+
+impl Default for ThumbnailConfig {
+    fn default() -> Self {
+        Self { enabled: true, interval: Duration::from_secs(10), ffmpeg: "ffmpeg".into() }
+    }
+}
+
+/// The newest pictures of all streams, made when somebody asks.
+#[derive(Debug)]
+pub(crate) struct Thumbnails {
+    config: ThumbnailConfig,
+    made: RwLock<HashMap<StreamId, Thumbnail>>,
+    /// Decoders that may run at a time.
+    running: Semaphore,
+    missing: AtomicBool,
+}
+
+#[derive(Debug, Clone)]
+struct Thumbnail {
+    at: Instant,
+    jpeg: Arc<Bytes>,
+}
+
+impl Thumbnails {
+    pub(crate) fn new(config: ThumbnailConfig) -> Self {
+        Self { config, made: RwLock::default(), running: Semaphore::new(1), missing: AtomicBool::new(false) }
+    }
+
+    /// The stream's picture, at most as old as configured where a decoder is to be had.
+    pub(crate) async fn get(&self, hub: &Hub, id: &StreamId) -> Result<Response<Body>, Problem> {
+        if !self.config.enabled || self.missing.load(Relaxed) {
+            return Err(Problem::not_found("this server makes no thumbnails"));
+        }
+        if hub.info(id).is_none() {
+            self.write().remove(id);
+            return Err(Problem::not_found("the stream is not on air"));
+        }
+        if let Some(jpeg) = self.fresh(id) {
+            return Ok(answer(&jpeg));
+        }
+        let Ok(_turn) = self.running.acquire().await else {
+            return Err(Problem::unavailable("the server is shutting down"));
+        };
+        // Whoever had the turn before may have made it.
+        if let Some(jpeg) = self.fresh(id) {
+            return Ok(answer(&jpeg));
+        }
+        let (config, frame) = hub.keyframe(id).ok_or_else(|| Problem::not_found("the stream has no picture"))?;
+        let jpeg = Arc::new(self.decode(id, &config, &frame).await?);
+        let mut made = self.write();
+        // Streams that ended while nobody asked for their picture.
+        made.retain(|_, t| t.at.elapsed() < FORGET);
+        made.insert(id.clone(), Thumbnail { at: Instant::now(), jpeg: Arc::clone(&jpeg) });
+        drop(made);
+        Ok(answer(&jpeg))
+    }
+
+    async fn decode(&self, id: &StreamId, config: &VideoConfig, frame: &Frame) -> Result<Bytes, Problem> {
+        let VideoConfig::Avc(avc) = config else {
+            return Err(Problem::not_found("no thumbnails of this codec"));
+        };
+        let mut input = Vec::with_capacity(frame.payload.len() + 256);
+        let units = avc.sps().iter().chain(avc.pps()).map(|b| &b[..]);
+        for unit in units.chain(avc.nal_units(&frame.payload).map_while(Result::ok)) {
+            input.extend_from_slice(&[0, 0, 0, 1]);
+            input.extend_from_slice(unit);
+        }
+        match tokio::time::timeout(DECODE, self.run(input)).await {
+            Ok(Ok(jpeg)) if jpeg.starts_with(&[0xff, 0xd8]) => Ok(jpeg),
+            Ok(Ok(_)) => Err(Problem::unavailable("the picture could not be decoded")),
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                if !self.missing.swap(true, Relaxed) {
+                    warn!(ffmpeg = %self.config.ffmpeg.display(), "FFmpeg is missing: there are no thumbnails");
+                }
+                Err(Problem::not_found("this server makes no thumbnails"))
+            }
+            Ok(Err(error)) => {
+                debug!(stream = %id, %error, "no thumbnail");
+                Err(Problem::unavailable("the picture could not be decoded"))
+            }
+            Err(_) => Err(Problem::unavailable("the picture took too long to decode")),
+        }
+    }
+
+    async fn run(&self, input: Vec<u8>) -> std::io::Result<Bytes> {
+        let mut child = Command::new(&self.config.ffmpeg)
+            .args(["-nostdin", "-v", "error", "-f", "h264", "-i", "pipe:0", "-frames:v", "1", "-vf", SCALE])
+            .args(["-f", "image2pipe", "-c:v", "mjpeg", "-q:v", "4", "-threads", "1", "pipe:1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let stdin = child.stdin.take();
+        let feed = async {
+            if let Some(mut stdin) = stdin {
+                // A decoder that has its picture may close its input early.
+                let _ = stdin.write_all(&input).await;
+            }
+        };
+        let ((), output) = tokio::join!(feed, child.wait_with_output());
+        Ok(output?.stdout.into())
+    }
+
+    fn fresh(&self, id: &StreamId) -> Option<Arc<Bytes>> {
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        made.get(id).filter(|t| t.at.elapsed() < self.config.interval).map(|t| Arc::clone(&t.jpeg))
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<StreamId, Thumbnail>> {
+        self.made.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn answer(jpeg: &Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(jpeg.clone()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=5"));
+    response
+}
+
+/// Wide enough for a card on a dense screen, never larger than the stream.
+const SCALE: &str = "scale='min(640,iw)':-2";
+const DECODE: Duration = Duration::from_secs(5);
+const FORGET: Duration = Duration::from_secs(300);
