@@ -252,6 +252,16 @@ fn a_changed_configuration_begins_a_segment_at_the_next_keyframe() {
 }
 
 #[test]
+fn sound_that_comes_later_waits_for_a_keyframe_where_the_form_needs_it() {
+    let mut s = segmenter(2);
+    let mut units = vec![avc(31), picture(0, true), aac(STEREO), sound(0), picture(40, false), sound(40)];
+    units.extend([picture(2000, true), sound(2000), picture(2040, false), picture(4000, true)]);
+    let segments = run(&mut s, units);
+    assert_eq!(segments.iter().map(|s| &s.bytes[..]).collect::<Vec<_>>(), [&b"kv"[..], b"kav"]);
+    assert!(segments[1].discontinuity);
+}
+
+#[test]
 fn a_changed_configuration_of_sound_alone_takes_effect_at_once() {
     let mut s = segmenter(2);
     let mut units = vec![aac(STEREO)];

@@ -9,7 +9,7 @@
 //! - every segment begins with PAT and PMT, and both come again at most every [`MAX_INTERVAL`];
 //! - the program clock comes at most every [`MAX_INTERVAL`], rises, and is [`LEAD`] behind the DTS
 //!   of the frame that it accompanies; only a discontinuity, announced as such, moves it otherwise;
-//! - DTS and PTS rise, audio timestamps are counted in samples ([`audio`] says how).
+//! - DTS rises in each stream, and audio's is counted in samples ([`audio`] says how).
 
 pub mod audio;
 mod muxer;
