@@ -133,6 +133,9 @@ impl ClientSession {
         let length = input.len();
         let event = self.step(input);
         self.link.count(length - input.len());
+        if event.is_err() {
+            self.stage = Stage::Ended;
+        }
         event
     }
 
@@ -219,14 +222,13 @@ impl ClientSession {
                 }
             }
         }
-        while let Some(message) = self.link.read(input)? {
-            if matches!(self.stage, Stage::Ended) {
-                continue;
-            }
+        while !matches!(self.stage, Stage::Ended) {
+            let Some(message) = self.link.read(input)? else { return Ok(None) };
             if let Some(event) = self.handle_message(message)? {
                 return Ok(Some(event));
             }
         }
+        *input = &[];
         Ok(None)
     }
 
@@ -256,7 +258,7 @@ impl ClientSession {
         match message.kind {
             MessageKind::CommandAmf0 | MessageKind::CommandAmf3 => {
                 let command = Command::decode(message.kind, &message.payload)?;
-                self.handle_command(&command)
+                self.handle_command(&command, message.payload.len())
             }
             MessageKind::Audio | MessageKind::Video | MessageKind::DataAmf0 | MessageKind::DataAmf3 => {
                 match (&self.stage, self.role) {
@@ -274,7 +276,7 @@ impl ClientSession {
         }
     }
 
-    fn handle_command(&mut self, command: &Command) -> Result<Option<Event>, Error> {
+    fn handle_command(&mut self, command: &Command, length: usize) -> Result<Option<Event>, Error> {
         match (command.name.as_str(), &self.stage) {
             ("_result", Stage::Connecting) if command.transaction == CONNECT => {
                 self.create_stream();
@@ -282,7 +284,6 @@ impl ClientSession {
             }
             ("_result", Stage::CreatingStream) if command.transaction == CREATE_STREAM => {
                 let Some(stream) = command.number(0).filter(|stream| *stream >= 1.0) else {
-                    let length = command.arguments.len();
                     let expected = "the number of a message stream from createStream";
                     let kind = MessageKind::CommandAmf0;
                     return Err(Error::Malformed { kind, length, expected });

@@ -104,7 +104,7 @@ enum Stage {
         reset: bool,
     },
     Playing,
-    /// Refused. Input is read so that the connection can end in order, and thrown away.
+    /// Refused, or at fault. Input is read so that the connection can end in order, and thrown away.
     Closing,
 }
 
@@ -135,6 +135,9 @@ impl ServerSession {
         let length = input.len();
         let event = self.advance(input);
         self.link.count(length - input.len());
+        if event.is_err() {
+            self.enter(Stage::Closing);
+        }
         event
     }
 
@@ -166,7 +169,8 @@ impl ServerSession {
         Ok(())
     }
 
-    /// Whether the client was refused. The status that says why is in the output; the client
+    /// Whether the client was refused, or at fault. What there is to say of it is in the output; the
+    /// client
     /// should be given until [`next_timeout`](Self::next_timeout) to close the connection itself,
     /// since a server that closes with input unread may take that status back.
     pub fn is_closing(&self) -> bool {

@@ -131,15 +131,14 @@ impl ChunkReader {
             stream.append(payload);
             self.position += payload.len() as u64;
             self.unfinished += payload.len();
+            let missing = chunk.missing - payload.len();
+            self.chunk = (missing > 0).then_some(OpenChunk { missing, ..chunk });
             if self.unfinished > MAX_UNFINISHED {
                 return Err(Error::TooMuchUnfinished { position: self.position });
             }
-            let missing = chunk.missing - payload.len();
             if missing > 0 {
-                self.chunk = Some(OpenChunk { missing, ..chunk });
                 return Ok(None);
             }
-            self.chunk = None;
             if stream.body.len() == stream.message_length {
                 self.unfinished -= stream.body.len();
                 let message = stream.finish();
