@@ -124,19 +124,15 @@ impl Report {
 
     fn open_files(&mut self, config: &Config) {
         let files = limits::open_files();
-        let wanted = config.limits.connections.get();
+        let wanted = config.limits.players.get();
         let connections = limits::connections(files, wanted);
         if files < FEW_FILES {
             let advice = format!(
-                "{files} at a time, so {connections} connections; raise the hard limit: `ulimit -Hn`, or LimitNOFILE= of the service"
+                "{files} at a time, so {connections} players; raise the hard limit: `ulimit -Hn`, or LimitNOFILE= of the service"
             );
             self.add(Grade::Warn, "open files", advice);
         } else {
-            self.add(
-                Grade::Ok,
-                "open files",
-                format!("room for {connections} connections (limits.connections {wanted})"),
-            );
+            self.add(Grade::Ok, "open files", format!("room for {connections} players (limits.players = {wanted})"));
         }
     }
 

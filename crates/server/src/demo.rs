@@ -83,7 +83,8 @@ impl Demo {
             (status, words) = ended => {
                 // FFmpeg repeats the address that it cannot reach, and with it the key.
                 let words = words.replace(self.stream.key.expose(), "…");
-                Some(format!("{}: {words}", status.map_or_else(|error| error.to_string(), |status| status.to_string())))
+                let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+                Some(if words.is_empty() { status } else { format!("{words} ({status})") })
             }
             () = stop.cancelled() => {
                 end(child).await;

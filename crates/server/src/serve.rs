@@ -83,10 +83,10 @@ async fn run(
     let mut signals = Signals::new().map_err(ServeError::Runtime)?;
     let listeners = listeners.into_tokio().map_err(ServeError::Runtime)?;
     let addresses = listeners.addresses().map_err(ServeError::Runtime)?;
-    let hub = Hub::new(wire::hub_config(config));
+    let hub = Hub::new(wire::hub_config(config, open_files));
     let streams = Arc::new(ConfiguredStreams::new(config));
     let (health, stop) = (Health::default(), CancellationToken::new());
-    let mut servers = wire::start(config, open_files, &hub, streams.clone(), listeners, &health, &stop);
+    let mut servers = wire::start(config, &hub, streams.clone(), listeners, &health, &stop);
     info!(
         version = env!("CARGO_PKG_VERSION"),
         http = %addresses.http, rtmp = %addresses.rtmp, ops = %addresses.ops, streams = config.streams.len(),

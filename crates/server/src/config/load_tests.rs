@@ -75,7 +75,14 @@ fn streams_are_checked_alone_and_together() {
     };
     let cases = [
         (one("live", "Movie", KEY), "file:3: streams.name: expected 1 to 64 of a-z 0-9 _ -"),
-        (one("live/x", "movie", KEY), "file:2: streams.app: expected 1 to 64 of a-z 0-9 _ -"),
+        (
+            one("live/x", "movie", KEY),
+            "file:2: streams.app: expected 1 to 64 of a-z 0-9 _ -, and not the first part of a path of the site such as api",
+        ),
+        (
+            one("api", "movie", KEY),
+            "file:2: streams.app: expected 1 to 64 of a-z 0-9 _ -, and not the first part of a path of the site such as api",
+        ),
         (
             one("live", "movie", "short"),
             "file:4: streams.key: expected a secret of 16 to 128 characters of A-Z a-z 0-9 . _ ~ -",
@@ -102,7 +109,7 @@ fn streams_are_checked_alone_and_together() {
         ),
         ("[streams]\nname = \"movie\"\n".to_owned(), "file:1: streams: expected entries, each headed [[streams]]"),
         ("streams = [1]\n".to_owned(), "file:1: streams: expected a table with app, name and key"),
-        (one("live", "movie", KEY) + &one("studio", "movie", "fedcba9876543210"), ""),
+        (one("live", "movie", KEY) + &one("stage", "movie", "fedcba9876543210"), ""),
     ];
     for (toml, expected) in cases {
         assert_eq!(complaints(&toml), expected, "{toml}");

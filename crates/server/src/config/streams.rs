@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, fmt};
 
+use millrace_gateway::RESERVED_APPS;
 use millrace_hub::{StreamId, StreamName};
 use toml::{
     Spanned,
@@ -21,7 +22,11 @@ pub(crate) struct StreamEntry {
 
 /// The keys of an entry: name, default and meaning, for the loader and the reference page.
 pub(crate) const STREAM_KEYS: &[(&str, Option<&str>, &str)] = &[
-    ("app", Some("\"live\""), "RTMP application: the first part of the path. 1 to 64 of `a-z 0-9 _ -`."),
+    (
+        "app",
+        Some("\"live\""),
+        "RTMP application: the first part of the path. 1 to 64 of `a-z 0-9 _ -`, and not a path of the site such as `api`.",
+    ),
     ("name", None, "Public name, under which it plays and is shown. 1 to 64 of `a-z 0-9 _ -`."),
     (
         "key",
@@ -77,7 +82,7 @@ fn read_entry(at: usize, table: &DeTable<'_>, complaints: &mut Vec<Complaint>) -
             None
         }
     };
-    let app = field("app", is_name, NAME_EXPECTED);
+    let app = field("app", is_app, APP_EXPECTED);
     let name = field("name", is_name, NAME_EXPECTED);
     let key = field("key", is_key, KEY_EXPECTED).map(Secret::new);
     let id = StreamId::parse(&app?, &name?).ok()?;
@@ -115,6 +120,11 @@ pub(super) fn unknown(key: &str, nearest: impl fmt::Display) -> String {
     format!("unknown key {key}; did you mean {nearest}?")
 }
 
+/// The site's own paths come first, so an application of such a name could not be watched.
+fn is_app(text: &str) -> bool {
+    is_name(text) && !RESERVED_APPS.contains(&text)
+}
+
 fn is_name(text: &str) -> bool {
     text.parse::<StreamName>().is_ok()
 }
@@ -126,6 +136,7 @@ fn is_key(text: &str) -> bool {
 }
 
 const DEFAULT_APP: &str = "live";
+const APP_EXPECTED: &str = "1 to 64 of a-z 0-9 _ -, and not the first part of a path of the site such as api";
 const NAME_EXPECTED: &str = "1 to 64 of a-z 0-9 _ -";
 /// Shorter keys can be guessed.
 const KEY_MIN: usize = 16;

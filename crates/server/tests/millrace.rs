@@ -1,0 +1,329 @@
+//! The binary as its operator meets it: messages, exit codes, signals.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc::{self, Receiver},
+    },
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const KEY: &str = "k3v9xa-0q7f2m-a-key-of-the-tests";
+/// Far beyond what anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A working directory of a test's own.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("millrace-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn with_configuration(toml: &str) -> Self {
+        let directory = Self::new();
+        fs::write(directory.0.join("millrace.toml"), toml).unwrap();
+        directory
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
+        let inherited = std::env::vars().filter(|(name, _)| name.starts_with("MILLRACE_"));
+        inherited.for_each(|(name, _)| _ = command.env_remove(name));
+        command.args(arguments).current_dir(&self.0).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs to the end.
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A server on ports of the system's choice, with a log that can be read.
+struct Server {
+    child: Child,
+    log: Receiver<String>,
+    seen: Vec<String>,
+    http: SocketAddr,
+    rtmp: SocketAddr,
+    ops: SocketAddr,
+}
+
+impl Server {
+    fn start(directory: &Directory, command: &str, arguments: &[&str]) -> Self {
+        let any = "127.0.0.1:0";
+        let mut child = directory
+            .command(&[command, "--http", any, "--rtmp", any, "--ops", any, "--set", "log.format=json"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, log) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let nowhere = any.parse().unwrap();
+        let mut server = Self { child, log, seen: Vec::new(), http: nowhere, rtmp: nowhere, ops: nowhere };
+        let serving = server.wait_for("serving");
+        let address = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
+        (server.http, server.rtmp, server.ops) = (address("http"), address("rtmp"), address("ops"));
+        server
+    }
+
+    /// The next line of the log that has this message.
+    fn wait_for(&mut self, message: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.log.recv_timeout(left).unwrap_or_else(|_| panic!("no {message:?} in {:#?}", self.seen));
+            self.seen.push(line.clone());
+            if let Ok(value) = serde_json::from_str::<Value>(&line)
+                && value["message"] == message
+            {
+                return value;
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.child.id().try_into().unwrap()).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for the end; gives the exit status, what was printed and not yet read, and what was logged.
+    fn end(mut self) -> (ExitStatus, String, String) {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "it does not end: {:#?}", self.seen);
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let mut printed = String::new();
+        if let Some(mut stdout) = self.child.stdout.take() {
+            stdout.read_to_string(&mut printed).unwrap();
+        }
+        self.seen.extend(self.log.iter());
+        (status, printed, self.seen.join("\n"))
+    }
+
+    fn stop(self) -> (ExitStatus, String, String) {
+        self.signal(Signal::TERM);
+        self.end()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Status line and body of an answer.
+fn get(address: SocketAddr, path: &str) -> (String, String) {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn serving_without_streams_shows_how_to_add_one_and_that_works() {
+    let directory = Directory::new();
+    let mut server = Server::start(&directory, "serve", &[]);
+    assert_eq!(get(server.http, "/healthz"), ("HTTP/1.1 200 OK".to_owned(), "ok\n".to_owned()));
+    assert_eq!(get(server.http, "/readyz").1, "ready\n");
+    assert_eq!(get(server.ops, "/healthz").1, "ok\n");
+    assert_eq!(
+        serde_json::from_str::<Value>(&get(server.ops, "/streams").1).unwrap(),
+        serde_json::json!({"players": 0, "streams": []})
+    );
+
+    // What was printed is in the pipe before the log says "serving"; take the snippet as an operator would.
+    let mut printed = BufReader::new(server.child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let snippet: Vec<_> = printed.by_ref().skip_while(|line| line.trim() != "[[streams]]").take(4).collect();
+    let key = snippet[3].split('"').nth(1).unwrap().to_owned();
+    let advice: Vec<_> = printed.by_ref().take(6).collect();
+    assert!(advice.iter().any(|line| line.trim() == format!("Stream key  {key}")), "{advice:#?}");
+    assert!(
+        advice.iter().any(|line| line.ends_with(&format!("-f flv rtmp://{}/live/{key}", server.rtmp))),
+        "{advice:#?}"
+    );
+    fs::write(directory.0.join("millrace.toml"), snippet.join("\n")).unwrap();
+    server.signal(Signal::HUP);
+    assert_eq!(server.wait_for("streams are reloaded")["streams"], 1);
+
+    let (status, _, log) = server.stop();
+    assert!(status.success(), "{status}: {log}");
+    assert!(!log.contains(&key), "{log}");
+}
+
+#[test]
+fn a_wrong_reload_changes_nothing_and_names_the_line() {
+    let directory = Directory::with_configuration(&format!("[[streams]]\nname = \"movie\"\nkey = \"{KEY}\"\n"));
+    let mut server = Server::start(&directory, "serve", &[]);
+    fs::write(directory.0.join("millrace.toml"), "[gop]\ncount = 9\n").unwrap();
+    server.signal(Signal::HUP);
+    let line = server.wait_for("the configuration is wrong; nothing is changed");
+    assert_eq!(line["error"], "millrace.toml:2: gop.count: expected a whole number from 0 to 8, found 9");
+
+    fs::write(directory.0.join("millrace.toml"), "[gop]\ncount = 2\n").unwrap();
+    server.signal(Signal::HUP);
+    assert_eq!(server.wait_for("changed, but wait for a restart")["keys"], "gop.count");
+    assert!(server.stop().0.success());
+}
+
+#[test]
+fn keys_are_neither_printed_nor_logged() {
+    let toml = format!("[log]\nlevel = \"trace\"\n[[streams]]\nname = \"movie\"\nkey = \"{KEY}\"\n");
+    let server = Server::start(&Directory::with_configuration(&toml), "serve", &[]);
+    let (status, printed, log) = server.stop();
+    assert!(status.success());
+    assert!(!printed.contains("[[streams]]"), "with a stream there is nothing to explain: {printed}");
+    assert!(!printed.contains(KEY) && !log.contains(KEY));
+}
+
+#[test]
+fn a_connection_that_stays_does_not_hold_up_the_end() {
+    let server = Server::start(&Directory::new(), "serve", &["--set", "shutdown.timeout=1s"]);
+    let (rtmp, http) = (TcpStream::connect(server.rtmp).unwrap(), TcpStream::connect(server.http).unwrap());
+    let started = Instant::now();
+    let (status, _, log) = server.stop();
+    assert!(status.success(), "{log}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    drop((rtmp, http));
+}
+
+#[test]
+fn the_demonstration_without_ffmpeg_says_so_and_serves() {
+    let directory = Directory::new();
+    let mut server = Server::start(&directory, "demo", &["--set", "ffmpeg.path=/nonexistent/ffmpeg"]);
+    let missing =
+        "the demonstration channel stays off air: FFmpeg does not start; `apt install ffmpeg`, or set ffmpeg.path";
+    assert_eq!(server.wait_for(missing)["path"], "/nonexistent/ffmpeg");
+    assert_eq!(get(server.http, "/readyz").1, "ready\n");
+    let page = format!("Open     http://{}/@demo", server.http);
+    let (status, printed, log) = server.stop();
+    assert!(status.success());
+    assert!(printed.contains(&page), "{printed}");
+    assert_eq!(log.matches(missing).count(), 1, "once is enough");
+    assert!(directory.0.join("data/demo").is_dir(), "its data is apart");
+}
+
+#[test]
+fn a_port_in_use_names_port_and_holder() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let any = "127.0.0.1:0";
+    let output = Directory::new().run(&["serve", "--http", &address, "--rtmp", any, "--ops", any]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    let expected = format!(
+        "millrace: cannot listen on {address} (http.listen): port {} is held by ",
+        taken.local_addr().unwrap().port()
+    );
+    assert!(error.starts_with(&expected), "{error}");
+    let holder = format!("(process {}); stop it, or choose another with --http ADDRESS\n", std::process::id());
+    assert!(error.ends_with(&holder), "{error}");
+    assert_eq!(error.lines().count(), 1, "no backtrace: {error}");
+
+    let output = Directory::new().run(&["check", "--http", &address, "--rtmp", any, "--ops", any]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stdout).contains(&format!("fail  port: cannot listen on {address}")),
+        "{}",
+        text(&output.stdout)
+    );
+}
+
+#[test]
+fn a_wrong_configuration_stops_the_start() {
+    let directory = Directory::with_configuration("[http]\nlisen = \"127.0.0.1:0\"\n[gop]\ncount = 9\n");
+    let output = directory.run(&["serve"]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "millrace: millrace.toml:2: unknown key http.lisen; did you mean http.listen?\n\
+                    millrace: millrace.toml:4: gop.count: expected a whole number from 0 to 8, found 9\n";
+    assert_eq!(text(&output.stderr), expected);
+
+    let output = directory.command(&["check"]).env("MILLRACE_HLS__WINDOWS", "5").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "fail  configuration: millrace.toml:2: unknown key http.lisen; did you mean http.listen?\n\
+                    fail  configuration: millrace.toml:4: gop.count: expected a whole number from 0 to 8, found 9\n\
+                    fail  configuration: environment: unknown key MILLRACE_HLS__WINDOWS; did you mean MILLRACE_HLS__WINDOW?\n";
+    assert_eq!(text(&output.stdout), expected);
+}
+
+#[test]
+fn check_passes_where_all_is_well_and_warns_of_the_rest() {
+    let any = "127.0.0.1:0";
+    let toml = format!("[ffmpeg]\npath = \"/nonexistent/ffmpeg\"\n[[streams]]\nname = \"movie\"\nkey = \"{KEY}\"\n");
+    let directory = Directory::with_configuration(&toml);
+    fs::set_permissions(directory.0.join("millrace.toml"), fs::Permissions::from_mode(0o644)).unwrap();
+    let output = directory.run(&["check", "--http", any, "--rtmp", any, "--ops", any]);
+    let found = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{found}");
+    for line in [
+        "ok    configuration: millrace.toml",
+        "ok    streams: 1 configured",
+        "warn  streams: millrace.toml holds stream keys and every user can read it; chmod o-r millrace.toml",
+        "ok    port: 127.0.0.1:0 (rtmp.listen) is free",
+        "warn  ffmpeg: /nonexistent/ffmpeg does not start; thumbnails and the demonstration channel are off. \
+         `apt install ffmpeg`, or set ffmpeg.path",
+    ] {
+        assert!(found.lines().any(|found| found == line), "{line}\n---\n{found}");
+    }
+    assert!(found.contains("data_dir: ./data: ") && found.contains("open files: "), "{found}");
+    assert!(!directory.0.join("data").exists(), "it looks and leaves nothing behind");
+    assert!(!found.contains(KEY));
+}
+
+#[test]
+fn what_is_no_directory_is_no_data_directory() {
+    let directory = Directory::with_configuration("");
+    let any = "127.0.0.1:0";
+    let output =
+        directory.run(&["serve", "--http", any, "--rtmp", any, "--ops", any, "--data-dir", "millrace.toml/data"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.starts_with("millrace: millrace.toml/data: the data directory cannot be made: "), "{error}");
+    assert!(error.ends_with("; set data_dir, or --data-dir DIR\n"), "{error}");
+}
+
+#[test]
+fn documents_are_printed() {
+    let directory = Directory::new();
+    let openapi: Value = serde_json::from_slice(&directory.run(&["openapi"]).stdout).unwrap();
+    assert!(openapi["openapi"].as_str().unwrap().starts_with("3.1"));
+    let version = text(&directory.run(&["--version"]).stdout);
+    assert_eq!(version, format!("millrace {}\n", env!("CARGO_PKG_VERSION")));
+}
