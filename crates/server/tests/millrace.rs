@@ -107,6 +107,17 @@ impl Server {
         }
     }
 
+    /// The process that the server has started.
+    fn only_child(&self) -> Pid {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let lists = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("children")).unwrap());
+        let children: Vec<i32> = lists
+            .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
+            .collect();
+        let [child] = children[..] else { panic!("one child is expected, found {children:?}") };
+        Pid::from_raw(child).unwrap()
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(self.child.id().try_into().unwrap()).unwrap(), signal).unwrap();
     }
@@ -238,6 +249,28 @@ fn the_demonstration_without_ffmpeg_says_so_and_serves() {
     assert!(printed.contains(&page), "{printed}");
     assert_eq!(log.matches(missing).count(), 1, "once is enough");
     assert!(directory.0.join("data/demo").is_dir(), "its data is apart");
+}
+
+#[test]
+fn the_demonstration_is_on_air_comes_back_and_ends_with_the_server() {
+    let directory = Directory::new();
+    let mut server = Server::start(&directory, "demo", &[]);
+    let on_air = server.wait_for("on air");
+    assert_eq!((&on_air["stream"], &on_air["audio"]), (&"live/demo".into(), &"mp4a.40.2".into()));
+    let streams: Value = serde_json::from_str(&get(server.ops, "/streams").1).unwrap();
+    assert_eq!(streams["streams"][0]["video"]["width"], 1280);
+
+    let first = server.only_child();
+    kill_process(first, Signal::KILL).unwrap();
+    server.wait_for("the demonstration channel's FFmpeg ended");
+    server.wait_for("the demonstration channel starts");
+    assert_eq!(server.wait_for("publisher connected")["again"], true);
+    let second = server.only_child();
+    assert_ne!(first, second);
+
+    let (status, _, log) = server.stop();
+    assert!(status.success(), "{log}");
+    assert!(!Path::new(&format!("/proc/{second}")).exists(), "FFmpeg ends with the server");
 }
 
 #[test]
