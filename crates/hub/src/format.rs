@@ -48,15 +48,16 @@ impl Format {
     pub(crate) fn headers(self, tracks: &Tracks, at: Timestamp) -> Bytes {
         let (video, audio) = (tracks.video.as_deref(), tracks.audio.as_deref());
         let mut out = BytesMut::new();
-        let mut put = |kind, prefix: &[u8], payload: &[u8]| {
+        let mut put = |kind, at, prefix: &[u8], payload: &[u8]| {
             out.extend_from_slice(&self.packet(kind, at, prefix, payload).unwrap_or_default());
         };
-        put(TagKind::Script, &[], &script::on_metadata(&tracks.metadata, video, audio));
+        // FFmpeg takes metadata with another time than zero for a track of text.
+        put(TagKind::Script, Timestamp::ZERO, &[], &script::on_metadata(&tracks.metadata, video, audio));
         if let Some((prefix, payload)) = video.and_then(body::video_sequence_header) {
-            put(TagKind::Video, prefix.as_slice(), payload);
+            put(TagKind::Video, at, prefix.as_slice(), payload);
         }
         if let Some((prefix, payload)) = audio.and_then(body::audio_sequence_header) {
-            put(TagKind::Audio, prefix.as_slice(), payload);
+            put(TagKind::Audio, at, prefix.as_slice(), payload);
         }
         out.freeze()
     }

@@ -97,6 +97,8 @@ impl Hls {
 
     /// The tracks as they are now.
     pub(crate) fn tracks(&mut self, tracks: &Tracks) {
+        // What could not be carried may be gone.
+        self.view.send_if_modified(|view| view.refusal.take().is_some());
         self.push(&Unit::Metadata(Arc::clone(&tracks.metadata)));
         if let Some(config) = &tracks.video {
             self.push(&Unit::VideoConfig(Arc::clone(config)));
@@ -134,7 +136,7 @@ impl Hls {
         }
         if self.active && now.duration_since(self.last_asked) >= IDLE {
             self.active = false;
-            self.packager.pause();
+            self.packager.suspend();
             // What is there is old by the time when somebody asks again.
             self.view.send_modify(|view| view.snapshot = None);
         }
