@@ -41,10 +41,23 @@ impl Scene {
         let names: &[&str] = match scene.as_str() {
             "one" => &["harbour"],
             "full" => &[
-                "harbour", "night-market", "chess_club", "lathe-and-mill", "radio-river", "first-light", "kitchen",
-                "observatory", "skatepark", "piano",
+                "harbour",
+                "night-market",
+                "chess_club",
+                "lathe-and-mill",
+                "radio-river",
+                "first-light",
+                "kitchen",
+                "observatory",
+                "skatepark",
+                "piano",
             ],
-            "long" => return vec!["a-very-long-name-that-somebody-chose-because-nobody-stopped-them".to_owned(), "w".repeat(64)],
+            "long" => {
+                return vec![
+                    "a-very-long-name-that-somebody-chose-because-nobody-stopped-them".to_owned(),
+                    "w".repeat(64),
+                ];
+            }
             "broken" => panic!("the broken scene panics on purpose, to show the error page"),
             _ => &[],
         };

@@ -79,13 +79,12 @@ pub(crate) struct Messages {
 
 impl Messages {
     fn parse(language: Language, source: &str) -> Self {
-        let table: toml::Table = source.parse().expect("the message files are part of the crate and parse in its tests");
+        let table: toml::Table =
+            source.parse().expect("the message files are part of the crate and parse in its tests");
         let mut texts = BTreeMap::new();
         flatten("", &table, &mut texts);
-        let script: BTreeMap<&str, &str> = texts
-            .iter()
-            .filter_map(|(key, text)| Some((key.strip_prefix(SCRIPT_PREFIX)?, text.as_str())))
-            .collect();
+        let script: BTreeMap<&str, &str> =
+            texts.iter().filter_map(|(key, text)| Some((key.strip_prefix(SCRIPT_PREFIX)?, text.as_str()))).collect();
         let script = json_for_html(&script);
         Self { language, texts, script }
     }
@@ -215,9 +214,9 @@ mod tests {
         for key in Language::En.messages().texts().keys() {
             let stem = key.trim_end_matches("_one").trim_end_matches("_other");
             let name = stem.strip_prefix(SCRIPT_PREFIX).unwrap_or(stem);
-            let used = ['"', '\''].iter().any(|quote| {
-                [stem, name].iter().any(|name| sources.contains(&format!("{quote}{name}{quote}")))
-            });
+            let used = ['"', '\'']
+                .iter()
+                .any(|quote| [stem, name].iter().any(|name| sources.contains(&format!("{quote}{name}{quote}"))));
             assert!(used || key.starts_with("api.operation."), "message {key} is not used");
         }
         for (index, _) in sources.match_indices("t.get(\"") {
@@ -289,7 +288,8 @@ mod tests {
 
     #[test]
     fn durations_have_at_most_two_units() {
-        let cases = [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3_600, "1 h"), (7_500, "2 h 5 min"), (273_600, "3 d 4 h")];
+        let cases =
+            [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3_600, "1 h"), (7_500, "2 h 5 min"), (273_600, "3 d 4 h")];
         for (seconds, text) in cases {
             assert_eq!(Language::En.messages().duration(seconds), text);
         }
@@ -321,7 +321,7 @@ mod tests {
         let mut plain = String::new();
         let mut rest = template;
         while let Some(start) = rest.find('{') {
-            let close = match rest[start..].as_bytes().get(1) {
+            let close = match rest.as_bytes().get(start + 1) {
                 Some(b'{') => "}}",
                 Some(b'%') => "%}",
                 Some(b'#') => "#}",

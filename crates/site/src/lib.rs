@@ -27,7 +27,7 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
-pub use api::live::{LivePage, LiveState, LiveStream, LiveUrls, LiveAudio, LiveVideo};
+pub use api::live::{LiveAudio, LivePage, LiveState, LiveStream, LiveUrls, LiveVideo};
 pub use config::SiteConfig;
 pub use i18n::Language;
 pub use problem::{ErrorCode, Problem};

@@ -8,7 +8,10 @@ use std::borrow::Cow;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer};
-use utoipa::{PartialSchema, ToSchema, openapi::{ObjectBuilder, RefOr, Schema, schema::Type}};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 
 /// Why a request failed, as a client can tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

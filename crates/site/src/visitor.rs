@@ -101,8 +101,7 @@ pub(crate) async fn recognise(State(site): State<Site>, mut request: Request, ne
         .or_else(|| cookie(headers, "lang").and_then(Language::from_tag))
         .or_else(|| header_text(headers, header::ACCEPT_LANGUAGE).and_then(Language::negotiate))
         .unwrap_or(site.config.default_language);
-    let theme =
-        chosen_theme.or_else(|| cookie(headers, "theme").and_then(Theme::from_name)).unwrap_or(Theme::Auto);
+    let theme = chosen_theme.or_else(|| cookie(headers, "theme").and_then(Theme::from_name)).unwrap_or(Theme::Auto);
     let authority = header_text(headers, header::HOST).filter(|host| is_authority(host)).unwrap_or("localhost");
     let origin = site.config.public_url.clone().unwrap_or_else(|| format!("http://{authority}"));
     let public = origin.split_once("://").map_or(authority, |(_, authority)| authority);

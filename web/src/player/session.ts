@@ -82,6 +82,8 @@ export class Session {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
   #failures = 0;
+  /** Questions in a row that the server did not answer. */
+  #unanswered = 0;
   #rounds = 0;
   #openedAt = 0;
   #moved = false;
@@ -200,11 +202,14 @@ export class Session {
       live = await this.#ports.find();
     } catch {
       if (course !== this.#course) return;
-      this.#failures += 1;
-      this.#later('reconnecting', 'connection', retryDelay(this.#failures + 1, this.#ports.random));
+      this.#unanswered += 1;
+      this.#later('reconnecting', 'connection', retryDelay(this.#unanswered + 1, this.#ports.random));
       return;
     }
     if (course !== this.#course) return;
+    // The pauses between questions were pauses enough.
+    if (this.#unanswered > 0) this.#failures = 0;
+    this.#unanswered = 0;
     if (live) this.#meet(live);
     else this.#wait();
   }

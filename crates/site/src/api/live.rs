@@ -132,6 +132,7 @@ pub(crate) struct Range {
 #[utoipa::path(get, path = "/api/v1/live", operation_id = "list_live", tag = "live", params(Range), responses(
     (status = 200, description = "A page of live streams", body = LivePage),
     (status = 400, description = "A parameter is not correct", body = Problem, content_type = "application/problem+json"),
+    (status = 500, description = "Internal service error", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     State(site): State<Site>,
@@ -146,7 +147,10 @@ pub(crate) async fn list(
     let after = match range.cursor.as_deref() {
         None => None,
         Some(text) => Some(Position::parse(text).ok_or_else(|| {
-            Problem::new(ErrorCode::BadRequest, "cursor is not one that this list handed out; leave it out to start over")
+            Problem::new(
+                ErrorCode::BadRequest,
+                "cursor is not one that this list handed out; leave it out to start over",
+            )
         })?),
     };
     Ok(Json(page(site.live.on_air(), after.as_ref(), limit as usize)))
@@ -159,13 +163,14 @@ pub(crate) async fn list(
 ), responses(
     (status = 200, description = "The stream is on air", body = LiveStream),
     (status = 404, description = "No such stream is on air", body = Problem, content_type = "application/problem+json"),
+    (status = 500, description = "Internal service error", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn one(
     State(site): State<Site>,
     Path((app, name)): Path<(String, String)>,
 ) -> Result<Json<LiveStream>, Problem> {
     let stream = if is_name(&app) && is_name(&name) { site.live.find(&app, &name) } else { None };
-    stream.map(Json).ok_or_else(|| Problem::new(ErrorCode::NotFound, "No stream of this name is on air"))
+    stream.map(Json).ok_or_else(|| Problem::new(ErrorCode::NotFound, "no stream of this name is on air"))
 }
 
 /// `streams` in the order of the list: the latest first, then by name.

@@ -5,18 +5,22 @@ pub(crate) mod site;
 
 use std::sync::LazyLock;
 
-use axum::{Router, routing::{any, get}};
+use axum::{Router, routing::get};
 use http::header;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{ErrorCode, Problem, Site};
+use crate::{Problem, Site};
 
 /// The API's routes.
 pub(crate) fn routes() -> Router<Site> {
     let (api, _) = described();
     api.route("/api/openapi.json", get(openapi_json))
-        .route("/api/{*path}", any(unknown))
+}
+
+/// Whether what is wrong at `path` should be told to a program rather than a person.
+pub(crate) fn is_api(path: &str) -> bool {
+    path.starts_with("/api/")
 }
 
 /// The OpenAPI document, indented, ending in a newline.
@@ -57,8 +61,4 @@ struct Description;
 
 async fn openapi_json() -> ([(header::HeaderName, &'static str); 1], &'static str) {
     ([(header::CONTENT_TYPE, "application/json")], document())
-}
-
-async fn unknown() -> Problem {
-    Problem::new(ErrorCode::NotFound, "There is no such address in this API; see /api/openapi.json")
 }

@@ -80,10 +80,7 @@ pub(super) async fn page(
     let title = if seed.live.is_some() { "channel.title" } else { "channel.title_offline" };
     let media = |path: &str| format!("{}{path}", visitor.origin);
     let elsewhere = [
-        (
-            "channel.url_rtmp",
-            format!("rtmp://{}:{}/{}/{name}", visitor.host, site.config.rtmp_public_port, seed.app),
-        ),
+        ("channel.url_rtmp", format!("rtmp://{}:{}/{}/{name}", visitor.host, site.config.rtmp_public_port, seed.app)),
         ("channel.url_flv", media(&seed.urls.flv)),
         ("channel.url_hls", media(&seed.urls.hls)),
     ];
@@ -96,8 +93,7 @@ pub(super) async fn page(
         .collect();
 
     let mut shell = Shell::new(&site, visitor, &t.with(title, "name", &name)).with_player();
-    shell.description =
-        t.with("channel.description", "name", &name).replace("{site}", &site.config.name);
+    shell.description = t.with("channel.description", "name", &name).replace("{site}", &site.config.name);
     shell.kind = "video.other";
     shell.indexed = seed.live.is_some();
     if seed.live.is_some() {

@@ -11,7 +11,7 @@ use axum::{
 };
 
 use super::{Shell, render};
-use crate::{ErrorCode, Problem, Site, visitor::Visitor};
+use crate::{ErrorCode, Problem, Site, api::is_api, visitor::Visitor};
 
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -41,13 +41,17 @@ pub(crate) fn page(site: &Site, visitor: Visitor, (status, heading, text): Kind)
 }
 
 /// The answer where no route matches.
-pub(crate) async fn not_found(State(site): State<Site>, visitor: Visitor) -> Response {
+pub(crate) async fn not_found(State(site): State<Site>, uri: Uri, visitor: Visitor) -> Response {
+    if is_api(uri.path()) {
+        let error = "there is no such address in this API; see /api/openapi.json";
+        return Problem::new(ErrorCode::NotFound, error).into_response();
+    }
     page(&site, visitor, NOT_FOUND)
 }
 
 /// The answer where a route does not know the method.
 pub(crate) async fn method_not_allowed(State(site): State<Site>, uri: Uri, visitor: Visitor) -> Response {
-    if uri.path().starts_with("/api/") {
+    if is_api(uri.path()) {
         let error = "this address does not know that method";
         return Problem::with_status(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadRequest, error).into_response();
     }
@@ -79,12 +83,13 @@ pub(crate) async fn explain_panic(
     request: Request,
     next: Next,
 ) -> Response {
-    let is_api = request.uri().path().starts_with("/api/");
+    let for_program = is_api(request.uri().path());
     let response = next.run(request).await;
     match response.extensions().get::<Broken>() {
         None => response,
-        Some(Broken) if is_api => {
-            Problem::new(ErrorCode::Internal, "something broke inside the server; its log has the details").into_response()
+        Some(Broken) if for_program => {
+            Problem::new(ErrorCode::Internal, "something broke inside the server; its log has the details")
+                .into_response()
         }
         Some(Broken) => page(&site, visitor, INTERNAL),
     }

@@ -66,10 +66,10 @@ impl Card {
             thumbnail: stream.urls.thumbnail.clone(),
             started_at: rfc3339(stream.started_at),
             uptime: t.duration(seconds),
-            viewers: t.count("live.viewers", u64::from(stream.viewers)),
+            viewers: t.count("script.viewers", u64::from(stream.viewers)),
             quality: match &stream.video {
                 Some(video) => format!("{}p", video.width.min(video.height)),
-                None => t.get("live.audio_only").to_owned(),
+                None => t.get("script.audio_only").to_owned(),
             },
         }
     }
@@ -77,7 +77,10 @@ impl Card {
 
 /// What stands in a channel's avatar until it has a picture.
 fn initial(name: &str) -> String {
-    name.chars().find(|letter| letter.is_alphanumeric()).map(|letter| letter.to_uppercase().to_string()).unwrap_or_default()
+    name.chars()
+        .find(|letter| letter.is_alphanumeric())
+        .map(|letter| letter.to_uppercase().to_string())
+        .unwrap_or_default()
 }
 
 fn rfc3339(time: time::OffsetDateTime) -> String {

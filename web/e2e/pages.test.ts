@@ -1,0 +1,188 @@
+/** Every page in a real browser: accessible, without errors, alive where it should be. */
+
+import { createRequire } from 'node:module';
+
+import type { AxeResults } from 'axe-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { launch, SCREENS } from './browser.ts';
+import { Preview, type Scene } from './preview.ts';
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+let preview: Preview;
+let browser: Browser;
+
+beforeAll(async () => {
+  [preview, browser] = await Promise.all([Preview.start(), launch()]);
+});
+afterAll(async () => {
+  await browser.close();
+  preview.stop();
+});
+
+/** Opens a page, and hands over what the browser complained of. */
+async function open(path: string, options: BrowserContextOptions = {}): Promise<{ page: Page; complaints: string[] }> {
+  // The policy of the page forbids the checker's own script; nothing else is let through here.
+  const context = await browser.newContext({ ...SCREENS.desktop, locale: 'en', ...options });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => {
+    // A missing picture or stream is part of the made-up scenes.
+    if (message.type() === 'error' && !message.text().includes('404')) complaints.push(message.text());
+  });
+  await page.goto(preview.origin + path);
+  return { page, complaints };
+}
+
+async function violations(page: Page): Promise<string[]> {
+  const client = await page.context().newCDPSession(page);
+  await client.send('Page.setBypassCSP', { enabled: true });
+  await page.reload();
+  await page.addScriptTag({ path: AXE });
+  const results: AxeResults = await page.evaluate(() =>
+    (globalThis as unknown as { axe: { run: () => Promise<AxeResults> } }).axe.run(),
+  );
+  return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
+}
+
+const PAGES: [scene: Scene, path: string][] = [
+  ['full', '/'],
+  ['empty', '/'],
+  ['long', '/'],
+  ['full', '/@kitchen'],
+  ['one', '/@yesterday'],
+  ['empty', '/embed/@yesterday'],
+  ['empty', '/about'],
+  ['empty', '/about/api'],
+  ['empty', '/go-live'],
+  ['empty', '/nothing'],
+  ['broken', '/'],
+];
+
+describe.each(PAGES)('%s %s', (scene, path) => {
+  test.each([
+    ['phone', 'light', 'en'],
+    ['tablet', 'dark', 'en'],
+    ['desktop', 'dark', 'zh-CN'],
+    ['desktop', 'light', 'zh-CN'],
+  ] as const)('is accessible and fits on a %s, %s, %s', async (screen, colorScheme, locale) => {
+    await preview.show(scene);
+    const { page, complaints } = await open(path, { ...SCREENS[screen], colorScheme, locale });
+    const [content, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    expect(content).toBeLessThanOrEqual(room ?? 0);
+    expect(await violations(page)).toEqual([]);
+    const expected = scene === 'broken' ? complaints.filter((text) => !text.includes('500')) : complaints;
+    expect(expected).toEqual([]);
+    await page.context().close();
+  });
+});
+
+describe('home', () => {
+  test('follows what is on air without losing the focus', async () => {
+    await preview.show('one');
+    const { page } = await open('/');
+    const link = page.getByRole('link', { name: 'harbour' });
+    await link.focus();
+    await preview.show('full');
+    await page.locator('[data-stream="live/kitchen"]').waitFor({ timeout: 15_000 });
+    expect(await page.locator('[data-stream]').count()).toBe(10);
+    expect(await link.evaluate((element) => element === document.activeElement)).toBe(true);
+    expect(await page.locator('[data-stream="live/night-market"]').innerText()).toContain('1.2K watching');
+    await preview.show('empty');
+    await page.getByRole('heading', { name: 'Nobody is live yet' }).waitFor({ timeout: 15_000 });
+    expect(await page.locator('[data-stream]').count()).toBe(0);
+    await page.context().close();
+  });
+
+  test('reads without JavaScript', async () => {
+    await preview.show('full');
+    const { page } = await open('/', { javaScriptEnabled: false });
+    await page.getByRole('link', { name: 'kitchen' }).click();
+    expect(await page.title()).toBe('kitchen live · Millrace');
+    expect(await page.locator('.player').innerText()).toContain('/live/kitchen.m3u8');
+    await page.context().close();
+  });
+
+  test('hands over the server address', async () => {
+    await preview.show('empty');
+    const { page } = await open('/', { permissions: ['clipboard-read', 'clipboard-write'] });
+    await page.getByRole('button', { name: 'Copy the server address' }).click();
+    await page.getByText('Copied').waitFor({ state: 'attached' });
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('rtmp://127.0.0.1:1935/live');
+    await page.context().close();
+  });
+});
+
+describe('choices', () => {
+  test('a language stays chosen', async () => {
+    await preview.show('empty');
+    const { page } = await open('/about');
+    await page.getByRole('contentinfo').getByRole('link', { name: '简体中文' }).click();
+    await page.getByRole('heading', { name: '关于 Millrace' }).waitFor();
+    expect(new URL(page.url()).search).toBe('');
+    await page.goto(preview.origin);
+    expect(await page.locator('html').getAttribute('lang')).toBe('zh-CN');
+    await page.context().close();
+  });
+
+  test('a theme changes at once and stays chosen', async () => {
+    const { page } = await open('/about', { colorScheme: 'light' });
+    const background = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+    const light = await background();
+    await page.getByLabel('Appearance').click();
+    await page.getByRole('link', { name: 'Dark' }).click();
+    const dark = await background();
+    expect(dark).not.toBe(light);
+    await page.reload();
+    expect(await background()).toBe(dark);
+    await page.context().close();
+  });
+
+  test('menus close on Escape and give the focus back', async () => {
+    const { page } = await open('/about');
+    await page.getByLabel('Language', { exact: true }).focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Escape');
+    expect(await page.locator('details[open]').count()).toBe(0);
+    const label = await page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
+    expect(label).toBe('Language');
+    await page.context().close();
+  });
+});
+
+describe('player', () => {
+  test('an offline channel says since when', async () => {
+    await preview.show('empty');
+    const { page } = await open('/@yesterday');
+    await page.locator('[data-player][data-state="offline"]').waitFor();
+    expect(await page.locator('[data-player] [role=status]').innerText()).toContain('Last on yesterday.');
+    await page.context().close();
+  });
+
+  test('comes alive by itself, and tells when nothing gets through', async () => {
+    await preview.show('empty');
+    const { page } = await open('/@harbour?transport=http-flv');
+    await page.locator('[data-player][data-state="offline"]').waitFor();
+    await preview.show('one');
+    await page.locator('[data-player][data-transport="http-flv"]').waitFor({ timeout: 10_000 });
+    // The preview has no media, so every attempt ends.
+    await page.locator('[data-player][data-state="error"]').waitFor({ timeout: 30_000 });
+    await page.getByRole('button', { name: 'Try again' }).waitFor();
+    await page.context().close();
+  });
+
+  test('only the embed page may be framed', async () => {
+    for (const [path, ancestors] of [
+      ['/@harbour', "frame-ancestors 'none'"],
+      ['/embed/@harbour', 'frame-ancestors *'],
+    ] as const) {
+      const policy = (await fetch(preview.origin + path)).headers.get('content-security-policy');
+      expect(policy).toContain(ancestors);
+      expect(policy).toContain("script-src 'self';");
+    }
+  });
+});
