@@ -7,7 +7,7 @@ use crate::{LiveAudio, LiveState, LiveStream, LiveUrls, LiveVideo};
 
 /// The live streams as the site needs them; the hub implements it.
 ///
-/// Names reach these methods only after they passed [`is_name`].
+/// The site asks only for names of the allowed form (`[a-z0-9_-]{1,64}`).
 pub trait LiveSource: Send + Sync + 'static {
     /// Every stream on air, in any order.
     fn on_air(&self) -> Vec<LiveStream>;

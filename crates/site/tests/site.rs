@@ -200,7 +200,8 @@ async fn names_that_cannot_be_are_not_found() {
 #[tokio::test]
 async fn speaks_the_language_of_the_visitor() {
     let site = Visit::to(vec![]);
-    let cases: [(&str, &[(&str, &str)], &str); 6] = [
+    type Headers = &'static [(&'static str, &'static str)];
+    let cases: [(&str, Headers, &str); 6] = [
         ("/", &[], "en"),
         ("/", &[("accept-language", "zh-CN,zh;q=0.9,en;q=0.8")], "zh-CN"),
         ("/", &[("accept-language", "fr")], "en"),
