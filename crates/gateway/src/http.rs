@@ -38,8 +38,9 @@ pub struct HttpConfig {
     pub thumbnails: ThumbnailConfig,
 }
 
-/// Serves HTTP until `shutdown`, and then until the last connection is closed. Requests that are
-/// not for media go to `site`, with the peer's address as `ConnectInfo<SocketAddr>`.
+/// Serves HTTP until `shutdown`, and then until the last connection is closed. Players stay until
+/// their streams end: shut the hub down as well. Requests that are not for media go to `site`, with
+/// the peer's address as `ConnectInfo<SocketAddr>`.
 pub async fn serve(
     listener: TcpListener,
     hub: Hub,
@@ -70,6 +71,7 @@ pub async fn serve(
         })
     };
     accept(listener, stall_timeout, shutdown, |socket, peer| connection(Arc::clone(&server), socket, peer)).await;
+    server.walkers.finish().await;
     sweeper.abort();
 }
 

@@ -32,7 +32,8 @@ impl Default for RtmpConfig {
     }
 }
 
-/// Serves RTMP until `shutdown`, and then until the last connection is closed.
+/// Serves RTMP until `shutdown`, and then until the last connection is closed. Players stay until
+/// their streams end: shut the hub down as well.
 pub async fn serve(
     listener: TcpListener,
     hub: Hub,
@@ -57,6 +58,7 @@ pub async fn serve(
         Connection::new(Arc::clone(&server), socket, peer).run(Vec::new())
     })
     .await;
+    server.walkers.finish().await;
 }
 
 /// What all connections share.

@@ -10,6 +10,7 @@
 //! - The bytes of a packet are sent whole: whoever skips or leaves does so between packets.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,7 @@ use millrace_hub::{Packet, PlayerGuard, Read, Ring};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::playhead::Playhead;
@@ -30,6 +32,7 @@ pub(crate) struct Walkers {
     by_ring: Mutex<HashMap<u64, Vec<Handle>>>,
     stall_timeout: Duration,
     per_ring: usize,
+    tasks: TaskTracker,
 }
 
 /// A player that is ready to get packets.
@@ -83,7 +86,7 @@ pub(crate) enum Verdict {
 impl Walkers {
     pub(crate) fn new(stall_timeout: Duration) -> Arc<Self> {
         let per_ring = std::thread::available_parallelism().map_or(1, usize::from);
-        Arc::new(Self { by_ring: Mutex::default(), stall_timeout, per_ring })
+        Arc::new(Self { by_ring: Mutex::default(), stall_timeout, per_ring, tasks: TaskTracker::new() })
     }
 
     /// Gives a player to a walker of the ring, starting one where needed.
@@ -96,6 +99,17 @@ impl Walkers {
                 Err(mpsc::error::SendError(returned)) => player = returned,
             }
         }
+    }
+
+    /// Runs what a player's connection has still to do after its walker.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Waits until the last player is seen off: for after the last stream has ended.
+    pub(crate) async fn finish(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     fn pick(self: &Arc<Self>, ring: &Ring) -> mpsc::Sender<NewPlayer> {
@@ -119,7 +133,7 @@ impl Walkers {
             owner: Arc::clone(self),
             scratch: vec![0; SCRATCH].into(),
         };
-        tokio::spawn(walker.run(players));
+        self.tasks.spawn(walker.run(players));
         sender
     }
 

@@ -76,7 +76,8 @@ impl Control for RtmpPlayer {
     }
 
     fn take_back(self: Box<Self>, mut socket: TcpStream, unsent: Bytes) {
-        tokio::spawn(async move {
+        let walkers = Arc::clone(&self.server.walkers);
+        walkers.spawn(async move {
             // The kernel ends this where the player takes nothing.
             if socket.write_all(&unsent).await.is_ok() {
                 Connection::resume(self.server, socket, self.peer, self.session, self.epoch).run(self.later).await;
