@@ -45,6 +45,7 @@ async function violations(page: Page): Promise<string[]> {
   const results: AxeResults = await page.evaluate(() =>
     (globalThis as unknown as { axe: { run: () => Promise<AxeResults> } }).axe.run(),
   );
+  expect(results.passes.length).toBeGreaterThan(5);
   return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
 }
 

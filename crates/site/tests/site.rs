@@ -355,7 +355,7 @@ fn stream(index: u32) -> LiveStream {
     LiveStream {
         app: "live".to_owned(),
         state: LiveState::Live,
-        started_at: NOON + Duration::minutes(index.into()),
+        started_at: NOON + Duration::minutes(index.into()) + Duration::nanoseconds(7),
         viewers: 1,
         video: Some(LiveVideo {
             codec: "avc1.64001f".to_owned(),

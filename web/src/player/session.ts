@@ -91,6 +91,8 @@ export class Session {
   #lastMove = 0;
   #movingSince = 0;
   #lastAsked = 0;
+  /** The publisher is away, so that a standing picture is nobody's fault here. */
+  #awaiting = false;
   #hasPlayed = false;
   #waitingSince = 0;
 
@@ -150,7 +152,7 @@ export class Session {
     if (!this.#moved) {
       const patience = this.#snapshot.transport === 'hls' ? START_HLS_MS : START_FLV_MS;
       if (now - this.#openedAt > patience) this.#fail('network');
-    } else if (still > STALL_FATAL_MS && this.#snapshot.reason !== 'publisher') {
+    } else if (still > STALL_FATAL_MS && !this.#awaiting) {
       this.#fail('network');
     } else if (still > STALL_ASK_MS && now - this.#lastAsked > ASK_EVERY_MS) {
       void this.#lookWhy();
@@ -162,6 +164,7 @@ export class Session {
       this.#moved = true;
       this.#hasPlayed = true;
       this.#movingSince = now;
+      this.#awaiting = false;
       this.#set({ state: 'playing', reason: null, retryAt: null, endedAt: null });
     } else if (now - this.#movingSince > STEADY_MS) {
       this.#failures = 0;
@@ -176,11 +179,14 @@ export class Session {
     const live = await this.#ports.find().catch(() => undefined);
     if (course !== this.#course || live === undefined || Date.now() - this.#lastMove < STALL_ASK_MS) return;
     if (live === null) this.#wait();
-    else if (live.state === 'reconnecting') this.#set({ state: 'reconnecting', reason: 'publisher', live });
-    else if (this.#snapshot.reason === 'publisher') {
+    else if (live.state === 'reconnecting') {
+      this.#awaiting = true;
+      this.#set({ state: 'reconnecting', reason: 'publisher', live });
+    } else if (this.#awaiting) {
       // It is back, and this connection should carry it any moment; the stall clock starts again.
+      this.#awaiting = false;
       this.#lastMove = Date.now();
-      this.#set({ state: 'reconnecting', reason: 'connection', live });
+      this.#set({ live });
     }
   }
 
@@ -252,6 +258,7 @@ export class Session {
     const course = this.#turn();
     this.#closeEngine();
     this.#moved = false;
+    this.#awaiting = false;
     this.#lastTime = -1;
     this.#openedAt = this.#lastMove = Date.now();
     const state = this.#hasPlayed ? 'reconnecting' : 'connecting';

@@ -17,11 +17,14 @@ export function watchChannel(): void {
   player.addEventListener('live', (event) => {
     show((event as CustomEvent<LiveStream | null>).detail);
   });
-  whileVisible(REFRESH_MS, async () => {
+  const refresh = async (): Promise<void> => {
     // An offline player asks by itself.
     if (player.dataset.state === 'offline') return;
     show(await findLive(player.dataset.app ?? '', player.dataset.name ?? ''));
-  });
+  };
+  whileVisible(REFRESH_MS, refresh, FIRST_MS);
 }
 
 const REFRESH_MS = 15_000;
+/** Soon after opening, so that the viewers include this one. */
+const FIRST_MS = 3_000;

@@ -1,6 +1,9 @@
-/** Runs `act` every `interval` milliseconds while the tab is seen, and at once when it comes back after longer. */
-export function whileVisible(interval: number, act: () => Promise<void>): void {
-  let last = Date.now();
+/**
+ * Runs `act` every `interval` milliseconds while the tab is seen, the first time after `first`; and at once when the
+ * tab comes back after longer.
+ */
+export function whileVisible(interval: number, act: () => Promise<void>, first = interval): void {
+  let last = Date.now() - interval + first;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const plan = (): void => {
     clearTimeout(timer);

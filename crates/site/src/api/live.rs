@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
@@ -22,7 +22,7 @@ pub struct LiveStream {
     /// Whether pictures arrive now.
     pub state: LiveState,
     /// When it went on air.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(serialize_with = "rfc3339_millis")]
     pub started_at: OffsetDateTime,
     /// How many watch it now, by whatever protocol.
     pub viewers: u32,
@@ -177,6 +177,11 @@ pub(crate) async fn one(
 pub(crate) fn in_order(mut streams: Vec<LiveStream>) -> Vec<LiveStream> {
     streams.sort_by_cached_key(Position::of);
     streams
+}
+
+/// Whole milliseconds are enough for people and programs.
+fn rfc3339_millis<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    time::serde::rfc3339::serialize(&time.truncate_to_millisecond(), serializer)
 }
 
 fn page(streams: Vec<LiveStream>, after: Option<&Position>, limit: usize) -> LivePage {

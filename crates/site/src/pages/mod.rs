@@ -84,5 +84,5 @@ fn initial(name: &str) -> String {
 }
 
 fn rfc3339(time: time::OffsetDateTime) -> String {
-    time.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+    time.truncate_to_millisecond().format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }

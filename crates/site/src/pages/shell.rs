@@ -38,7 +38,7 @@ impl Shell {
             t,
             title: if title.is_empty() { name.clone() } else { format!("{title} · {name}") },
             description: t.with("site.description", "site", name),
-            image: format!("{}{}", visitor.origin, assets::url("src/images/card.png")),
+            image: format!("{}{}", visitor.origin, assets::url("src/images/card.jpg")),
             kind: "website",
             canonical: format!("{}{}", visitor.origin, visitor.choosing_nothing()),
             indexed: true,
