@@ -81,6 +81,8 @@ impl StreamHandle {
 const COMMANDS: usize = 256;
 /// Commands that are handled before readers are told.
 const BATCH: usize = 64;
+/// How often statistics are taken and what is over is looked for.
+const TICK: Duration = Duration::from_secs(1);
 /// Sound waits so long for the next picture before players are told of it.
 const AUDIO_FLUSH: Duration = Duration::from_millis(40);
 /// A format that nobody has taken for so long is no longer made.
@@ -174,7 +176,8 @@ impl Owner {
 
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut batch = Vec::with_capacity(BATCH);
-        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        // Not at once: whoever started the stream has its question still to put.
+        let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.over {
             tokio::select! {
