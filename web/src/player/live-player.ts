@@ -250,7 +250,9 @@ export class LivePlayer {
   #tick(): void {
     const video = this.#video;
     this.#measure();
-    this.#session.progress({ time: video.currentTime, paused: video.paused });
+    // Before the first data there is nothing to pause, but a tab in the background may have to wait for it.
+    const paused = video.paused && (video.readyState > HTMLMediaElement.HAVE_NOTHING || document.hidden);
+    this.#session.progress({ time: video.currentTime, paused });
     if (!this.#engine) return;
     if (video.paused) {
       // Data keeps arriving while the viewer pauses; not for ever.
