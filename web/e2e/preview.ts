@@ -20,7 +20,7 @@ export class Preview {
       : ['cargo', 'run', '--quiet', '--package', 'millrace-site', '--example', 'preview'];
     const child = spawn(command ?? '', args, {
       cwd: fileURLToPath(new URL('../..', import.meta.url)),
-      env: { ...process.env, PREVIEW_LISTEN: `127.0.0.1:${port}` },
+      env: { ...process.env, RUST_BACKTRACE: '0', PREVIEW_LISTEN: `127.0.0.1:${port}` },
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     const preview = new Preview(`http://127.0.0.1:${port}`, child);
