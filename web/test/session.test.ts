@@ -109,6 +109,7 @@ describe('Session', () => {
     stage.session.start(LIVE);
     await stage.pass(30, 'paused');
     expect(stage.opened).toHaveLength(1);
+    expect(stage.state.state, 'it waits for the viewer alone').toBe('playing');
   });
 
   test('says so when every way failed twice, and tries again by itself', async () => {

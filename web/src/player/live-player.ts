@@ -56,6 +56,8 @@ export class LivePlayer {
   #behind: number | null = null;
   #atEdge = true;
   #openedAt = 0;
+  /** Media time at the last tick; NaN after a seek. */
+  #lastTime = NaN;
 
   constructor(video: HTMLVideoElement, options: Options) {
     this.#video = video;
@@ -218,10 +220,13 @@ export class LivePlayer {
     });
     on('seeking', () => {
       this.#openedAt = Date.now();
+      this.#lastTime = NaN;
     });
     on('pause', () => {
-      // Browsers pause by themselves when a source goes away; only a pause with an engine is the viewer's.
-      if (this.#engine && !this.#video.ended) this.#pausedAt = Date.now();
+      // A source that goes away, ends or breaks pauses, too; any other pause is the viewer's.
+      const { ended, error, readyState } = this.#video;
+      const plays = readyState > HTMLMediaElement.HAVE_NOTHING && !ended && error === null;
+      if (this.#engine && plays) this.#pausedAt = Date.now();
       this.#show();
     });
     on('play', () => {
@@ -262,9 +267,10 @@ export class LivePlayer {
       }
     } else {
       this.#keepNearLive();
-      const next = this.#buffering ? afterGap(video.buffered, video.currentTime) : undefined;
+      const next = afterGap(video.buffered, this.#lastTime, video.currentTime);
       if (next !== undefined) video.currentTime = next;
     }
+    this.#lastTime = video.seeking ? NaN : video.currentTime;
     this.#show();
   }
 

@@ -20,11 +20,17 @@ export function start(ranges: Ranges): number | undefined {
   return ranges.length === 0 ? undefined : ranges.start(0);
 }
 
-/** Where to go from `time` when it stands before a gap: the start of the next range. */
-export function afterGap(ranges: Ranges, time: number): number | undefined {
-  if (ahead(ranges, time) > TOLERANCE) return undefined;
+/**
+ * Where a play head must go that has moved from `last` to `time` by playing: the start of the next range when it stands
+ * before a gap; `time` itself when it has crossed one. Sound filled up with silence carries the head across, but the
+ * picture stays behind until a seek.
+ */
+export function afterGap(ranges: Ranges, last: number, time: number): number | undefined {
+  const before = ahead(ranges, time) <= TOLERANCE;
   for (let i = 0; i < ranges.length; i += 1) {
-    if (ranges.start(i) > time) return ranges.start(i) + 0.01;
+    const next = ranges.start(i);
+    if (i > 0 && last < next && next <= time) return time;
+    if (before && next > time) return next + 0.01;
   }
   return undefined;
 }

@@ -59,7 +59,7 @@ export interface Ports {
 export interface Progress {
   /** Media time. */
   time: number;
-  /** The viewer stopped it, or the browser did not let it start. */
+  /** There is something to play, but the viewer stopped it, or the browser did not let it start. */
   paused: boolean;
 }
 
@@ -146,6 +146,8 @@ export class Session {
     if (paused) {
       this.#lastMove = now;
       this.#openedAt = now;
+      // It has what it takes to play, so that there is nothing to wait for but the viewer.
+      if (this.#snapshot.state !== 'playing') this.#set({ state: 'playing', reason: null, retryAt: null });
       return;
     }
     const still = now - this.#lastMove;

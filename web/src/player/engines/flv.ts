@@ -35,7 +35,10 @@ export function openFlv(
         },
       );
       player.on(mpegts.Events.ERROR, (type: string) => {
-        events.failed(type === mpegts.ErrorTypes.MEDIA_ERROR ? 'media' : 'network');
+        // Later, because it cannot bear to be destroyed while it reports.
+        setTimeout(() => {
+          if (!closed) events.failed(type === mpegts.ErrorTypes.MEDIA_ERROR ? 'media' : 'network');
+        });
       });
       player.on(mpegts.Events.LOADING_COMPLETE, () => {
         // What has arrived is still to be seen.
