@@ -3,7 +3,11 @@
 //! Vite names each file after its content, so every answer under `/assets/` may be cached for ever. The manifest that
 //! Vite writes beside them leads from source names to those names.
 
-use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
@@ -24,21 +28,22 @@ pub(crate) fn routes() -> Router<Site> {
 
 /// Whether the front-end has been built into this program.
 pub(crate) fn are_built() -> bool {
-    !MANIFEST.is_empty()
+    !manifest().is_empty()
 }
 
 /// The address of a source file of the front-end (`src/site.ts`); empty where it has not been built.
 pub(crate) fn url(source: &str) -> String {
-    MANIFEST.get(source).map(|chunk| format!("/assets/{}", chunk.file)).unwrap_or_default()
+    manifest().get(source).map(|chunk| format!("/assets/{}", chunk.file)).unwrap_or_default()
 }
 
 /// The style sheets that a script brings along, its shared parts included.
 pub(crate) fn styles(source: &str) -> Vec<String> {
+    let manifest = manifest();
     let mut found = Vec::new();
     let mut seen = Vec::new();
     let mut waiting = vec![source];
     while let Some(chunk) = waiting.pop() {
-        let Some(entry) = MANIFEST.get(chunk) else { continue };
+        let Some(entry) = manifest.get(chunk) else { continue };
         seen.push(chunk);
         found.extend(entry.css.iter().map(|file| format!("/assets/{file}")));
         waiting.extend(entry.imports.iter().map(String::as_str).filter(|import| !seen.contains(import)));
@@ -48,7 +53,8 @@ pub(crate) fn styles(source: &str) -> Vec<String> {
 
 /// The further scripts that a script imports at once, so that a page can ask for all of them together.
 pub(crate) fn imports(source: &str) -> Vec<String> {
-    let imports = MANIFEST.get(source).map(|chunk| chunk.imports.as_slice()).unwrap_or_default();
+    let manifest = manifest();
+    let imports = manifest.get(source).map(|chunk| chunk.imports.as_slice()).unwrap_or_default();
     imports.iter().map(|import| url(import)).filter(|url| !url.is_empty()).collect()
 }
 
@@ -127,16 +133,22 @@ struct Chunk {
     imports: Vec<String>,
 }
 
-static MANIFEST: LazyLock<HashMap<String, Chunk>> = LazyLock::new(|| {
-    let Some(file) = Dist::get("manifest.json") else {
-        tracing::warn!("the front-end is not built into this program: pages have no style and no player");
-        return HashMap::new();
-    };
+type Manifest = HashMap<String, Chunk>;
+
+/// The manifest. Debug builds read it anew each time, as they do the files, so that a rebuilt front-end shows at once.
+fn manifest() -> Arc<Manifest> {
+    static EMBEDDED: LazyLock<Arc<Manifest>> = LazyLock::new(|| Arc::new(read_manifest()));
+    if cfg!(debug_assertions) { Arc::new(read_manifest()) } else { Arc::clone(&EMBEDDED) }
+}
+
+/// Empty where the front-end has not been built.
+fn read_manifest() -> Manifest {
+    let Some(file) = Dist::get("manifest.json") else { return Manifest::new() };
     serde_json::from_slice(&file.data).unwrap_or_else(|error| {
         tracing::error!(%error, "the front-end's manifest cannot be read");
-        HashMap::new()
+        Manifest::new()
     })
-});
+}
 
 #[cfg(test)]
 mod tests {

@@ -37,6 +37,9 @@ pub use source::LiveSource;
 ///
 /// The returned router owns the fallback, so merge it with routers that have none.
 pub fn router(live: impl LiveSource, config: SiteConfig) -> Router {
+    if !assets::are_built() {
+        tracing::warn!("the front-end is not built into this program: pages have no style and no player");
+    }
     let site = Site { live: Arc::new(live), config: Arc::new(config) };
     Router::new()
         .merge(pages::routes())
