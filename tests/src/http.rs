@@ -107,6 +107,17 @@ impl Connection {
         self.socket.get_mut().write_all(request.as_bytes()).unwrap();
     }
 
+    /// Sends bytes as they are.
+    #[track_caller]
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        self.socket.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// The socket below.
+    pub fn into_inner(self) -> TcpStream {
+        self.socket.into_inner()
+    }
+
     /// Takes an answer; a body only where there can be one.
     #[track_caller]
     pub fn response(&mut self, has_body: bool) -> Response {

@@ -2,5 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod http_details;
 mod joining;
+mod lifecycle;
 mod outputs;
+mod peers;
+mod playlists;
+mod refusals;
+mod restarts;
+mod slow_players;
+mod statistics;
