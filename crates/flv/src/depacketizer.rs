@@ -100,9 +100,8 @@ impl Depacketizer {
                 }
                 let config = Mp3Config::parse(&payload)?;
                 let frame = self.frame(TrackKind::Audio, true, clock, 0, payload);
-                let layout = |c: Mp3Config| (c.sample_rate, c.channels);
                 let mut units = Units::new();
-                if self.mp3.map(layout) != Some(layout(config)) {
+                if self.mp3 != Some(config) {
                     self.mp3 = Some(config);
                     self.has_aac = false;
                     units.push(Unit::AudioConfig(Arc::new(AudioConfig::Mp3(config))));

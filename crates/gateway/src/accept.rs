@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -50,9 +50,14 @@ pub(crate) async fn accept<F>(
 
 fn prepare(socket: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    // A peer that vanished, or takes nothing, is noticed by the kernel even where nobody writes.
-    SockRef::from(socket).set_tcp_user_timeout(Some(stall_timeout))
+    let socket = SockRef::from(socket);
+    // A peer that vanished is noticed by the kernel: where nobody writes by the first, else by the second.
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+    socket.set_tcp_user_timeout(Some(stall_timeout))
 }
+
+/// A connection is asked for a sign of life after so long a silence.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 fn is_exhausted(error: &io::Error) -> bool {
     const ENFILE: i32 = 23;

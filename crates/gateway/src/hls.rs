@@ -71,7 +71,13 @@ impl Viewer {
 /// The viewers of all HLS streams: those whose last request for a playlist is not long ago.
 #[derive(Debug, Default)]
 pub(crate) struct Audience {
-    seats: Mutex<HashMap<(StreamId, Viewer), Seat>>,
+    seats: Mutex<Seats>,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    taken: HashMap<(StreamId, Viewer), Seat>,
+    of_address: HashMap<IpAddr, usize>,
 }
 
 #[derive(Debug)]
@@ -82,21 +88,31 @@ struct Seat {
 }
 
 impl Audience {
+    /// Counts a viewer, or counts it still. Whoever is beyond the bounds watches uncounted: a seat
+    /// costs nothing to ask for, so that nobody may be refused for want of one.
     fn watch(&self, hub: &Hub, id: &StreamId, viewer: Viewer) -> Result<(), PlayError> {
         let now = Instant::now();
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seat) = seats.get_mut(&(id.clone(), viewer)) {
+        if let Some(seat) = seats.taken.get_mut(&(id.clone(), viewer))
+            && hub.is_attached(id, &seat.place)
+        {
             seat.last_seen = now;
             return Ok(());
         }
+        let full = seats.taken.len() >= MAX_SEATS;
+        if full || seats.of_address.get(&viewer.address).is_some_and(|n| *n >= MAX_SEATS_OF_ADDRESS) {
+            return Ok(());
+        }
         let place = hub.attach(id, Protocol::Hls, SocketAddr::new(viewer.address, 0))?;
-        seats.insert((id.clone(), viewer), Seat { place, last_seen: now, bytes: 0 });
+        if seats.taken.insert((id.clone(), viewer), Seat { place, last_seen: now, bytes: 0 }).is_none() {
+            *seats.of_address.entry(viewer.address).or_default() += 1;
+        }
         Ok(())
     }
 
     fn sent(&self, id: &StreamId, viewer: Viewer, bytes: usize) {
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seat) = seats.get_mut(&(id.clone(), viewer)) {
+        if let Some(seat) = seats.taken.get_mut(&(id.clone(), viewer)) {
             seat.bytes += bytes as u64;
             seat.place.update(seat.bytes, Traffic::default(), Rates::default(), 0, 0);
         }
@@ -106,7 +122,15 @@ impl Audience {
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        seats.retain(|_, seat| !seat.place.is_kicked() && now.duration_since(seat.last_seen) < AWAY);
+        let Seats { taken, of_address } = &mut *seats;
+        taken.retain(|(_, viewer), seat| {
+            let stays = now.duration_since(seat.last_seen) < AWAY;
+            if !stays && let Some(n) = of_address.get_mut(&viewer.address) {
+                *n -= 1;
+            }
+            stays
+        });
+        of_address.retain(|_, n| *n > 0);
     }
 }
 
@@ -132,5 +156,9 @@ const SHORT: &str = "public, max-age=1";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// The first request waits so long for the first segment: longer than GOPs are.
 const FIRST_SEGMENT: Duration = Duration::from_secs(15);
+/// Viewers of HLS that are counted at a time.
+const MAX_SEATS: usize = 20_000;
+/// Of these from one address, which may stand for a whole house.
+const MAX_SEATS_OF_ADDRESS: usize = 256;
 /// A viewer who has not asked for so long is gone: players ask once per target duration.
 const AWAY: Duration = Duration::from_secs(20);

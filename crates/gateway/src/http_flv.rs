@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
-use millrace_hub::{Format, Packet, Protocol, Read, StreamId, Subscription};
+use millrace_hub::{Format, Packet, PlayError, Protocol, Read, StreamId, Subscription};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -76,10 +76,11 @@ pub(crate) async fn play(
     stream: &StreamId,
     head_only: bool,
 ) -> Result<Response<Body>, Problem> {
-    let subscription = server.hub.play(stream, Format::Flv, Protocol::HttpFlv, peer, false).await?;
     let mut response = Response::new(if head_only {
+        server.hub.info(stream).ok_or(PlayError::NotOnAir)?;
         Body::empty()
     } else {
+        let subscription = server.hub.play(stream, Format::Flv, Protocol::HttpFlv, peer, false).await?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         tokio::spawn(feed(subscription, sender, server.hub.config().stall_timeout));
         Body::new(FlvBody(receiver))
@@ -97,8 +98,8 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: video/x-flv\r\ncache-contro
 /// Longest head that is recognised as plain; browsers send about 600 bytes.
 const PEEK: usize = 2048;
 const MAX_HEADERS: usize = 48;
-/// Packets that wait for hyper.
-const QUEUE: usize = 64;
+/// Packets that wait for hyper, beside as many that are about to.
+const QUEUE: usize = 8;
 
 fn recognise(head: &[u8]) -> Option<PlainRequest> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];

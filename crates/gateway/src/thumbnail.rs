@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -44,18 +44,27 @@ pub(crate) struct Thumbnails {
     made: RwLock<HashMap<StreamId, Thumbnail>>,
     /// Decoders that may run at a time.
     running: Semaphore,
+    /// Requests that may wait for one.
+    waiting: Semaphore,
     missing: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
 struct Thumbnail {
     at: Instant,
-    jpeg: Arc<Bytes>,
+    /// `None` where the picture could not be decoded.
+    jpeg: Option<Bytes>,
 }
 
 impl Thumbnails {
     pub(crate) fn new(config: ThumbnailConfig) -> Self {
-        Self { config, made: RwLock::default(), running: Semaphore::new(1), missing: AtomicBool::new(false) }
+        Self {
+            config,
+            made: RwLock::default(),
+            running: Semaphore::new(1),
+            waiting: Semaphore::new(MAX_WAITING),
+            missing: AtomicBool::new(false),
+        }
     }
 
     /// The stream's picture, at most as old as configured where a decoder is to be had.
@@ -67,24 +76,29 @@ impl Thumbnails {
             self.write().remove(id);
             return Err(Problem::not_found("the stream is not on air"));
         }
-        if let Some(jpeg) = self.fresh(id) {
-            return Ok(answer(&jpeg));
+        if let Some(made) = self.fresh(id) {
+            return made.answer();
         }
+        let Ok(_place) = self.waiting.try_acquire() else {
+            return Err(Problem::unavailable("too many pictures are being made"));
+        };
         let Ok(_turn) = self.running.acquire().await else {
             return Err(Problem::unavailable("the server is shutting down"));
         };
         // Whoever had the turn before may have made it.
-        if let Some(jpeg) = self.fresh(id) {
-            return Ok(answer(&jpeg));
+        if let Some(made) = self.fresh(id) {
+            return made.answer();
         }
         let (config, frame) = hub.keyframe(id).ok_or_else(|| Problem::not_found("the stream has no picture"))?;
-        let jpeg = Arc::new(self.decode(id, &config, &frame).await?);
-        let mut made = self.write();
+        let decoded = self.decode(id, &config, &frame).await;
+        // A failure is kept as well: the next request would only fail again.
+        let made = Thumbnail { at: Instant::now(), jpeg: decoded.as_ref().ok().cloned() };
+        let mut all = self.write();
         // Streams that ended while nobody asked for their picture.
-        made.retain(|_, t| t.at.elapsed() < FORGET);
-        made.insert(id.clone(), Thumbnail { at: Instant::now(), jpeg: Arc::clone(&jpeg) });
-        drop(made);
-        Ok(answer(&jpeg))
+        all.retain(|_, t| t.at.elapsed() < FORGET);
+        all.insert(id.clone(), made.clone());
+        drop(all);
+        decoded.and_then(|_| made.answer())
     }
 
     async fn decode(&self, id: &StreamId, config: &VideoConfig, frame: &Frame) -> Result<Bytes, Problem> {
@@ -134,13 +148,22 @@ impl Thumbnails {
         Ok(output?.stdout.into())
     }
 
-    fn fresh(&self, id: &StreamId) -> Option<Arc<Bytes>> {
+    fn fresh(&self, id: &StreamId) -> Option<Thumbnail> {
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
-        made.get(id).filter(|t| t.at.elapsed() < self.config.interval).map(|t| Arc::clone(&t.jpeg))
+        made.get(id).filter(|t| t.at.elapsed() < self.config.interval).cloned()
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<StreamId, Thumbnail>> {
         self.made.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Thumbnail {
+    fn answer(&self) -> Result<Response<Body>, Problem> {
+        match &self.jpeg {
+            Some(jpeg) => Ok(answer(jpeg)),
+            None => Err(Problem::unavailable("the picture could not be decoded")),
+        }
     }
 }
 
@@ -154,5 +177,7 @@ fn answer(jpeg: &Bytes) -> Response<Body> {
 
 /// Wide enough for a card on a dense screen, never larger than the stream.
 const SCALE: &str = "scale='min(640,iw)':-2";
+/// Requests for pictures that may wait at a time.
+const MAX_WAITING: usize = 32;
 const DECODE: Duration = Duration::from_secs(5);
 const FORGET: Duration = Duration::from_secs(300);

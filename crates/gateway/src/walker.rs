@@ -197,6 +197,8 @@ struct Player {
     pending: Bytes,
     blocked: bool,
     progress: Instant,
+    /// The last time that nothing was pending: a packet of which a part was sent is kept in memory.
+    whole: Instant,
     control: Option<Box<dyn Control>>,
 }
 
@@ -263,6 +265,7 @@ impl Walker {
             pending,
             blocked: false,
             progress: Instant::now(),
+            whole: Instant::now(),
             control: new.control,
         };
         let verdict = player.serve(&self.window, &self.ring);
@@ -324,7 +327,9 @@ impl Walker {
             }
             if player.place.is_kicked() {
                 verdict = Verdict::Leave("disconnected by the administrator");
-            } else if player.blocked && now.duration_since(player.progress) >= self.owner.stall_timeout {
+            } else if player.blocked
+                && now.duration_since(player.progress.min(player.whole)) >= self.owner.stall_timeout
+            {
                 verdict = Verdict::Leave("took nothing for too long");
             }
             if report {
@@ -487,6 +492,7 @@ impl Player {
             return;
         }
         self.pending = Bytes::new();
+        self.whole = Instant::now();
         while let Some(packet) = window.get(self.head.next) {
             let passes = self.head.filter().pass(packet.kind);
             if passes && written == 0 {

@@ -96,6 +96,8 @@ struct WsPlayer {
     /// Bytes of a message's payload still to be thrown away.
     discard: u64,
     output: BytesMut,
+    /// The player said goodbye.
+    closed: bool,
 }
 
 /// Longest payload of a control frame (5.5).
@@ -115,6 +117,10 @@ impl Control for WsPlayer {
             self.frame.put_u8(byte);
             bytes = rest;
             match self.frame_complete() {
+                Ok(()) if self.closed => {
+                    self.end(); // the answer to a goodbye is the same (5.5.1)
+                    return Verdict::TakeBack;
+                }
                 Ok(()) => {}
                 Err(reason) => return Verdict::Leave(reason),
             }
@@ -131,8 +137,8 @@ impl Control for WsPlayer {
         self.output.put_u16(1000); // normal closure (7.4.1)
     }
 
-    fn take_back(mut self: Box<Self>, socket: TcpStream, _unsent: Bytes) {
-        if let Some(output) = self.poll_output() {
+    fn take_back(mut self: Box<Self>, socket: TcpStream, unsent: Bytes) {
+        if let Some(output) = self.poll_output().filter(|_| unsent.is_empty()) {
             // A socket that is full was left before; a goodbye that gets lost is no loss.
             let _ = socket.try_write(&output);
         }
@@ -168,7 +174,7 @@ impl WsPlayer {
             return Ok(());
         }
         match opcode {
-            CLOSE => return Err("the player left"),
+            CLOSE => self.closed = true,
             PING => self.pong(header, len)?,
             _ => {}
         }
@@ -216,8 +222,11 @@ mod tests {
     }
 
     #[test]
-    fn close_and_broken_frames_end_the_connection() {
-        for bad in [&[0x88, 0x80, 0, 0, 0, 0][..], &[0x81, 0x05], &[0x89, 0x80 | 126, 0, 126]] {
+    fn a_goodbye_is_answered_and_broken_frames_end_the_connection() {
+        let mut p = WsPlayer::default();
+        assert_eq!(p.input(&[0x88, 0x80, 0, 0, 0, 0]), Verdict::TakeBack);
+        assert_eq!(&p.poll_output().unwrap()[..], [0x88, 2, 3, 0xe8]);
+        for bad in [&[0x81, 0x05][..], &[0x89, 0x80 | 126, 0, 126]] {
             assert!(matches!(WsPlayer::default().input(bad), Verdict::Leave(_)), "{bad:02x?}");
         }
     }

@@ -48,6 +48,7 @@ impl HlsShared {
 /// The owner's side.
 #[derive(Debug)]
 pub(crate) struct Hls {
+    config: HlsConfig,
     packager: HlsPackager,
     view: watch::Sender<HlsView>,
     shared: Arc<HlsShared>,
@@ -69,6 +70,7 @@ impl Hls {
         let _ = shared.view.set(reader);
         Self {
             packager: HlsPackager::new(&config, id.name.as_str(), SystemTime::now()),
+            config,
             view,
             shared,
             id: id.clone(),
@@ -120,6 +122,12 @@ impl Hls {
                 self.view.send_modify(|view| view.refusal = Some(error.to_string().into()));
             }
         }
+    }
+
+    /// A track is gone for good: players begin with a new list, as playlists cannot lose a track.
+    pub(crate) fn start_over(&mut self) {
+        self.packager = HlsPackager::new(&self.config, self.id.name.as_str(), SystemTime::now());
+        self.view.send_modify(|view| view.snapshot = None);
     }
 
     /// Completes the open segment: nothing comes for now.

@@ -51,7 +51,7 @@ pub enum StreamState {
 }
 
 /// Who publishes.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone)]
 pub struct PublisherInfo {
     /// Where it connects from.
     pub peer: SocketAddr,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -43,7 +43,7 @@ pub struct PlayerStats {
 }
 
 /// What is known of one player.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone)]
 pub struct PlayerInfo {
     /// Number of the player, unique while the server runs.
     pub id: u64,
@@ -51,7 +51,7 @@ pub struct PlayerInfo {
     pub protocol: Protocol,
     /// Where it connects from.
     pub peer: SocketAddr,
-    /// When it came, seconds since 1970.
+    /// When it came.
     pub since: SystemTime,
     /// Bytes sent, framing included.
     pub bytes: u64,
@@ -70,13 +70,14 @@ pub struct PlayerInfo {
 pub struct PlayerGuard {
     stats: Arc<PlayerStats>,
     players: Arc<Players>,
-    _place: Place,
+    _place: Option<Place>,
 }
 
 /// The players of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Players {
     list: Mutex<HashMap<u64, Arc<PlayerStats>>>,
+    count: AtomicUsize,
     bytes_of_past: AtomicU64,
 }
 
@@ -133,6 +134,12 @@ impl PlayerStats {
     }
 }
 
+impl PlayerGuard {
+    pub(crate) fn is_among(&self, players: &Arc<Players>) -> bool {
+        Arc::ptr_eq(&self.players, players)
+    }
+}
+
 impl std::ops::Deref for PlayerGuard {
     type Target = PlayerStats;
     fn deref(&self) -> &PlayerStats {
@@ -143,13 +150,14 @@ impl std::ops::Deref for PlayerGuard {
 impl Drop for PlayerGuard {
     fn drop(&mut self) {
         self.players.lock().remove(&self.stats.id);
+        self.players.count.fetch_sub(1, Relaxed);
         self.players.bytes_of_past.fetch_add(self.stats.bytes.load(Relaxed), Relaxed);
     }
 }
 
 impl Players {
-    /// Adds a player that has a place on the server.
-    pub(crate) fn enter(self: &Arc<Self>, protocol: Protocol, peer: SocketAddr, place: Place) -> PlayerGuard {
+    /// Adds a player. One that has a connection of its own has a place on the server.
+    pub(crate) fn enter(self: &Arc<Self>, protocol: Protocol, peer: SocketAddr, place: Option<Place>) -> PlayerGuard {
         let stats = Arc::new(PlayerStats {
             id: NEXT_ID.fetch_add(1, Relaxed),
             protocol,
@@ -167,11 +175,12 @@ impl Players {
             kicked: AtomicBool::new(false),
         });
         self.lock().insert(stats.id, Arc::clone(&stats));
+        self.count.fetch_add(1, Relaxed);
         PlayerGuard { stats, players: Arc::clone(self), _place: place }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.count.load(Relaxed)
     }
 
     pub(crate) fn list(&self) -> Vec<PlayerInfo> {
@@ -209,8 +218,8 @@ mod tests {
         let players = Arc::new(Players::default());
         let total = Arc::default();
         let peer = "127.0.0.1:5000".parse().unwrap();
-        let a = players.enter(Protocol::HttpFlv, peer, Place::take(&total, 2).unwrap());
-        let _b = players.enter(Protocol::Rtmp, peer, Place::take(&total, 2).unwrap());
+        let a = players.enter(Protocol::HttpFlv, peer, Place::take(&total, 2));
+        let _b = players.enter(Protocol::Rtmp, peer, Place::take(&total, 2));
         assert!(Place::take(&total, 2).is_none(), "the limit holds");
         let traffic = Traffic { video_bytes: 900, video_frames: 9, ..Traffic::default() };
         a.update(1000, traffic, Rates { video_kbit_s: 7, audio_kbit_s: 3, frame_rate: 25.0 }, 1, 2);

@@ -110,5 +110,17 @@ pub(crate) struct Publication {
     pub(crate) meta: PublisherMeta,
     pub(crate) gone: oneshot::Receiver<()>,
     pub(crate) cut: watch::Sender<Option<CutReason>>,
-    pub(crate) _place: Place,
+    /// Its place among the server's publishers.
+    pub(crate) place: Place,
+}
+
+impl Publication {
+    /// Whether the publisher is gone: true where it said so, false where it was lost.
+    pub(crate) fn is_gone(&mut self) -> Option<bool> {
+        match self.gone.try_recv() {
+            Ok(()) => Some(true),
+            Err(oneshot::error::TryRecvError::Closed) => Some(false),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+        }
+    }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use millrace_media::{Frame, VideoConfig};
 use tokio::sync::{oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::format::Format;
@@ -90,9 +91,11 @@ impl Hub {
     pub async fn publish(&self, id: &StreamId, meta: PublisherMeta) -> Result<Publisher, PublishError> {
         // An owner that ends at this moment drops the question: ask its successor.
         for _ in 0..ATTEMPTS {
-            let handle = self.registry.get_or_start(id).map_err(|_| match self.registry.is_closing() {
-                true => PublishError::ShuttingDown,
-                false => PublishError::Full,
+            let handle = self.registry.get_or_start(id, self.registry.config.max_streams).map_err(|_| {
+                match self.registry.is_closing() {
+                    true => PublishError::ShuttingDown,
+                    false => PublishError::Full,
+                }
             })?;
             let (reply, answer) = oneshot::channel();
             if handle.commands.send(Command::Publish { meta: meta.clone(), reply }).await.is_ok()
@@ -120,26 +123,32 @@ impl Hub {
     ) -> Result<Subscription, PlayError> {
         for _ in 0..ATTEMPTS {
             let handle = match wait {
-                true => self.registry.get_or_start(id)?,
+                // Those who only wait leave room for those who publish.
+                true => self.registry.get_or_start(id, self.registry.config.max_streams.div_ceil(2))?,
                 false => self.registry.get(id).ok_or(PlayError::NotOnAir)?,
             };
             let place = self.registry.player_place().ok_or(PlayError::Full)?;
-            let player = handle.shared.players.enter(protocol, peer, place);
+            let player = handle.shared.players.enter(protocol, peer, Some(place));
             let (reply, answer) = oneshot::channel();
-            if handle.commands.send(Command::Play { format, wait, reply }).await.is_ok()
-                && let Ok(answer) = answer.await
-            {
-                return answer.map(|ring| Subscription { ring, player });
+            if handle.commands.send(Command::Play { format, wait, reply }).await.is_ok() {
+                let answer = match wait {
+                    true => answer.await,
+                    // The publisher is there, and has not sent enough to begin with.
+                    false => timeout(OPENING, answer).await.unwrap_or(Ok(Err(PlayError::NotOnAir))),
+                };
+                if let Ok(answer) = answer {
+                    return answer.map(|ring| Subscription { ring, player });
+                }
             }
             self.registry.remove(&handle.shared);
         }
         Err(PlayError::NotOnAir)
     }
 
-    /// Takes a place among the players of a stream for one that needs no packets, such as of HLS.
+    /// Counts a player that has no connection of its own, such as of HLS, among those of a stream.
     ///
     /// # Errors
-    /// When the stream is not on air, or a limit is reached.
+    /// When the stream is not on air.
     pub fn attach(
         &self,
         id: &StreamId,
@@ -147,8 +156,14 @@ impl Hub {
         peer: std::net::SocketAddr,
     ) -> Result<PlayerGuard, PlayError> {
         let handle = self.registry.get(id).ok_or(PlayError::NotOnAir)?;
-        let place = self.registry.player_place().ok_or(PlayError::Full)?;
-        Ok(handle.shared.players.enter(protocol, peer, place))
+        Ok(handle.shared.players.enter(protocol, peer, None))
+    }
+
+    /// Whether a player still counts on the stream of that name. One of a stream that has ended
+    /// does not, though another may have its name.
+    #[must_use]
+    pub fn is_attached(&self, id: &StreamId, player: &PlayerGuard) -> bool {
+        self.registry.get(id).is_some_and(|handle| player.is_among(&handle.shared.players))
     }
 
     /// What HLS requests for a stream are answered from. The first request begins HLS, and waits
@@ -225,10 +240,13 @@ impl Hub {
             return Ok(Ok(view));
         }
         let (reply, answer) = oneshot::channel();
-        if handle.commands.send(Command::Hls { reply }).await.is_err() {
-            return self.registry.ended_hls(id).map(Ok).ok_or(PlayError::NotOnAir);
+        // An owner that is gone answers nothing.
+        let _ = handle.commands.send(Command::Hls { reply }).await;
+        match answer.await {
+            Ok(Ok(view)) => Ok(Err(view)),
+            // It may have ended a moment ago, and somebody wait for its return already.
+            _ => self.registry.ended_hls(id).map(Ok).ok_or(PlayError::NotOnAir),
         }
-        answer.await.map_err(|_| PlayError::NotOnAir)?.map(Err)
     }
 
     /// The newest keyframe of a stream, for a thumbnail.
@@ -257,8 +275,8 @@ pub(crate) struct Place(Arc<AtomicUsize>);
 
 impl Place {
     pub(crate) fn take(count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let place = Self(Arc::clone(count));
-        (count.fetch_add(1, Relaxed) < most).then_some(place)
+        let more = |n| (n < most).then_some(n + 1);
+        count.fetch_update(Relaxed, Relaxed, more).ok().map(|_| Self(Arc::clone(count)))
     }
 }
 
@@ -293,7 +311,12 @@ impl Registry {
     /// Keeps the HLS of a stream that has ended, for as long as configured.
     pub(crate) fn keep_hls(self: &Arc<Self>, id: &StreamId, view: HlsView) {
         let until = Instant::now() + self.config.hls_keep_after_end;
-        self.ended.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), (until, view));
+        let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+        if ended.len() >= self.config.max_streams {
+            return; // what is over is the first to be without
+        }
+        ended.insert(id.clone(), (until, view));
+        drop(ended);
         let registry = Arc::downgrade(self);
         tokio::spawn(async move {
             tokio::time::sleep_until(until).await;
@@ -317,18 +340,20 @@ impl Registry {
         self.streams.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    fn get_or_start(self: &Arc<Self>, id: &StreamId) -> Result<StreamHandle, PlayError> {
+    /// The stream, started where there are fewer than `most`.
+    fn get_or_start(self: &Arc<Self>, id: &StreamId, most: usize) -> Result<StreamHandle, PlayError> {
         if let Some(handle) = self.get(id) {
             return Ok(handle);
-        }
-        if self.is_closing() {
-            return Err(PlayError::ShuttingDown);
         }
         let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(handle) = streams.get(id) {
             return Ok(handle.clone());
         }
-        if streams.len() >= self.config.max_streams {
+        // Asked under the lock: whoever closes looks at the list afterwards.
+        if self.is_closing() {
+            return Err(PlayError::ShuttingDown);
+        }
+        if streams.len() >= most {
             return Err(PlayError::Full);
         }
         let handle = StreamHandle::start(id.clone(), Arc::clone(self));
@@ -339,9 +364,11 @@ impl Registry {
 
 fn on_air(shared: &Shared) -> Option<StreamInfo> {
     let info = shared.info.load_full().filter(|i| i.state != StreamState::Waiting)?;
-    Some(StreamInfo { viewers: shared.players.len(), sent_bytes: shared.players.bytes(), ..(*info).clone() })
+    Some(StreamInfo { viewers: shared.players.len(), ..(*info).clone() })
 }
 
+/// A player that does not want to wait for a publisher waits so long for one that is about to begin.
+const OPENING: Duration = Duration::from_secs(5);
 /// How often a question is put to a stream's next owner. More than two owners ending under one
 /// question does not happen but in a storm.
 const ATTEMPTS: usize = 3;

@@ -125,7 +125,9 @@ impl Ring {
     /// The newest state.
     #[must_use]
     pub fn head(&mut self) -> Head {
-        *self.head.borrow_and_update()
+        let vanished = self.head.has_changed().is_err();
+        let head = *self.head.borrow_and_update();
+        Head { ended: head.ended || vanished, ..head }
     }
 
     /// Waits until the head has moved since [`Self::head`] or this was called last.
@@ -182,6 +184,11 @@ impl RingWriter {
         state.tracks = tracks.clone();
         drop(state);
         self.push(headers, ItemKind::Header, at);
+    }
+
+    /// Other metadata, for those who join from now on.
+    pub(crate) fn set_metadata(&mut self, tracks: &Tracks) {
+        self.shared.lock().tracks.metadata = Arc::clone(&tracks.metadata);
     }
 
     pub(crate) fn format(&self) -> Format {
@@ -286,7 +293,7 @@ mod tests {
         let w = ring(&HubConfig::default());
         let mut r = w.reader();
         drop(w);
-        assert!(r.changed().await.ended);
+        assert!(r.changed().await.ended && r.head().ended);
     }
 
     #[test]

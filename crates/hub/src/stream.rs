@@ -16,7 +16,7 @@ use crate::hls::{Hls, HlsShared, HlsView};
 use crate::info::{AudioInfo, PublisherInfo, StreamInfo, StreamState, VideoInfo};
 use crate::player::Players;
 use crate::publisher::{CutReason, Publication, PublishError, Publisher, PublisherMeta};
-use crate::registry::Registry;
+use crate::registry::{Place, Registry};
 use crate::ring::{Ring, RingWriter};
 use crate::splice::Splice;
 use crate::stats::{RateMeter, Rates, Traffic};
@@ -106,7 +106,10 @@ struct Owner {
     publisher: Option<PublisherInfo>,
     /// Set once the tracks are known and players are let in.
     on_air: Option<SystemTime>,
-    opening: Option<Opening>,
+    /// No picture of this publisher is of use before its next keyframe.
+    await_keyframe: bool,
+    /// When the first frame came, until the tracks are known.
+    opening: Option<Instant>,
     grace_until: Option<Instant>,
     over: bool,
     tracks: Tracks,
@@ -117,7 +120,7 @@ struct Owner {
     rings: Vec<RingWriter>,
     hls: Option<Hls>,
     flush_at: Option<Instant>,
-    waiting: Vec<(Format, oneshot::Sender<Result<Ring, PlayError>>)>,
+    waiting: Vec<Asked>,
     received: Traffic,
     damaged: u64,
     meter: RateMeter,
@@ -128,9 +131,12 @@ struct Owner {
     longest_gop: Option<Duration>,
 }
 
-/// The time between a stream's first frame and the moment when its tracks are known.
-struct Opening {
-    since: Instant,
+/// Somebody who wants to play what is not on air.
+struct Asked {
+    format: Format,
+    /// Waits for a publisher, and not only for the one that is there to begin.
+    patient: bool,
+    reply: oneshot::Sender<Result<Ring, PlayError>>,
 }
 
 /// What the publisher that is there has sent.
@@ -150,6 +156,7 @@ impl Owner {
             publications: 0,
             publisher: None,
             on_air: None,
+            await_keyframe: true,
             opening: None,
             grace_until: None,
             over: false,
@@ -186,6 +193,9 @@ impl Owner {
                     if n == 0 { break }
                     for command in batch.drain(..) {
                         self.handle(command);
+                        if self.over {
+                            break; // those who asked the rest ask the successor
+                        }
                     }
                     self.flush_if_due();
                 }
@@ -209,6 +219,13 @@ impl Owner {
             }
             Command::Damaged => self.damaged += 1,
             Command::Publish { meta, reply } => {
+                // One that is done may publish again before its end was seen here.
+                if let Some(finished) = self.publication.as_mut().and_then(Publication::is_gone) {
+                    self.publisher_gone(finished);
+                }
+                if self.over {
+                    return;
+                }
                 let answer = self.publish(meta);
                 // A publisher that no longer wants the answer drops it, and is then seen as gone.
                 let _ = reply.send(answer);
@@ -230,13 +247,16 @@ impl Owner {
         if self.registry.is_closing() {
             return Err(PublishError::ShuttingDown);
         }
-        let silent = self.last_frame.is_some_and(|at| at.elapsed() > SILENT);
+        let heard = self.last_frame.map_or(self.session.since, |at| at.max(self.session.since));
+        let silent = heard.elapsed() > SILENT;
         if self.publication.is_some() && !meta.takeover && !silent {
             return Err(PublishError::Busy);
         }
         let Some(commands) = self.commands.upgrade() else { return Err(PublishError::ShuttingDown) };
-        self.cut(CutReason::TakenOver);
-        let place = self.registry.publisher_place().ok_or(PublishError::Full)?;
+        let place = match self.cut(CutReason::TakenOver) {
+            Some(place) => place,
+            None => self.registry.publisher_place().ok_or(PublishError::Full)?,
+        };
         self.publications += 1;
         let (alive, gone) = oneshot::channel();
         let (cut, cut_receiver) = watch::channel(None);
@@ -249,29 +269,37 @@ impl Owner {
         }
         self.publisher =
             Some(PublisherInfo { peer: meta.peer, encoder: meta.encoder.clone(), since: SystemTime::now() });
-        self.publication = Some(Publication { id: self.publications, meta, gone, cut, _place: place });
+        self.publication = Some(Publication { id: self.publications, meta, gone, cut, place });
         self.grace_until = None;
+        self.await_keyframe = true;
         self.session = Session { since: now, video: false, audio: false };
         self.publish_info();
         Ok(Publisher { id, publication: self.publications, commands, alive, cut: cut_receiver })
     }
 
-    fn cut(&mut self, reason: CutReason) {
-        if let Some(old) = self.publication.take() {
-            info!(stream = %self.shared.id, peer = %old.meta.peer, %reason, "publisher cut");
-            old.cut.send_replace(Some(reason));
-        }
+    /// Cuts the publisher, if there is one, and gives back its place.
+    fn cut(&mut self, reason: CutReason) -> Option<Place> {
+        let old = self.publication.take()?;
+        info!(stream = %self.shared.id, peer = %old.meta.peer, %reason, "publisher cut");
+        old.cut.send_replace(Some(reason));
+        Some(old.place)
     }
 
     fn publisher_gone(&mut self, finished: bool) {
         self.publication = None;
         self.flush();
         let grace = self.registry.config.publish_grace;
-        if finished || self.on_air.is_none() || grace.is_zero() {
-            info!(stream = %self.shared.id, reason = if finished { "the publisher finished" } else { "the publisher was lost" }, "stream ended");
-            // Players that waited for a publisher which never sent a frame go on waiting.
-            self.over = self.on_air.is_some() || self.waiting.is_empty();
+        let reason = if finished { "the publisher finished" } else { "the publisher was lost" };
+        if self.on_air.is_none() {
+            info!(stream = %self.shared.id, reason, "the stream did not come on air");
+            for asked in self.waiting.extract_if(.., |asked| !asked.patient) {
+                let _ = asked.reply.send(Err(PlayError::NotOnAir));
+            }
+            self.over = self.waiting.is_empty();
             self.opening = None;
+        } else if finished || grace.is_zero() {
+            info!(stream = %self.shared.id, reason, "stream ended");
+            self.over = true;
         } else {
             info!(stream = %self.shared.id, grace_s = grace.as_secs_f32(), "publisher lost, waiting for its return");
             self.grace_until = Some(Instant::now() + grace);
@@ -289,11 +317,15 @@ impl Owner {
                     publisher.encoder = metadata.encoder.clone().or_else(|| publisher.encoder.take());
                 }
                 self.tracks.metadata = metadata;
+                for ring in &mut self.rings {
+                    ring.set_metadata(&self.tracks);
+                }
             }
             Unit::VideoConfig(config) => {
                 self.session.video = true;
                 if self.tracks.video.as_ref() != Some(&config) {
                     self.tracks.video = Some(config);
+                    self.await_keyframe = true;
                     self.tracks_changed();
                 }
             }
@@ -326,6 +358,7 @@ impl Owner {
 
     fn discontinuity(&mut self) {
         debug!(stream = %self.shared.id, "discontinuity");
+        self.last_keyframe = None; // what lies between is no GOP
         if let Some(hls) = &mut self.hls {
             hls.push(&Unit::Discontinuity);
         }
@@ -336,31 +369,40 @@ impl Owner {
         self.splice.apply(&mut frame);
         self.last_frame = Some(now);
         self.count(&frame);
-        self.gop.push(&frame);
         if frame.is_video_keyframe() {
+            self.await_keyframe = false;
             self.keyframe(&frame);
         }
-        if self.on_air.is_some() {
-            let kind = kind_of(&frame);
-            for ring in &mut self.rings {
-                if let Some(packet) = ring.format().frame(&frame, &self.tracks) {
-                    ring.push(packet, kind, frame.dts);
-                }
+        // A publisher that begins within a GOP refers to pictures that nobody has.
+        if frame.track == TrackKind::Audio || !self.await_keyframe {
+            self.gop.push(&frame);
+            if self.on_air.is_some() {
+                self.package(frame, now);
             }
-            self.flush_at = match frame.track {
-                // Players get sound with the next picture, in one write.
-                TrackKind::Audio if self.session.video => self.flush_at.or(Some(now + AUDIO_FLUSH)),
-                _ => Some(now),
-            };
-            if let Some(hls) = &mut self.hls {
-                hls.push(&Unit::Frame(frame));
-            }
-        } else {
-            let since = self.opening.get_or_insert(Opening { since: now }).since;
+        }
+        if self.on_air.is_none() {
+            let since = *self.opening.get_or_insert(now);
             let complete = self.session.video && self.session.audio;
             if complete || now.duration_since(since) >= TRACKS_KNOWN {
                 self.go_on_air();
             }
+        }
+    }
+
+    fn package(&mut self, frame: Frame, now: Instant) {
+        let kind = kind_of(&frame);
+        for ring in &mut self.rings {
+            if let Some(packet) = ring.format().frame(&frame, &self.tracks) {
+                ring.push(packet, kind, frame.dts);
+            }
+        }
+        self.flush_at = match frame.track {
+            // Players get sound with the next picture, in one write.
+            TrackKind::Audio if self.session.video => self.flush_at.or(Some(now + AUDIO_FLUSH)),
+            _ => Some(now),
+        };
+        if let Some(hls) = &mut self.hls {
+            hls.push(&Unit::Frame(frame));
         }
     }
 
@@ -400,17 +442,17 @@ impl Owner {
             "on air"
         );
         self.publish_info();
-        for (format, reply) in std::mem::take(&mut self.waiting) {
+        for Asked { format, reply, .. } in std::mem::take(&mut self.waiting) {
             let _ = reply.send(Ok(self.ring(format)));
         }
     }
 
     fn play(&mut self, format: Format, wait: bool, reply: oneshot::Sender<Result<Ring, PlayError>>) {
-        self.waiting.retain(|(_, reply)| !reply.is_closed());
+        self.waiting.retain(|asked| !asked.reply.is_closed());
         let answer = if self.on_air.is_some() {
             Ok(self.ring(format))
         } else if (wait || self.publication.is_some()) && self.waiting.len() < MAX_WAITING {
-            self.waiting.push((format, reply));
+            self.waiting.push(Asked { format, patient: wait, reply });
             return;
         } else {
             Err(if wait { PlayError::Full } else { PlayError::NotOnAir })
@@ -463,7 +505,7 @@ impl Owner {
     fn tick(&mut self, now: Instant) {
         self.rates = self.meter.sample(now, self.received);
         self.rings.retain_mut(|ring| !ring.is_idle(now, FORMAT_IDLE));
-        self.waiting.retain(|(_, reply)| !reply.is_closed());
+        self.waiting.retain(|asked| !asked.reply.is_closed());
         if let Some(hls) = &mut self.hls {
             hls.tick(now);
         }
@@ -496,6 +538,9 @@ impl Owner {
         if audio {
             self.tracks.audio = None;
         }
+        if let Some(hls) = &mut self.hls {
+            hls.start_over();
+        }
         self.tracks_changed();
     }
 
@@ -521,9 +566,9 @@ impl Owner {
             received: self.received,
             rates: self.rates,
             damaged_frames: self.damaged,
-            // The reader fills these two in.
+            // The reader fills in how many there are now.
             viewers: 0,
-            sent_bytes: 0,
+            sent_bytes: self.shared.players.bytes(),
         })));
     }
 
@@ -535,8 +580,8 @@ impl Owner {
         if let Some(last) = self.hls.take().and_then(Hls::end) {
             self.registry.keep_hls(&self.shared.id, last);
         }
-        for (_, reply) in self.waiting.drain(..) {
-            let _ = reply.send(Err(PlayError::NotOnAir));
+        for asked in self.waiting.drain(..) {
+            let _ = asked.reply.send(Err(PlayError::NotOnAir));
         }
     }
 }

@@ -309,3 +309,91 @@ async fn hls_that_nobody_asks_for_pauses_and_begins_anew_with_rising_numbers() {
     assert!(again.newest > first.newest);
     assert!(again.newest < first.newest + 70, "it paused in between");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_player_that_does_not_wait_is_answered_when_the_publisher_leaves_before_its_first_frame() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = hub.publish(&id(), meta(true)).await.unwrap();
+    let asked = tokio::spawn({
+        let hub = hub.clone();
+        async move { play(&hub, Format::Flv).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    drop(publisher);
+    assert_eq!(asked.await.unwrap(), Err(PlayError::NotOnAir));
+    let silent = hub.publish(&id(), meta(true)).await.unwrap();
+    assert_eq!(
+        play(&hub, Format::Flv).await.unwrap_err(),
+        PlayError::NotOnAir,
+        "nor does a silent one keep it for ever"
+    );
+    assert_eq!(hub.player_count(), 0);
+    drop(silent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_takeover_needs_no_second_place() {
+    let hub = Hub::new(HubConfig { max_publishers: 1, ..HubConfig::default() });
+    let mut ghost = begin(&hub).await;
+    send(&ghost, 0..3).await;
+    let _owner = hub.publish(&id(), meta(true)).await.unwrap();
+    assert_eq!(ghost.cut().await, CutReason::TakenOver);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_returns_within_a_gop_is_not_seen_before_its_keyframe() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..10).await;
+    let mut player = play(&hub, Format::Flv).await.unwrap();
+    drop(publisher);
+    let publisher = begin(&hub).await;
+    send(&publisher, 20..30).await;
+    let mut out = Vec::new();
+    while out.len() < 20 + 10 + 5 {
+        out.clear();
+        player.ring.changed().await;
+        player.ring.read(player.ring.start(), usize::MAX, &mut out);
+    }
+    let returned: Vec<_> = out[20..].iter().map(|p| p.kind).filter(|k| *k != ItemKind::Audio).collect();
+    assert_eq!(returned[0], ItemKind::Keyframe);
+    assert_eq!(returned.len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_publisher_does_not_hold_a_name_that_anyone_may_use() {
+    let hub = Hub::new(HubConfig::default());
+    let mut squatter = hub.publish(&id(), meta(false)).await.unwrap();
+    assert_eq!(hub.publish(&id(), meta(false)).await.unwrap_err(), PublishError::Busy);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    hub.publish(&id(), meta(false)).await.unwrap();
+    assert_eq!(squatter.cut().await, CutReason::TakenOver);
+}
+
+#[tokio::test(start_paused = true)]
+async fn players_that_only_wait_leave_room_for_publishers() {
+    let hub = Hub::new(HubConfig { max_streams: 2, ..HubConfig::default() });
+    for name in ["a", "b"] {
+        let hub = hub.clone();
+        let id = StreamId::parse("live", name).unwrap();
+        tokio::spawn(async move { hub.play(&id, Format::Rtmp, Protocol::Rtmp, peer(), true).await.map(drop) });
+    }
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    begin(&hub).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn hls_viewers_take_no_place_and_are_told_from_those_of_an_earlier_stream() {
+    let hub = Hub::new(HubConfig { max_players: 1, ..HubConfig::default() });
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..3).await;
+    let viewer = hub.attach(&id(), Protocol::Hls, peer()).unwrap();
+    play(&hub, Format::Flv).await.unwrap();
+    assert!(hub.is_attached(&id(), &viewer));
+    publisher.finish();
+    while hub.info(&id()).is_some() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    begin(&hub).await;
+    assert!(!hub.is_attached(&id(), &viewer));
+}

@@ -31,7 +31,7 @@ impl AacConfig {
         }
         let mut bits = Bits { data: &raw, at: 0 };
         let mut object_type = bits.object_type()?;
-        let mut sample_rate = bits.sample_rate()?;
+        let sample_rate = bits.sample_rate()?;
         let channel_configuration = bits.take(4)?;
         let (mut sbr, mut ps) = (false, false);
         let mut output_sample_rate = sample_rate;
@@ -67,8 +67,7 @@ impl AacConfig {
             }
         }
         if output_sample_rate == 0 || sample_rate == 0 {
-            sample_rate = sample_rate.max(output_sample_rate);
-            return Err(invalid(format!("sampling frequency {sample_rate} Hz")));
+            return Err(invalid("a sampling frequency of 0 Hz".to_owned()));
         }
         Ok(Self {
             object_type,

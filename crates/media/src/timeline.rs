@@ -49,7 +49,8 @@ impl Timeline {
     pub fn map(&mut self, track: TrackKind, clock: u32, composition: i32) -> TimelineTimes {
         let (mapped, discontinuity) = self.place(track, clock);
         let last = &mut self.last_dts[track as usize];
-        let dts = last.map_or(mapped, |last| mapped.max(last + 1));
+        // The other track may begin so much earlier that it lies before the stream's start.
+        let dts = last.map_or(mapped.max(0), |last| mapped.max(last + 1));
         *last = Some(dts);
         let pts = (mapped + i64::from(composition)).clamp(dts, dts + millis(MAX_COMPOSITION));
         TimelineTimes { dts: Timestamp::from_millis(dts), pts: Timestamp::from_millis(pts), discontinuity }
@@ -139,6 +140,14 @@ mod tests {
         let mut t = Timeline::new();
         assert_eq!(dts(&mut t, Video, 7_200_000), 1000);
         assert_eq!(dts(&mut t, Audio, 7_199_500), 500);
+    }
+
+    #[test]
+    fn a_track_that_began_long_before_the_first_frame_is_held_at_the_start() {
+        let mut t = Timeline::new();
+        assert_eq!(dts(&mut t, Video, 3000), 1000);
+        assert_eq!(dts(&mut t, Audio, 0), 0);
+        assert_eq!(dts(&mut t, Audio, 2900), 900);
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub const OUT_CHUNK_SIZE: u32 = 65_536;
 /// The longest message there can be: its length has 24 bits.
 pub const MAX_MESSAGE: usize = 0xff_ffff;
 
+/// The longest aggregate message: each of its 16 bytes may be a message of its own.
+pub const MAX_AGGREGATE: usize = 1024 * 1024;
+
 /// How many chunk streams a peer may use on one connection. Encoders use about five.
 pub const MAX_CHUNK_STREAMS: usize = 64;
 

@@ -182,6 +182,11 @@ impl ServerSession {
         matches!(self.stage, Stage::ConnectAsked { .. } | Stage::PublishAsked | Stage::PlayAsked { .. })
     }
 
+    /// Tells the time before a call that does not: deadlines count from then.
+    pub fn set_now(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+    }
+
     /// Answers [`Event::Connect`]. Without one pending it does nothing, as all answers.
     pub fn accept_connect(&mut self) {
         let Stage::ConnectAsked { transaction, object_encoding } = self.stage else { return };

@@ -181,7 +181,8 @@ async fn reload(
         Ok(config) => config,
         Err(error) => return error!(%error, "the configuration is wrong; nothing is changed"),
     };
-    for id in streams.replace(&config) {
+    let on_air = hub.on_air().into_iter().map(|info| info.id).collect();
+    for id in streams.replace(&config, on_air) {
         if hub.kick_publisher(&id).await {
             info!(stream = %id, "the publisher's key is no longer valid; it is cut");
         }

@@ -23,13 +23,16 @@ impl ConfiguredStreams {
         Self { table: ArcSwap::from_pointee(Table::new(config)) }
     }
 
-    /// Puts the streams of `config` in place of the present ones, and returns those whose key has gone or changed: their
-    /// publishers have lost their leave.
-    pub(crate) fn replace(&self, config: &Config) -> Vec<StreamId> {
+    /// Puts the streams of `config` in place of the present ones, and returns those of `on_air` and of the old ones whose
+    /// publishers have lost their leave: the key has gone or changed, or they may have come without one.
+    pub(crate) fn replace(&self, config: &Config, on_air: Vec<StreamId>) -> Vec<StreamId> {
         let new = Arc::new(Table::new(config));
         let old = self.table.swap(Arc::clone(&new));
         if new.open {
             return Vec::new();
+        }
+        if old.open {
+            return on_air;
         }
         let kept = |entry: &&Entry| !new.entries.iter().any(|other| other == *entry);
         old.entries.iter().filter(kept).map(|entry| entry.id.clone()).collect()
@@ -180,10 +183,13 @@ mod tests {
     #[test]
     fn replacing_tells_who_lost_leave() {
         let streams = ConfiguredStreams::new(&config(false, &[("live", "a", KEY), ("live", "b", OTHER)]));
-        let gone = streams.replace(&config(false, &[("live", "a", "a-key-that-is-new"), ("live", "b", OTHER)]));
+        let gone =
+            streams.replace(&config(false, &[("live", "a", "a-key-that-is-new"), ("live", "b", OTHER)]), Vec::new());
         assert_eq!(gone, [StreamId::parse("live", "a").unwrap()]);
         assert!(publish(&streams, "live", KEY, "").is_err(), "the old key stops at once");
         assert_eq!(publish(&streams, "live", "a-key-that-is-new", ""), Ok(("a".to_owned(), true)));
-        assert_eq!(streams.replace(&config(true, &[])), [], "nobody loses leave where anyone may publish");
+        let on_air = || vec![StreamId::parse("live", "guest").unwrap()];
+        assert_eq!(streams.replace(&config(true, &[]), on_air()), [], "nobody loses leave where anyone may publish");
+        assert_eq!(streams.replace(&config(false, &[]), on_air()), on_air(), "who came without a key loses it");
     }
 }

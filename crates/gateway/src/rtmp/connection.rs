@@ -103,6 +103,11 @@ impl Connection {
             }
             Ok(None) | Err(Over::Done) => {}
             Err(Over::Lost(error)) => debug!(peer = %self.peer, %error, "RTMP connection lost"),
+            // Who has nothing more to ask, or never had, is let go without much ado.
+            Err(Over::Fault(error @ millrace_rtmp::Error::Timeout { .. })) if matches!(self.role, Role::Undecided) => {
+                debug!(peer = %self.peer, %error, "RTMP connection closed");
+                let _ = self.send_output().await;
+            }
             Err(Over::Fault(error)) => {
                 info!(peer = %self.peer, %error, "RTMP connection closed");
                 // What the session still has to say may explain it.
@@ -116,7 +121,9 @@ impl Connection {
         for event in events {
             self.handle(event).await?;
         }
+        self.release().await?;
         loop {
+            self.session.set_now(self.epoch.elapsed());
             self.send_output().await.map_err(Over::Lost)?;
             let closing = self.session.is_closing();
             let deadline = self.epoch + self.session.next_timeout();
@@ -180,7 +187,11 @@ impl Connection {
             self.handle(event).await?;
         }
         outcome?;
-        // An answer may have set free what the session held back.
+        self.release().await
+    }
+
+    /// Goes on with what the session held back until an answer was given.
+    async fn release(&mut self) -> Result<(), Over> {
         while !self.session.is_waiting() {
             let now = self.epoch.elapsed();
             match self.session.handle_input(&mut &[][..], now).map_err(Over::Fault)? {
@@ -351,7 +362,7 @@ struct Handover {
 }
 
 /// Longest time that a peer may take for one answer.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that are read at a time.
 const READ: usize = 64 * 1024;
 

@@ -6,11 +6,11 @@ use millrace_rtmp::ServerSession;
 use millrace_rtmp::server::Event;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::Server;
-use super::connection::{Connection, Wanted};
+use super::connection::{Connection, SEND_TIMEOUT, Wanted};
 use crate::walker::{Control, Verdict};
 
 /// An RTMP session whose stream a walker writes.
@@ -72,14 +72,14 @@ impl Control for RtmpPlayer {
     }
 
     fn end(&mut self) {
+        self.session.set_now(self.epoch.elapsed());
         self.session.stream_eof();
     }
 
     fn take_back(self: Box<Self>, mut socket: TcpStream, unsent: Bytes) {
         let walkers = Arc::clone(&self.server.walkers);
         walkers.spawn(async move {
-            // The kernel ends this where the player takes nothing.
-            if socket.write_all(&unsent).await.is_ok() {
+            if timeout(SEND_TIMEOUT, socket.write_all(&unsent)).await.is_ok_and(|sent| sent.is_ok()) {
                 Connection::resume(self.server, socket, self.peer, self.session, self.epoch).run(self.later).await;
             }
         });

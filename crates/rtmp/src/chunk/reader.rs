@@ -2,7 +2,9 @@
 
 use bytes::{Buf, Bytes};
 
-use super::{DEFAULT_CHUNK_SIZE, EXTENDED, MAX_CHUNK_STREAMS, MAX_MESSAGE, MAX_UNFINISHED, Message, MessageKind};
+use super::{
+    DEFAULT_CHUNK_SIZE, EXTENDED, MAX_AGGREGATE, MAX_CHUNK_STREAMS, MAX_MESSAGE, MAX_UNFINISHED, Message, MessageKind,
+};
 use crate::Error;
 
 /// Puts messages together from the bytes of a connection, in whatever pieces these come.
@@ -166,6 +168,12 @@ impl ChunkReader {
                 }
                 Ok(None)
             }
+            MessageKind::Aggregate if message.payload.len() > MAX_AGGREGATE => Err(Error::MessageTooLong {
+                position: self.position,
+                kind: message.kind,
+                length: message.payload.len(),
+                limit: MAX_AGGREGATE,
+            }),
             MessageKind::Aggregate => {
                 self.aggregate = Some(Box::new(Aggregate {
                     rest: message.payload,

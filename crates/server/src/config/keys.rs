@@ -185,7 +185,7 @@ sections! {
     [play] Play {
         /// A player that takes nothing for this long is disconnected.
         stall_timeout: Span<SECOND, HOUR> = "30s",
-        /// How far a player may fall behind before it skips to the newest keyframe.
+        /// How far a player may fall behind before it skips to the newest keyframe; never less than what a joining player gets.
         window: Span<500, MINUTE> = "2s",
     }
 
