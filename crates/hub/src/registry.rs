@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use millrace_media::{Frame, VideoConfig};
 use tokio::sync::{oneshot, watch};
@@ -56,6 +56,8 @@ pub(crate) struct Registry {
     streams: RwLock<HashMap<StreamId, StreamHandle>>,
     /// HLS of streams that have ended, until they are forgotten.
     ended: RwLock<HashMap<StreamId, (Instant, HlsView)>>,
+    /// When streams that are off air were last on.
+    last_on_air: RwLock<HashMap<StreamId, SystemTime>>,
     players: Arc<AtomicUsize>,
     publishers: Arc<AtomicUsize>,
     closing: AtomicBool,
@@ -71,6 +73,7 @@ impl Hub {
                 tasks: TaskTracker::new(),
                 streams: RwLock::default(),
                 ended: RwLock::default(),
+                last_on_air: RwLock::default(),
                 players: Arc::default(),
                 publishers: Arc::default(),
                 closing: AtomicBool::new(false),
@@ -206,6 +209,12 @@ impl Hub {
         on_air(&self.registry.get(id)?.shared)
     }
 
+    /// When a stream that is off air was last on, as far as this process remembers.
+    #[must_use]
+    pub fn last_on_air(&self, id: &StreamId) -> Option<SystemTime> {
+        self.registry.last_on_air.read().unwrap_or_else(PoisonError::into_inner).get(id).copied()
+    }
+
     /// The players of a stream.
     #[must_use]
     pub fn players(&self, id: &StreamId) -> Vec<PlayerInfo> {
@@ -325,6 +334,17 @@ impl Registry {
                 registry.ended.write().unwrap_or_else(PoisonError::into_inner).retain(|_, (until, _)| *until > now);
             }
         });
+    }
+
+    /// Remembers that a stream was on air until now.
+    pub(crate) fn went_off_air(&self, id: &StreamId) {
+        let mut last = self.last_on_air.write().unwrap_or_else(PoisonError::into_inner);
+        if last.len() >= self.config.max_streams && !last.contains_key(id) {
+            // Names that anyone may use must not fill memory: the oldest is forgotten.
+            let oldest = last.iter().min_by_key(|(_, at)| **at).map(|(id, _)| id.clone());
+            oldest.map(|id| last.remove(&id));
+        }
+        last.insert(id.clone(), SystemTime::now());
     }
 
     fn ended_hls(&self, id: &StreamId) -> Option<HlsView> {

@@ -577,6 +577,9 @@ impl Owner {
         for ring in &mut self.rings {
             ring.end();
         }
+        if self.on_air.is_some() {
+            self.registry.went_off_air(&self.shared.id);
+        }
         if let Some(last) = self.hls.take().and_then(Hls::end) {
             self.registry.keep_hls(&self.shared.id, last);
         }

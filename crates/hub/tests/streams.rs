@@ -165,8 +165,12 @@ async fn a_publisher_that_does_not_return_ends_the_stream() {
     send(&publisher, 0..30).await;
     let mut player = play(&hub, Format::Flv).await.unwrap();
     drop(publisher);
+    assert_eq!(hub.last_on_air(&id()), None);
     while !player.ring.changed().await.ended {}
-    assert!(hub.info(&id()).is_none());
+    while hub.info(&id()).is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert!(hub.last_on_air(&id()).is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,6 @@ mod ffmpeg;
 mod greeting;
 mod health;
 mod limits;
-mod live;
 mod log;
 mod ops;
 mod ports;

@@ -15,9 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Config, Language},
     health::Health,
-    limits,
-    live::Live,
-    ops,
+    limits, ops,
 };
 
 /// The listeners, bound before anything starts.
@@ -40,7 +38,7 @@ pub(crate) fn start(
     health: &Health,
     stop: &CancellationToken,
 ) -> JoinSet<&'static str> {
-    let site = millrace_site::router(Live(hub.clone()), site_config(config)).merge(health.routes());
+    let site = millrace_site::router(hub.clone(), site_config(config)).merge(health.routes());
     let ops = ops::router(hub.clone(), health);
     let mut servers = JoinSet::new();
     let (hub_of_rtmp, leave_of_rtmp, stop_rtmp) = (hub.clone(), Arc::clone(&authorizer), stop.clone());

@@ -31,6 +31,11 @@ impl LiveSource for Hub {
         let id = StreamId::parse(app, name).ok()?;
         described(&self.info(&id)?)
     }
+
+    fn last_on_air(&self, app: &str, name: &str) -> Option<OffsetDateTime> {
+        let id = StreamId::parse(app, name).ok()?;
+        Hub::last_on_air(self, &id).map(OffsetDateTime::from)
+    }
 }
 
 /// A stream of the hub as visitors see it; `None` while nobody has published.
