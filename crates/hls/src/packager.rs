@@ -111,7 +111,7 @@ impl HlsPackager {
         let first = (unix_millis / 1000).saturating_sub(NUMBERED_FROM);
         Self {
             segmenter: Segmenter::new(config, TsContainer::default()),
-            playlist: Playlist::new(config.window, first),
+            playlist: Playlist::new(config.window, first % DISCONTINUITIES),
             variant: Variant::default(),
             wall: WallClock::default(),
             uri: format!("{name}/ts.m3u8").into(),
@@ -232,6 +232,11 @@ impl HlsPackager {
 
 /// 2025-01-01T00:00:00Z: keeps the numbers in 31 bits for this century's first half and well beyond.
 const NUMBERED_FROM: u64 = 1_735_689_600;
+
+/// Discontinuities are numbered from the clock as well, so that a player which outlives a restart of the server does not
+/// take the new time line for the old one; but within this, since hls.js walks an array as long as the number at every
+/// reload.
+const DISCONTINUITIES: u64 = 1 << 16;
 
 /// `{session}-{sequence}.ts`, written as this program writes it.
 fn parse_name(name: &str) -> Option<(&str, u64)> {
