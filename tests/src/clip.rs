@@ -158,15 +158,50 @@ impl Clip {
 }
 
 /// A directory for files of the tests.
-pub fn scratch() -> PathBuf {
+fn scratch() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let path = program.ancestors().nth(2).unwrap_or(Path::new(".")).join("e2e");
     fs::create_dir_all(&path).unwrap();
     path
 }
 
-/// A name below [`scratch`] that nobody else has.
-pub fn unique(name: &str) -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    scratch().join(format!("{}-{}-{name}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)))
+/// The place of a file or a directory that nobody else has, and that goes with this.
+#[derive(Debug)]
+pub struct Temporary {
+    path: PathBuf,
+    text: String,
+}
+
+impl Temporary {
+    /// A free place.
+    pub fn new(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{}-{}-{name}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = scratch().join(name);
+        let text = path.to_str().unwrap().to_owned();
+        Self { path, text }
+    }
+
+    /// A file with these bytes.
+    pub fn file(name: &str, bytes: &[u8]) -> Self {
+        let temporary = Self::new(name);
+        fs::write(&temporary.path, bytes).unwrap();
+        temporary
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path for a command line.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path).or_else(|_| fs::remove_dir_all(&self.path));
+    }
 }

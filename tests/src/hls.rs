@@ -1,10 +1,10 @@
 //! Reading HLS as a player does, with an independent parser for the playlists.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use m3u8_rs::{MasterPlaylist, MediaPlaylist, Playlist};
 
-use crate::{clip, http};
+use crate::{clip::Temporary, http};
 
 /// Fetches and reads the multivariant playlist.
 #[track_caller]
@@ -47,7 +47,7 @@ pub fn segment(address: SocketAddr, path: &str, uri: &str) -> http::Response {
 
 /// Fetches all segments of a playlist that has ended, in one file.
 #[track_caller]
-pub fn save(address: SocketAddr, path: &str) -> PathBuf {
+pub fn save(address: SocketAddr, path: &str) -> Temporary {
     let playlist = media(address, path);
     assert!(playlist.end_list);
     let fetch = |uri: &String| {
@@ -56,7 +56,5 @@ pub fn save(address: SocketAddr, path: &str) -> PathBuf {
         response.body
     };
     let segments: Vec<u8> = playlist.segments.iter().flat_map(|segment| fetch(&segment.uri)).collect();
-    let file = clip::unique("segments.ts");
-    fs::write(&file, segments).unwrap();
-    file
+    Temporary::file("segments.ts", &segments)
 }

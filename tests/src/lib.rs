@@ -18,7 +18,7 @@ pub mod server;
 pub mod wait;
 pub mod websocket;
 
-pub use clip::Clip;
+pub use clip::{Clip, Temporary};
 pub use process::Program;
 pub use server::Server;
 pub use wait::{PATIENCE, eventually};

@@ -7,8 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use millrace_rtmp::{
-    ClientSession, Error,
+    ClientSession, Error, Media,
     client::{ClientConfig, Event},
 };
 
@@ -89,6 +90,20 @@ impl Client {
             while let Some(event) = self.session.handle_input(&mut input, self.epoch.elapsed()).map_err(Over::Error)? {
                 self.events.push_back(event);
             }
+        }
+    }
+
+    /// The next tag, or none where the server ends the stream.
+    pub fn tag(&mut self) -> Result<Option<Tag>, Over> {
+        let tag = |kind, timestamp, payload: Bytes| Ok(Some(Tag { kind, timestamp, body: payload.into() }));
+        loop {
+            return match self.event()? {
+                Event::Media(Media::Audio { timestamp, payload }) => tag(Kind::Audio, timestamp, payload),
+                Event::Media(Media::Video { timestamp, payload }) => tag(Kind::Video, timestamp, payload),
+                Event::Media(Media::Data { timestamp, payload }) => tag(Kind::Script, timestamp, payload),
+                Event::Ended { .. } => Ok(None),
+                _ => continue,
+            };
         }
     }
 

@@ -13,7 +13,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
-    Clip, Program, clip, eventually, http,
+    Clip, Program,
+    clip::Temporary,
+    eventually, http,
     process::{Ended, ffmpeg},
 };
 
@@ -24,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Server {
     program: Option<Program>,
-    directory: PathBuf,
+    directory: Temporary,
     settings: Vec<String>,
     /// The stream's key.
     pub key: String,
@@ -40,11 +42,11 @@ impl Server {
     /// Starts a server with these settings (`hls.segment=1s`) beside the defaults.
     #[track_caller]
     pub fn start(settings: &[&str]) -> Self {
-        let directory = clip::unique("server");
-        fs::create_dir(&directory).unwrap();
-        let key = format!("k3y-{}-q7f2m9xa", directory.file_name().unwrap().to_str().unwrap());
+        let directory = Temporary::new("server");
+        fs::create_dir(directory.path()).unwrap();
+        let key = format!("k3y-{}-q7f2m9xa", directory.path().file_name().unwrap().to_str().unwrap());
         let configuration = format!("[[streams]]\napp = \"live\"\nname = \"movie\"\nkey = \"{key}\"\n");
-        fs::write(directory.join("millrace.toml"), configuration).unwrap();
+        fs::write(directory.path().join("millrace.toml"), configuration).unwrap();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let settings = settings.iter().map(|s| (*s).to_owned()).collect();
         let mut server = Self { program: None, directory, settings, key, http: any, rtmp: any, ops: any };
@@ -57,7 +59,7 @@ impl Server {
         let mut command = Command::new(binary());
         let inherited = std::env::vars().filter(|(name, _)| name.starts_with("MILLRACE_"));
         inherited.for_each(|(name, _)| _ = command.env_remove(name));
-        command.arg("serve").current_dir(&self.directory);
+        command.arg("serve").current_dir(self.directory.path());
         for (flag, address) in [("--http", self.http), ("--rtmp", self.rtmp), ("--ops", self.ops)] {
             command.args([flag, &address.to_string()]);
         }
@@ -181,7 +183,6 @@ impl Drop for Server {
             let bad: Vec<_> = log.iter().filter(bad).collect();
             assert!(bad.is_empty(), "{bad:#?}");
         }
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 

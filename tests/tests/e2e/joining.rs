@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use millrace_e2e::{
     Clip, Program, Server,
     clip::Recipe,
@@ -16,7 +15,7 @@ use millrace_e2e::{
     rtmp::Client,
     websocket::WebSocket,
 };
-use millrace_rtmp::{Media, client::Event};
+use millrace_rtmp::client::Event;
 
 /// Four seconds into a stream whose keyframes are ten seconds apart.
 fn between_keyframes() -> (Server, Program) {
@@ -64,21 +63,9 @@ fn a_late_player_has_picture_and_sound_at_once() {
     let asked = Instant::now();
     let mut player = Client::play(server.rtmp, "live", "movie");
     player.started().unwrap();
-    let tags = std::iter::from_fn(|| match player.event().unwrap() {
-        Event::Media(media) => Some(tag(media)),
-        other => panic!("{other:?}"),
-    });
+    let tags = std::iter::from_fn(|| player.tag().unwrap());
     let frames: Vec<_> = tags.filter(Tag::is_frame).take(AT_ONCE).collect();
     assert_picture_and_sound_at_once(&frames, asked.elapsed());
-}
-
-fn tag(media: Media) -> Tag {
-    let tag = |kind, timestamp, payload: Bytes| Tag { kind, timestamp, body: payload.into() };
-    match media {
-        Media::Audio { timestamp, payload } => tag(Kind::Audio, timestamp, payload),
-        Media::Video { timestamp, payload } => tag(Kind::Video, timestamp, payload),
-        Media::Data { timestamp, payload } => tag(Kind::Script, timestamp, payload),
-    }
 }
 
 #[test]

@@ -45,6 +45,8 @@ fn players_stay_when_a_killed_publisher_returns() {
     server.wait_on_air();
     let flv = record(http::open(server.http, "/live/movie.flv").1);
     let websocket = record(WebSocket::open(server.http, "/live/movie.flv"));
+    let mut player = Client::play(server.rtmp, "live", "movie");
+    let rtmp = thread::spawn(move || std::iter::from_fn(|| player.tag().unwrap()).collect());
     let before = wait_for_playlist(&server, "two segments", |p| p.segments.len() >= 2);
     lose(&server, first);
     let away = hls::media(server.http, PLAYLIST);
@@ -71,8 +73,8 @@ fn players_stay_when_a_killed_publisher_returns() {
     let gone = last.discontinuity_sequence - away.discontinuity_sequence;
     assert_eq!(marks(&last) as u64 + gone, 1, "one discontinuity: {last:#?}");
 
-    for tags in [flv.join().unwrap(), websocket.join().unwrap()] {
-        assert_goes_on(&tags, &clip);
+    for player in [flv, websocket, rtmp] {
+        assert_goes_on(&player.join().unwrap(), &clip);
     }
 }
 
@@ -178,10 +180,8 @@ fn a_publisher_that_returns_with_other_tracks_is_taken() {
     let last_sound = tags.iter().rposition(|tag| tag.kind == Kind::Audio).unwrap();
     assert!(tags[last_sound..].iter().any(Tag::is_keyframe), "pictures go on without sound");
     let segments = hls::save(server.http, PLAYLIST);
-    let file = segments.to_str().unwrap();
-    let arguments = ["-v", "error", "-nostats", "-i", file, "-f", "null", "-"];
+    let arguments = ["-v", "error", "-nostats", "-i", segments.as_str(), "-f", "null", "-"];
     Program::start(&ffmpeg(), arguments).wait().silent();
-    std::fs::remove_file(segments).unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{fs, io::Read, thread};
 
 use millrace_e2e::{
     Clip, Program, Server,
-    clip::{Recipe, unique},
+    clip::{Recipe, Temporary},
     flv::{FlvReader, Kind, Tag, read_file},
     frames::{Frame, Frames, Reading, Sound, assert_consecutive, assert_order, probe},
     hls, http,
@@ -82,34 +82,29 @@ fn take_while(server: &Server, sound: Sound, publisher: thread::ScopedJoinHandle
     let (plain, websocket) = (plain.join().unwrap(), websocket.join().unwrap());
     let segments = hls::save(http, playlist);
     let hls_url = server.http_url(playlist);
-    let [plain_file, websocket_file, segments_file] = [&plain, &websocket, &segments].map(|p| p.to_str().unwrap());
-    for input in [plain_file, segments_file, &hls_url] {
+    for input in [plain.as_str(), segments.as_str(), &hls_url] {
         Program::start(&ffmpeg(), ["-v", "warning", "-nostats", "-i", input, "-f", "null", "-"]).wait().silent();
     }
-    let published = Published {
+    Published {
         outputs: vec![
             ("RTMP", rtmp.finish()),
             ("HTTP-FLV by FFmpeg", http_flv.finish()),
-            ("HTTP-FLV", Frames::of(plain_file, sound)),
-            ("WS-FLV", Frames::of(websocket_file, sound)),
-            ("HLS", Frames::of(segments_file, sound)),
+            ("HTTP-FLV", Frames::of(plain.as_str(), sound)),
+            ("WS-FLV", Frames::of(websocket.as_str(), sound)),
+            ("HLS", Frames::of(segments.as_str(), sound)),
         ],
-        tags: read_file(&plain),
-        flags: FlvReader::new(fs::File::open(&plain).unwrap()).flags,
-        flv: probe(plain_file),
+        tags: read_file(plain.path()),
+        flags: FlvReader::new(fs::File::open(plain.path()).unwrap()).flags,
+        flv: probe(plain.as_str()),
         hls: probe(&hls_url),
         codecs: multivariant.variants[0].codecs.clone().unwrap(),
-    };
-    for path in [plain, websocket, segments] {
-        fs::remove_file(path).unwrap();
     }
-    published
 }
 
-fn save(source: &mut impl Read, name: &str) -> std::path::PathBuf {
-    let path = unique(name);
-    std::io::copy(source, &mut fs::File::create(&path).unwrap()).unwrap();
-    path
+fn save(source: &mut impl Read, name: &str) -> Temporary {
+    let file = Temporary::new(name);
+    std::io::copy(source, &mut fs::File::create(file.path()).unwrap()).unwrap();
+    file
 }
 
 /// Panics unless all frames of the source from some keyframe on are there, with their times.

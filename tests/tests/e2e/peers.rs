@@ -1,15 +1,11 @@
 //! Other programs than FFmpeg.
 
-use std::fs;
-
 use millrace_e2e::{
-    Clip, Program, Server,
-    clip::unique,
+    Clip, Program, Server, Temporary,
     flv::{Kind, read_file},
     frames::{Frames, Reading, Sound, assert_consecutive, assert_order},
     process::{ffmpeg, installed},
 };
-use rustix::process::Signal;
 
 /// Starts a GStreamer pipeline, which ends in good order on SIGINT.
 fn gstreamer(pipeline: &str) -> Program {
@@ -54,14 +50,14 @@ fn gstreamer_plays() {
     }
     let server = Server::start(&[]);
     let clip = Clip::standard();
-    let file = unique("gstreamer.flv");
+    let file = Temporary::new("gstreamer.flv");
     // It comes first, and waits.
-    let player = gstreamer(&format!("rtmp2src location={} ! filesink location={}", server.rtmp_url(), file.display()));
-    server.wait_for_log("serving");
+    let player = gstreamer(&format!("rtmp2src location={} ! filesink location={}", server.rtmp_url(), file.as_str()));
     server.publish(&clip).wait().silent();
     let ended = player.wait();
     assert!(ended.status.success(), "{:#?}", ended.stderr);
-    compare(&clip, &file);
+    // It drops its last message where the stream's end comes right behind.
+    compare(&clip, &file, 1);
 }
 
 #[test]
@@ -73,40 +69,36 @@ fn rtmpdump_plays() {
     let clip = Clip::standard();
     let publisher = server.publish(&clip);
     server.wait_on_air();
-    let file = unique("rtmpdump.flv");
-    let player = Program::start("rtmpdump", ["--live", "-r", &server.rtmp_url(), "-o", file.to_str().unwrap()]);
+    let file = Temporary::new("rtmpdump.flv");
+    let player = Program::start("rtmpdump", ["--live", "-r", &server.rtmp_url(), "-o", file.as_str()]);
     publisher.wait().silent();
     let ended = player.wait();
     assert!(ended.stderr.iter().all(|line| !line.contains("ERROR")), "{:#?}", ended.stderr);
-    compare(&clip, &file);
+    compare(&clip, &file, 0);
 }
 
-/// Panics unless the file has all of the clip from some keyframe on. Removes it.
+/// Panics unless the file has all of the clip from some keyframe on, but for so many frames at the end.
 #[track_caller]
-fn compare(clip: &Clip, file: &std::path::Path) {
-    let (source, got) = (clip.frames(), Frames::of(file.to_str().unwrap(), clip.sound));
+fn compare(clip: &Clip, file: &Temporary, lost: usize) {
+    let (source, got) = (clip.frames(), Frames::of(file.as_str(), clip.sound));
     for (source, got) in [(&source.video, &got.video), (&source.audio, &got.audio)] {
         assert_order(got);
         let (first, _) = assert_consecutive(source, got);
-        assert_eq!(first + got.len(), source.len());
+        assert!(first + got.len() + lost >= source.len(), "{} of {}", first + got.len(), source.len());
     }
-    assert!(read_file(file).iter().any(|tag| tag.kind == Kind::Script), "metadata");
-    fs::remove_file(file).unwrap();
+    assert!(read_file(file.path()).iter().any(|tag| tag.kind == Kind::Script), "metadata");
 }
 
-/// What an operator may have: the packages that a player of the day needs are found by `make test`.
 #[test]
-fn ffmpeg_plays_hls_as_it_goes_on() {
+fn ffmpeg_plays_hls_while_it_goes_on() {
     let server = Server::start(&["hls.segment=1s"]);
-    let clip = Clip::standard();
-    let publisher = server.publish(&clip);
+    let publisher = server.publish(&Clip::standard());
     server.wait_on_air();
     let url = server.http_url("/live/movie.m3u8");
     let player =
         Program::start(&ffmpeg(), ["-v", "warning", "-nostats", "-nostdin", "-i", &url, "-f", "framehash", "-"]);
     publisher.wait().silent();
     let ended = player.wait().silent();
-    let frames = ended.stdout.iter().filter(|line| line.starts_with("0,")).count();
-    assert!(frames > 75, "{frames} pictures");
-    let _ = Signal::INT;
+    let pictures = ended.stdout.iter().filter(|line| line.starts_with("0,")).count();
+    assert!(pictures > 75, "{pictures}");
 }

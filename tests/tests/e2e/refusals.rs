@@ -1,7 +1,7 @@
 //! Who may publish and play, and what the others are told.
 
 use millrace_e2e::{
-    Clip, Program, Server, clip, eventually,
+    Clip, Program, Server, Temporary, eventually,
     flv::read_file,
     http,
     process::installed,
@@ -126,10 +126,9 @@ fn rtmpdump_is_told_that_there_is_no_such_stream() {
         return;
     }
     let server = Server::start(&[]);
-    let file = clip::unique("nothing.flv");
+    let file = Temporary::new("nothing.flv");
     let url = format!("rtmp://{}/live/nothing", server.rtmp);
-    let ended = Program::start("rtmpdump", ["--live", "-r", &url, "-o", file.to_str().unwrap()]).wait();
-    let _ = std::fs::remove_file(file);
+    let ended = Program::start("rtmpdump", ["--live", "-r", &url, "-o", file.as_str()]).wait();
     assert!(!ended.status.success());
     assert!(ended.stderr.iter().any(|line| line.contains("NetStream.Play.StreamNotFound")), "{:#?}", ended.stderr);
 }

@@ -22,13 +22,26 @@ fn heavy() -> Recipe {
     Recipe::new(14).video_kbit_s(8000)
 }
 
+/// How a player asks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Request {
+    /// For the stream at once.
+    Plain,
+    /// For something else before, on the same connection.
+    Second,
+}
+
 /// Asks for the stream on a connection that takes little.
-fn open_narrow(address: SocketAddr) -> FlvReader<Body> {
+fn open_narrow(address: SocketAddr, request: Request) -> FlvReader<Body> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     // Before connecting, so that the window is never larger.
     socket.set_recv_buffer_size(16 * 1024).unwrap();
     socket.connect(&address.into()).unwrap();
     let mut connection = http::Connection::new(TcpStream::from(socket));
+    if request == Request::Second {
+        connection.send("GET", "/healthz", &[]);
+        connection.response(true);
+    }
     connection.send("GET", "/live/movie.flv", &[]);
     FlvReader::new(connection.streaming().1)
 }
@@ -65,12 +78,21 @@ fn assert_skipped_to_keyframes(tags: &[Tag]) {
 
 #[test]
 fn a_player_that_stops_reading_skips_to_a_keyframe_and_disturbs_nobody() {
+    skips_to_a_keyframe(Request::Plain);
+}
+
+#[test]
+fn so_does_one_on_a_connection_that_was_kept() {
+    skips_to_a_keyframe(Request::Second);
+}
+
+fn skips_to_a_keyframe(request: Request) {
     let server = Server::start(&["play.window=1s"]);
     let clip = heavy().make();
     let publisher = server.publish(&clip);
     server.wait_on_air();
     let other = Reading::start(&server.http_url("/live/movie.flv"), clip.sound);
-    let mut slow = open_narrow(server.http);
+    let mut slow = open_narrow(server.http, request);
     let port = slow.source().socket().local_addr().unwrap().port();
     let mut tags: Vec<Tag> = std::iter::from_fn(|| slow.tag()).take(10).collect();
     // It reads no more for about eight seconds, then all that it is given.
@@ -105,10 +127,19 @@ fn a_player_that_stops_reading_skips_to_a_keyframe_and_disturbs_nobody() {
 
 #[test]
 fn a_player_that_takes_nothing_is_disconnected() {
+    is_disconnected(Request::Plain);
+}
+
+#[test]
+fn so_is_one_on_a_connection_that_was_kept() {
+    is_disconnected(Request::Second);
+}
+
+fn is_disconnected(request: Request) {
     let server = Server::start(&["play.stall_timeout=2s"]);
     let _publisher = server.publish(&heavy().make());
     server.wait_on_air();
-    let mut slow = open_narrow(server.http);
+    let mut slow = open_narrow(server.http, request);
     let port = slow.source().socket().local_addr().unwrap().port();
     slow.frame().unwrap();
     eventually("the player", || player(&server, port));
