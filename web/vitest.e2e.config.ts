@@ -6,6 +6,8 @@ export default defineConfig({
     include: ['e2e/**/*.test.ts'],
     environment: 'node',
     fileParallelism: false,
+    // Pictures to encode and decode: more at a time only wait for each other.
+    maxConcurrency: 3,
     testTimeout: 60_000,
     hookTimeout: 180_000,
   },

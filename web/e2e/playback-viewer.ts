@@ -1,6 +1,6 @@
 /** A page with the player, and what can be seen and heard of it. */
 
-import type { Browser, BrowserContextOptions, Frame, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, CDPSession, Frame, Page } from 'playwright-core';
 
 import { SCREENS } from './browser.ts';
 import { readBlocks, timeOf } from './playback-clock.ts';
@@ -35,7 +35,8 @@ export class Viewer {
 
   private constructor(
     readonly page: Page,
-    private readonly frame: () => Frame,
+    private readonly frame: Frame,
+    private readonly client: CDPSession | null,
   ) {
     page.on('framenavigated', (frame) => {
       if (frame === page.mainFrame()) this.navigations += 1;
@@ -47,7 +48,7 @@ export class Viewer {
   static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Viewer> {
     const context = await browser.newContext({ ...SCREENS.desktop, locale: 'en', ...options });
     const page = await context.newPage();
-    const viewer = new Viewer(page, () => page.mainFrame());
+    const viewer = new Viewer(page, page.mainFrame(), await context.newCDPSession(page));
     await page.addInitScript(keepHistory);
     await page.goto(url);
     return viewer;
@@ -55,14 +56,22 @@ export class Viewer {
 
   /** The same page, seen through a frame in it. */
   within(frame: Frame): Viewer {
-    return new Viewer(this.page, () => frame);
+    return new Viewer(this.page, frame, null);
   }
 
   async look(): Promise<Look> {
     // Two functions go into the page as text: its policy forbids to make one there.
-    const seen = this.frame().evaluate(`(${lookAround.toString()})(${readBlocks.toString()})`);
-    const { blocks, ...look } = (await seen) as ReturnType<typeof lookAround>;
+    const expression = `(${lookAround.toString()})(${readBlocks.toString()})`;
+    const { blocks, ...look } = (await this.evaluate(expression)) as ReturnType<typeof lookAround>;
     return { ...look, clock: timeOf(blocks, look.at) };
+  }
+
+  /** Evaluates in the page. Playwright's own way counts as a press of the user, who would so allow sound. */
+  private async evaluate(expression: string): Promise<unknown> {
+    if (this.client === null) return this.frame.evaluate(expression);
+    const { result, exceptionDetails } = await this.client.send('Runtime.evaluate', { expression, returnByValue: true });
+    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+    return result.value;
   }
 
   /** Waits until the player looks like that. */
@@ -97,7 +106,7 @@ export class Viewer {
 
   /** What state, transport and words the player has gone through. */
   history(): Promise<string[]> {
-    return this.frame().evaluate(() => (window as unknown as { history_: string[] }).history_);
+    return this.frame.evaluate(() => (window as unknown as { history_: string[] }).history_);
   }
 
   async close(): Promise<void> {
@@ -140,6 +149,10 @@ function lookAround(read: typeof readBlocks) {
 function keepHistory(): void {
   const history: string[] = [];
   (window as unknown as { history_: string[] }).history_ = history;
+  const onError = ({ target }: Event): void => {
+    if (target instanceof HTMLVideoElement) history.push(`broken: ${target.error?.message ?? ''}`);
+  };
+  addEventListener('error', onError, { capture: true });
   new MutationObserver(() => {
     const player = document.querySelector<HTMLElement>('[data-player]');
     if (!player) return;

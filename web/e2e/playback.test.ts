@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 
 import HLS from 'hls-parser';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import { launch, SCREENS } from './browser.ts';
 import { readBlocks, timeOf } from './playback-clock.ts';
@@ -21,17 +21,15 @@ let browser: Browser;
 
 beforeAll(async () => {
   const streams = ['clock', 'radio', 'rare', 'restart'];
-  [server, browser] = await Promise.all([
-    Server.start(streams, '[publish]\ngrace = "12s"\n[thumbnails]\ninterval = "2s"\n'),
-    launch(),
-  ]);
+  server = await Server.start(streams, '[publish]\ngrace = "12s"\n[thumbnails]\ninterval = "2s"\n');
+  browser = await launch();
   await server.publish('clock');
   // The segmenter starts with its first viewer; a list to begin in takes it a while.
   await segments('clock', 3);
-});
-afterAll(async () => {
-  await browser.close();
-  await server.stop();
+  return async () => {
+    await browser.close();
+    await server.stop();
+  };
 });
 
 /** Opens a page of the server. */
@@ -43,14 +41,15 @@ function open(path: string, options = {}): Promise<Viewer> {
 function segments(name: string, count: number): Promise<string> {
   return until(`${count} segments of ${name}`, 30_000, async () => {
     const list = await (await fetch(`${server.origin}/live/${name}/ts.m3u8`)).text();
-    return list.split('#EXTINF').length > count && list;
+    return list.split('#EXTINF').length > count ? list : null;
   });
 }
 
 /** Watches for three seconds of media, and checks that they took about as long and came in step with the picture. */
-async function playsSteadily(viewer: Viewer, mostLate: number): Promise<void> {
+async function playsSteadily(viewer: Viewer, transport: string, mostLate: number): Promise<void> {
   await viewer.plays();
   const [first, last] = await viewer.runs(3, 5);
+  expect(last.transport).toBe(transport);
   expect(last.size).toEqual([640, 360]);
   expect(last.soundBytes).toBeGreaterThan(first.soundBytes);
   expect(latency(last)).toBeGreaterThan(0);
@@ -66,8 +65,7 @@ describe.concurrent('Chromium plays', () => {
     for (const screen of ['desktop', 'phone'] as const) {
       test(`${transport} on a ${screen}`, async () => {
         const viewer = await open(`/@clock?transport=${transport}`, SCREENS[screen]);
-        await playsSteadily(viewer, late[transport]);
-        expect((await viewer.look()).transport).toBe(transport);
+        await playsSteadily(viewer, transport, late[transport]);
         await viewer.close();
       });
     }
@@ -126,42 +124,148 @@ describe.concurrent('the way of delivery', () => {
   });
 });
 
-test('a publisher that drops, returns, ends and begins again', async () => {
+test.concurrent('a publisher that drops, returns, ends and begins again', { timeout: 150_000 }, async () => {
   let publisher = await server.publish('restart');
-  const viewers = await Promise.all(
-    ['ws-flv', 'http-flv', 'hls'].map((transport) => open(`/@restart?transport=${transport}`)),
-  );
-  const all = (act: (viewer: Viewer) => Promise<unknown>): Promise<unknown> => Promise.all(viewers.map(act));
-  const since = Date.now();
-  const playsNew = (from: number) => (viewer: Viewer) =>
-    viewer.sees('a picture drawn since', 30_000, (look) => isPlaying(look) && (look.clock ?? 0) > from);
-  await all(playsNew(since));
+  let since = 0;
+  const flv = await Promise.all(['ws-flv', 'http-flv'].map((transport) => open(`/@restart?transport=${transport}`)));
+  const all = [...flv, await open('/@restart?transport=hls')];
+  const each = (viewers: Viewer[], act: (viewer: Viewer) => Promise<unknown>) => Promise.all(viewers.map(act));
+  const seesNew = (within: number) => (viewer: Viewer) =>
+    viewer.sees('a picture drawn since', within, (look) => isPlaying(look) && (look.clock ?? 0) > since);
+  await each(all, seesNew(30_000));
 
   await publisher.kill();
   // By HLS there is more in reserve, and the break may pass unseen.
-  for (const viewer of viewers.slice(0, 2)) {
-    await viewer.sees('who is gone', 15_000, (look) => look.words.includes("The broadcaster's connection dropped"));
-  }
-  let restarted = Date.now();
+  await each(flv, (viewer) =>
+    viewer.sees('who is gone', 15_000, (look) => look.words.includes("The broadcaster's connection dropped")),
+  );
+  since = Date.now();
   publisher = await server.publish('restart');
-  await all(playsNew(restarted));
+  await each(all, seesNew(30_000));
 
-  // At once, and with a picture of another size.
+  // At once, and with a picture of another size: nothing stands still until somebody seeks.
   await publisher.kill();
-  restarted = Date.now();
+  since = Date.now();
   publisher = await server.publish('restart', { size: [320, 180] });
-  await all(playsNew(restarted));
-  await all(async (viewer) => expect((await viewer.look()).size).toEqual([320, 180]));
+  await each(flv, seesNew(6_000));
+  await each(all, seesNew(30_000));
+  await each(all, async (viewer) => expect((await viewer.look()).size).toEqual([320, 180]));
 
   await publisher.finish();
-  await all((viewer) => viewer.sees('offline', 40_000, (look) => look.state === 'offline'));
-  await all(async (viewer) => expect((await viewer.look()).words).toContain('The stream has ended'));
-  restarted = Date.now();
+  await each(all, (viewer) =>
+    viewer.sees('the end', 40_000, ({ state, words }) => state === 'offline' && words.includes('The stream has ended')),
+  );
+  since = Date.now();
   await server.publish('restart');
-  await all(playsNew(restarted));
-  for (const viewer of viewers) {
+  await each(all, seesNew(30_000));
+  for (const viewer of all) {
     expect(viewer.navigations).toBe(1);
     expect(viewer.complaints).toEqual([]);
     await viewer.close();
+  }
+});
+
+describe.concurrent('a viewer', () => {
+  test('starts without sound where the browser asks for a press, and presses', async () => {
+    const viewer = await open('/@clock');
+    expect((await viewer.plays()).muted).toBe(true);
+    const button = viewer.page.getByRole('button', { name: 'Press for sound' });
+    await button.click();
+    await viewer.sees('sound', 5_000, (look) => !look.muted && isPlaying(look));
+    expect(await button.count()).toBe(0);
+    await viewer.runs(2, 4);
+    await viewer.close();
+  });
+
+  test('watches in a page of somebody else, by the embed page alone', async () => {
+    const [embed, channel] = [`${server.origin}/embed/@clock`, `${server.origin}/@clock`];
+    const elsewhere = createServer((_, response) => {
+      const frames = [embed, channel].map((url) => `<iframe src="${url}" width="640" height="360"></iframe>`);
+      response.setHeader('content-type', 'text/html').end(`<!doctype html><title>Elsewhere</title>${frames.join('')}`);
+    });
+    await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
+    const outer = await Viewer.open(browser, `http://localhost:${(elsewhere.address() as AddressInfo).port}/`);
+    const frame = outer.page.frames().find((each) => each.url() === embed);
+    if (!frame) throw new Error('the embed page is not framed');
+    const viewer = outer.within(frame);
+    await viewer.plays();
+    await viewer.runs(2, 4);
+    expect(outer.page.frames().map((each) => each.url())).not.toContain(channel);
+    expect(await outer.page.frameLocator(`iframe[src="${channel}"]`).locator('[data-player]').count()).toBe(0);
+    await outer.close();
+    elsewhere.close();
+  });
+
+  test('who paused is behind, says so, and goes back to live by the button', async () => {
+    const viewer = await open('/@clock');
+    await viewer.plays();
+    await viewer.page.mouse.move(600, 400);
+    await viewer.page.keyboard.press('k');
+    const paused = await viewer.sees('a pause', 5_000, (look) => look.state === 'paused');
+    await viewer.sees('seven seconds later', 15_000, (look) => look.at - paused.at > 7_000);
+    await viewer.page.keyboard.press('k');
+    const late = await viewer.sees('how late it is', 10_000, (look) => {
+      return isPlaying(look) && Math.abs((look.behind ?? 0) - latency(look)) < 1.5;
+    });
+    expect(latency(late)).toBeGreaterThan(6);
+    const button = viewer.page.getByRole('button', { name: /^Live/ });
+    expect(await button.innerText()).toMatch(/Live\s*−\d+ s/);
+    await button.click();
+    await viewer.sees('live', 10_000, (look) => isPlaying(look) && latency(look) < 3);
+    expect(await button.innerText()).toBe('Live');
+    await viewer.close();
+  });
+
+  test('whose picture was held up catches up by itself', async () => {
+    const viewer = await open('/@clock');
+    await viewer.plays();
+    const before = await viewer.sees('live', 20_000, (look) => latency(look) < 2.5 && look.time > 3);
+    // Too little for a jump: it plays a little faster until it has caught up.
+    await viewer.page.evaluate(() => {
+      const video = document.querySelector('video');
+      if (video) video.currentTime -= 2;
+    });
+    await viewer.sees('a late picture', 5_000, (look) => latency(look) > latency(before) + 1.5);
+    await viewer.sees('more speed', 5_000, (look) => look.rate > 1.02 && look.rate <= 1.1);
+    await viewer.sees('live', 40_000, (look) => latency(look) < latency(before) + 0.7);
+    await viewer.close();
+  });
+});
+
+test.concurrent('home shows who is live, with a picture of now and the viewers', async () => {
+  const viewer = await open('/@clock');
+  await viewer.plays();
+  const { page } = await Viewer.open(browser, server.origin);
+  const card = page.locator('[data-stream="live/clock"]');
+  await until('somebody watches', 25_000, async () =>
+    /^[1-9]\d* watching/.test(await card.locator('[data-field="viewers"]').innerText()),
+  );
+  const image = card.locator('img');
+  const blocks = await until('a thumbnail', 25_000, () => image.evaluate(readBlocks));
+  const drawn = timeOf(blocks, Date.now());
+  expect(drawn, `the clock in ${blocks.join()}`).not.toBeNull();
+  expect(Date.now() - (drawn ?? 0)).toBeLessThan(30_000);
+  expect(await card.locator('[data-uptime]').innerText()).toMatch(/\d/);
+  await page.context().close();
+  await viewer.close();
+});
+
+test.concurrent('hls-parser, strictly, reads both playlists', async () => {
+  HLS.setOptions({ strictMode: true });
+  const url = `${server.origin}/live/clock.m3u8`;
+  const master = HLS.parse(await (await fetch(url)).text()) as HLS.types.MasterPlaylist;
+  expect(master.isMasterPlaylist).toBe(true);
+  const [variant] = master.variants;
+  expect(variant).toMatchObject({ resolution: { width: 640, height: 360 }, frameRate: 25 });
+  expect(variant?.codecs).toMatch(/^avc1\.[0-9a-f]{6},mp4a\.40\.2$/);
+  const media = HLS.parse(await segments('clock', 3)) as HLS.types.MediaPlaylist;
+  expect(media.isMasterPlaylist).toBe(false);
+  expect(media.targetDuration).toBeGreaterThanOrEqual(2);
+  for (const segment of media.segments) {
+    expect(segment.duration).toBeLessThanOrEqual(media.targetDuration + 0.5);
+    expect(segment.programDateTime).toBeInstanceOf(Date);
+    const answer = await fetch(new URL(segment.uri, new URL(variant?.uri ?? '', url)));
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'video/mp2t']);
+    await answer.body?.cancel();
   }
 });
