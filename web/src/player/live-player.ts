@@ -255,8 +255,8 @@ export class LivePlayer {
   #tick(): void {
     const video = this.#video;
     this.#measure();
-    // Before the first data there is nothing to pause, but a tab in the background may have to wait for it.
-    const paused = video.paused && (video.readyState > HTMLMediaElement.HAVE_NOTHING || document.hidden);
+    // Before the first picture there is nothing to pause, but a tab in the background may have to wait for it.
+    const paused = video.paused && (video.readyState > HTMLMediaElement.HAVE_METADATA || document.hidden);
     this.#session.progress({ time: video.currentTime, paused });
     if (!this.#engine) return;
     if (video.paused) {
