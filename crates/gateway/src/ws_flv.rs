@@ -39,7 +39,10 @@ pub(crate) async fn play(
     if !has_token(headers, header::CONNECTION, "upgrade")
         || headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|v| v != "13")
     {
-        return Err(Problem::bad_request("a WebSocket of version 13 is expected here (RFC 6455)"));
+        let mut response =
+            Problem::bad_request("a WebSocket of version 13 is expected here (RFC 6455)").into_response();
+        response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")); // (4.2.2)
+        return Ok(response);
     }
     let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
         return Err(Problem::bad_request("the header Sec-WebSocket-Key is missing"));

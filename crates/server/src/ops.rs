@@ -17,7 +17,8 @@ async fn streams(State(hub): State<Hub>) -> Json<Streams> {
         let players = hub.players(&info.id).into_iter().map(Player::from).collect();
         Stream::new(info, players)
     });
-    Json(Streams { players: hub.player_count(), streams: streams.collect() })
+    let streams: Vec<_> = streams.collect();
+    Json(Streams { players: streams.iter().map(|stream| stream.players.len()).sum(), streams })
 }
 
 #[derive(Serialize)]
