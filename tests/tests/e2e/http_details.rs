@@ -121,6 +121,9 @@ fn websocket_handshakes_that_are_wrong_are_refused() {
     ] {
         let answer = http::request(server.http, "GET", "/live/movie.flv", headers);
         answer.problem(400, "001");
+        if !headers.contains(&"Sec-WebSocket-Version: 13") {
+            assert_eq!(answer.header("sec-websocket-version"), Some("13"), "what would be understood");
+        }
     }
     // One that is right goes on to work: pings are answered, and a goodbye is understood.
     let mut websocket = WebSocket::open(server.http, "/live/movie.flv");

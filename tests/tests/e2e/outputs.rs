@@ -32,7 +32,7 @@ fn comes_out_everywhere_from<T: Send>(clip: &Clip, publish: impl FnOnce(&Server)
     let source = clip.frames();
     assert!(source.video.len() + source.audio.len() > 100);
     for (output, got) in &published.outputs {
-        println!("{output}");
+        eprintln!("{output}");
         compare(&source, got);
     }
     published
@@ -121,7 +121,7 @@ fn compare(source: &Frames, got: &Frames) {
         assert_eq!(first + got.len(), source.len(), "the end is missing");
         assert!(span(got) > 2000.0, "{} ms from frame {first} on are too little to judge", span(got));
         let (least, most) = extremes(&track);
-        println!("  from frame {first} on, {least:.3} to {most:.3} ms later");
+        eprintln!("  from frame {first} on, {least:.3} to {most:.3} ms later");
         shifts.extend(track);
     }
     let (least, most) = extremes(&shifts);
