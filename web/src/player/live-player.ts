@@ -346,7 +346,7 @@ export class LivePlayer {
       ...this.#session.snapshot,
       behind: this.#behind,
       atEdge: this.#following || this.#atEdge,
-      paused: this.#video.paused,
+      paused: this.#video.paused && !this.#video.ended,
       muted: this.#video.muted,
       silenced: this.#silenced,
       buffering: this.#buffering,
