@@ -23,7 +23,7 @@ export interface Look {
   behind: number | null;
   /** Time of day in the picture; `null` where there is no picture, or one without the clock. */
   clock: number | null;
-  /** What the player says in words. */
+  /** What can be read on the player. */
   words: string;
 }
 
@@ -128,7 +128,10 @@ function lookAround(read: typeof readBlocks) {
   const player = document.querySelector<HTMLElement>('[data-player]');
   const video = document.querySelector('video');
   if (!player || !video) throw new Error('this page has no player');
-  const said = [...player.querySelectorAll<HTMLElement>('[role=status]')];
+  const visible = { opacityProperty: true, visibilityProperty: true };
+  const said = [...player.querySelectorAll<HTMLElement>('[role=status]')].filter((element) =>
+    element.checkVisibility(visible),
+  );
   return {
     at: Date.now(),
     state: player.dataset.state ?? '',

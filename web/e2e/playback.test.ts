@@ -23,7 +23,7 @@ beforeAll(async () => {
   const streams = ['clock', 'radio', 'rare', 'restart'];
   server = await Server.start(streams, '[publish]\ngrace = "12s"\n[thumbnails]\ninterval = "2s"\n');
   browser = await launch();
-  await server.publish('clock');
+  await Promise.all([server.publish('clock'), server.publish('radio', { video: false })]);
   // The segmenter starts with its first viewer; a list to begin in takes it a while.
   await segments('clock', 3);
   return async () => {
@@ -55,7 +55,7 @@ async function playsSteadily(viewer: Viewer, transport: string, mostLate: number
   expect(latency(last)).toBeGreaterThan(0);
   expect(latency(last)).toBeLessThan(mostLate);
   const shown = ((last.clock ?? 0) - (first.clock ?? 0)) / 1000;
-  expect(Math.abs(shown - (last.time - first.time)), 'seconds in the picture against media time').toBeLessThan(0.5);
+  expect(Math.abs(shown - (last.time - first.time)), 'seconds in the picture against media time').toBeLessThan(1.5);
   expect(viewer.complaints).toEqual([]);
 }
 
@@ -71,21 +71,18 @@ describe.concurrent('Chromium plays', () => {
     }
   }
 
-  test('sound alone', async () => {
-    await server.publish('radio', { video: false });
-    for (const transport of ['ws-flv', 'hls']) {
-      const viewer = await open(`/@radio?transport=${transport}`);
-      await viewer.sees('sound', 20_000, isPlaying);
-      const [first, last] = await viewer.runs(3, 5);
-      expect(last).toMatchObject({ transport, size: [0, 0], words: '' });
-      expect(last.soundBytes).toBeGreaterThan(first.soundBytes);
-      expect(await viewer.history()).not.toContainEqual(expect.stringContaining('error'));
-      await viewer.close();
-    }
+  test.each(['ws-flv', 'hls'])('sound alone by %s', async (transport) => {
+    const viewer = await open(`/@radio?transport=${transport}`);
+    await viewer.sees('sound', 20_000, isPlaying);
+    const [first, last] = await viewer.runs(3, 5);
+    expect(last).toMatchObject({ transport, size: [0, 0], words: '' });
+    expect(last.soundBytes).toBeGreaterThan(first.soundBytes);
+    expect((await viewer.history()).join()).not.toContain('error');
+    await viewer.close();
   });
 
   test('from the middle of a long group of pictures', async () => {
-    const gop = 10;
+    const gop = 20;
     await server.publish('rare', { gop });
     const onAir = Date.now();
     await until('three seconds have passed', 10_000, () => Promise.resolve(Date.now() > onAir + 3_000));
@@ -143,11 +140,12 @@ test.concurrent('a publisher that drops, returns, ends and begins again', { time
   publisher = await server.publish('restart');
   await each(all, seesNew(30_000));
 
-  // At once, and with a picture of another size: nothing stands still until somebody seeks.
+  // At once, and with a picture of another size: nothing stands still for longer than it is late.
+  const late = await Promise.all(flv.map(async (viewer) => latency(await viewer.look())));
   await publisher.kill();
   since = Date.now();
   publisher = await server.publish('restart', { size: [320, 180] });
-  await each(flv, seesNew(6_000));
+  await each(flv, seesNew((Math.max(...late) + 5) * 1_000));
   await each(all, seesNew(30_000));
   await each(all, async (viewer) => expect((await viewer.look()).size).toEqual([320, 180]));
 
@@ -261,6 +259,8 @@ test.concurrent('hls-parser, strictly, reads both playlists', async () => {
   const media = HLS.parse(await segments('clock', 3)) as HLS.types.MediaPlaylist;
   expect(media.isMasterPlaylist).toBe(false);
   expect(media.targetDuration).toBeGreaterThanOrEqual(2);
+  // At every refresh hls.js walks an array of this length.
+  expect(media.discontinuitySequenceBase ?? 0).toBeLessThan(100_000);
   for (const segment of media.segments) {
     expect(segment.duration).toBeLessThanOrEqual(media.targetDuration + 0.5);
     expect(segment.programDateTime).toBeInstanceOf(Date);
