@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
-use millrace_hub::{HlsView, Hub, PlayError, PlayerGuard, Protocol, Rates, SegmentLookup, StreamId, Traffic};
+use millrace_hub::{HlsView, Hub, PlayerGuard, Protocol, Rates, SegmentLookup, StreamId, Traffic};
 use tokio::time::Instant;
 
 use crate::http::Server;
@@ -30,7 +30,7 @@ pub(crate) async fn media_playlist(server: &Server, id: &StreamId, viewer: Viewe
     refuse(&view)?;
     let snapshot = view.snapshot.ok_or_else(|| Problem::unavailable("the stream has no segment yet"))?;
     if !snapshot.ended {
-        server.audience.watch(&server.hub, id, viewer)?;
+        server.audience.watch(&server.hub, id, viewer);
     }
     Ok(answer(snapshot.media_playlist.clone(), PLAYLIST, SHORT))
 }
@@ -90,24 +90,24 @@ struct Seat {
 impl Audience {
     /// Counts a viewer, or counts it still. Whoever is beyond the bounds watches uncounted: a seat
     /// costs nothing to ask for, so that nobody may be refused for want of one.
-    fn watch(&self, hub: &Hub, id: &StreamId, viewer: Viewer) -> Result<(), PlayError> {
+    fn watch(&self, hub: &Hub, id: &StreamId, viewer: Viewer) {
         let now = Instant::now();
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seat) = seats.taken.get_mut(&(id.clone(), viewer))
             && hub.is_attached(id, &seat.place)
         {
             seat.last_seen = now;
-            return Ok(());
+            return;
         }
         let full = seats.taken.len() >= MAX_SEATS;
         if full || seats.of_address.get(&viewer.address).is_some_and(|n| *n >= MAX_SEATS_OF_ADDRESS) {
-            return Ok(());
+            return;
         }
-        let place = hub.attach(id, Protocol::Hls, SocketAddr::new(viewer.address, 0))?;
+        // A stream that ended since it was asked for its playlist has no seats any more.
+        let Ok(place) = hub.attach(id, Protocol::Hls, SocketAddr::new(viewer.address, 0)) else { return };
         if seats.taken.insert((id.clone(), viewer), Seat { place, last_seen: now, bytes: 0 }).is_none() {
             *seats.of_address.entry(viewer.address).or_default() += 1;
         }
-        Ok(())
     }
 
     fn sent(&self, id: &StreamId, viewer: Viewer, bytes: usize) {

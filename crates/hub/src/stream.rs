@@ -191,11 +191,9 @@ impl Owner {
                 biased; // what a publisher sent before it went is played
                 n = commands.recv_many(&mut batch, BATCH) => {
                     if n == 0 { break }
-                    for command in batch.drain(..) {
+                    batch.reverse();
+                    while !self.over && let Some(command) = batch.pop() {
                         self.handle(command);
-                        if self.over {
-                            break; // those who asked the rest ask the successor
-                        }
                     }
                     self.flush_if_due();
                 }
@@ -206,7 +204,7 @@ impl Owner {
         }
         self.end();
         self.registry.remove(&self.shared);
-        // Whoever asked in the last moment finds the door closed and asks the registry again.
+        // Whoever asked in the last moment finds the door closed, only now, and asks the registry again.
     }
 
     fn handle(&mut self, command: Command) {
