@@ -66,7 +66,7 @@ impl Reading {
     #[track_caller]
     pub fn finish(self) -> Frames {
         let ended = self.0.wait().success();
-        let said: Vec<_> = ended.stderr.iter().filter(|line| !is_harmless(line)).collect();
+        let said = without_harmless(ended.stderr);
         assert!(said.is_empty(), "{said:#?}");
         parse(&ended.stdout)
     }
@@ -82,12 +82,15 @@ impl Reading {
     }
 }
 
-/// FFmpeg takes every HTTP body that ends with its connection for one cut short (`libavformat/http.c`,
-/// `http_buf_read`), though HTTP/1.1 allows that (RFC 9112, 6.3).
-fn is_harmless(line: &str) -> bool {
-    line.ends_with("should be 18446744073709551615")
-        || line.ends_with(".flv: Input/output error")
-        || line.trim_start().starts_with("Last message repeated")
+/// Without what FFmpeg says of every HTTP body that ends with its connection, which it takes for one cut
+/// short (`libavformat/http.c`, `http_buf_read`), though HTTP/1.1 allows that (RFC 9112, 6.3).
+fn without_harmless(mut lines: Vec<String>) -> Vec<String> {
+    let open_end = |line: &String| line.ends_with("should be 18446744073709551615");
+    if lines.iter().any(open_end) {
+        let repeated = |line: &String| line.trim_start().starts_with("Last message repeated");
+        lines.retain(|line| !(open_end(line) || repeated(line) || line.ends_with("Input/output error")));
+    }
+    lines
 }
 
 fn parse(lines: &[String]) -> Frames {
