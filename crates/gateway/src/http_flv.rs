@@ -11,10 +11,11 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
-use millrace_hub::{Format, Packet, PlayError, Protocol, Read, StreamId, Subscription};
+use millrace_hub::{Format, Packet, PlayError, PlayerGuard, Protocol, Read, Ring, StreamId, Subscription};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::time::Instant;
 
 use crate::http::Server;
@@ -119,63 +120,99 @@ fn recognise(head: &[u8]) -> Option<PlainRequest> {
     }
 }
 
+/// Passes a stream to a body until it ends, or the player leaves, stalls or is sent away.
+async fn feed(subscription: Subscription, body: mpsc::Sender<Piece>, stall_timeout: Duration) {
+    let Subscription { ring, player } = subscription;
+    tokio::select! {
+        _ = deliver(ring, &player, &body, stall_timeout) => {}
+        () = kicked(&player) => {}
+        () = body.closed() => {}
+    }
+}
+
 /// Passes a ring's packets to a body, as fast as it takes them.
-async fn feed(subscription: Subscription, body: mpsc::Sender<Bytes>, stall_timeout: Duration) {
-    let Subscription { mut ring, player } = subscription;
+async fn deliver(
+    mut ring: Ring,
+    player: &PlayerGuard,
+    body: &mpsc::Sender<Piece>,
+    stall_timeout: Duration,
+) -> Result<(), SendTimeoutError<Piece>> {
     let start = ring.join();
     let mut playhead = Playhead::new(start.join);
     let mut packets: Vec<Packet> = Vec::with_capacity(QUEUE);
     let mut next_report = Instant::now();
     let mut before = start.prologue;
     loop {
+        if !before.is_empty() {
+            playhead.sent(before.len());
+            body.send_timeout(Piece::Bytes(std::mem::take(&mut before)), stall_timeout).await?;
+        }
         let head = ring.head();
         match ring.read(playhead.next, QUEUE, &mut packets) {
+            Read::Packets(0) if head.ended => return body.send_timeout(Piece::End, stall_timeout).await,
+            Read::Packets(0) => {
+                ring.changed().await;
+            }
             Read::Packets(_) => {}
             Read::Lagged(start) => {
                 playhead.skip_to(start.join);
                 before = start.prologue;
             }
         }
-        let caught_up = packets.is_empty() && before.is_empty();
-        let wanted = packets.drain(..).filter_map(|p| playhead.take(&p).then_some(p.bytes)).collect::<Vec<_>>();
-        for bytes in [std::mem::take(&mut before)].into_iter().chain(wanted).filter(|b| !b.is_empty()) {
-            playhead.sent(bytes.len());
-            // A body that is dropped, or whose player stalls, ends here.
-            if player.is_kicked() || body.send_timeout(bytes, stall_timeout).await.is_err() {
-                return;
+        for packet in packets.drain(..) {
+            if playhead.take(&packet) {
+                playhead.sent(packet.bytes.len());
+                body.send_timeout(Piece::Bytes(packet.bytes), stall_timeout).await?;
             }
         }
         if Instant::now() >= next_report {
             next_report = Instant::now() + REPORT_EVERY;
-            playhead.report(Instant::now(), &player);
+            playhead.report(Instant::now(), player);
         }
-        if caught_up {
-            if head.ended {
-                return;
-            }
-            tokio::select! {
-                _ = ring.changed() => {}
-                () = body.closed() => return,
-            }
-        }
+    }
+}
+
+/// Waits until the player is sent away.
+async fn kicked(player: &PlayerGuard) {
+    while !player.is_kicked() {
+        tokio::time::sleep(KICK_EVERY).await;
     }
 }
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether a player was sent away.
+const KICK_EVERY: Duration = Duration::from_millis(500);
 
-struct FlvBody(mpsc::Receiver<Bytes>);
+/// What a body is made of.
+#[derive(Debug)]
+enum Piece {
+    Bytes(Bytes),
+    /// The stream is over: the body is complete.
+    End,
+}
+
+struct FlvBody(mpsc::Receiver<Piece>);
 
 impl http_body::Body for FlvBody {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = Cut;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        self.0.poll_recv(context).map(|bytes| bytes.map(|b| Ok(http_body::Frame::data(b))))
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Cut>>> {
+        Poll::Ready(match ready!(self.0.poll_recv(context)) {
+            Some(Piece::Bytes(bytes)) => Some(Ok(http_body::Frame::data(bytes))),
+            Some(Piece::End) => None,
+            None => Some(Err(Cut)),
+        })
     }
 }
+
+/// The player was cut off: the connection is not to go on as if the stream had ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the player stalled or was sent away")]
+struct Cut;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
