@@ -5,12 +5,15 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -18,6 +21,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use millrace_hub::{Authorizer, Hub, PlayRequest, StreamId};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt;
 use tracing::debug;
 
@@ -108,13 +113,14 @@ async fn connection(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
 }
 
 async fn converse(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
-    let service = {
-        let server = Arc::clone(&server);
-        service_fn(move |request| {
-            let server = Arc::clone(&server);
-            async move { Ok::<_, Infallible>(respond(server, peer, request).await) }
-        })
-    };
+    let answering = TaskTracker::new();
+    let service = service_fn(|request| {
+        let (server, answering) = (Arc::clone(&server), answering.token());
+        async move {
+            let answer = respond(server, peer, request).await;
+            Ok::<_, Infallible>(answer.map(|body| Answer { body, _answering: answering }))
+        }
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(server.head_timeout)
@@ -126,7 +132,10 @@ async fn converse(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
         ended = connection.as_mut() => ended,
         () = server.shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = quiet(&answering) => return debug!(%peer, "HTTP connection closed: no whole request came"),
+            }
         }
     };
     if let Err(error) = ended {
@@ -134,6 +143,48 @@ async fn converse(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
     }
 }
 
+/// Waits until there has been nothing to answer for a while: what is still to come is at most a
+/// request of which a part was sent.
+async fn quiet(answering: &TaskTracker) {
+    answering.close();
+    loop {
+        answering.wait().await;
+        tokio::time::sleep(LAST_REQUEST).await;
+        if answering.is_empty() {
+            return;
+        }
+    }
+}
+
+/// A body that shows for as long as it is being sent that a request is being answered.
+struct Answer {
+    body: Body,
+    _answering: TaskTrackerToken,
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// At the server's end a request of which a part was sent may take so long to become whole, and an
+/// answer's last bytes to be taken.
+const LAST_REQUEST: Duration = Duration::from_secs(2);
 /// How often viewers that only stopped asking are let go.
 const SWEEP: Duration = Duration::from_secs(5);
 /// Longest head of a request, and largest buffer of a connection, bytes.
