@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use millrace_hub::{Packet, PlayerGuard, Read, Ring};
+use millrace_hub::{BoxFuture, Packet, PlayerGuard, Read, Ring};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -68,8 +68,8 @@ pub(crate) trait Control: Send {
     /// The stream is over.
     fn end(&mut self);
 
-    /// Takes the connection back, with what must be sent first.
-    fn take_back(self: Box<Self>, socket: TcpStream, unsent: Bytes);
+    /// Goes on with the connection, on which `unsent` must be sent first.
+    fn take_back(self: Box<Self>, socket: TcpStream, unsent: Bytes) -> BoxFuture<'static, ()>;
 }
 
 /// What becomes of a player.
@@ -195,6 +195,8 @@ struct Player {
     head: Playhead,
     /// Sent before the next packet.
     pending: Bytes,
+    /// What its protocol says next, after `pending`.
+    answer: Bytes,
     blocked: bool,
     progress: Instant,
     /// The last time that nothing was pending: a packet of which a part was sent is kept in memory.
@@ -263,6 +265,7 @@ impl Walker {
             place: new.place,
             head: Playhead::new(start.join),
             pending,
+            answer: Bytes::new(),
             blocked: false,
             progress: Instant::now(),
             whole: Instant::now(),
@@ -347,22 +350,26 @@ impl Walker {
         self.blocked = self.players.iter().filter(|p| p.blocked).count();
     }
 
-    /// The stream is over: lets players have what is left, then sees them off.
+    /// The stream is over: sees players off as they have all of it. Who takes too long is cut.
     async fn drain(&mut self) {
         let until = Instant::now() + DRAIN;
-        while self.blocked > 0 && Instant::now() < until {
+        loop {
+            for mut player in self.players.extract_if(.., |player| !player.blocked) {
+                self.load.fetch_sub(1, Relaxed);
+                player.head.report(Instant::now(), &player.place);
+                if let Some(mut control) = player.control {
+                    control.end();
+                    self.owner.spawn(control.take_back(player.socket, player.pending));
+                }
+            }
+            if self.players.is_empty() || Instant::now() >= until {
+                break;
+            }
             tokio::time::sleep(RETRY).await;
             self.walk(true).await;
         }
-        for mut player in std::mem::take(&mut self.players) {
-            player.head.report(Instant::now(), &player.place);
-            self.load.fetch_sub(1, Relaxed);
-            if let Some(mut control) = player.control.take()
-                && !player.blocked
-            {
-                control.end();
-                control.take_back(player.socket, player.pending);
-            }
+        while !self.players.is_empty() {
+            self.leave(0, Verdict::Leave("did not take the end in time"));
         }
     }
 
@@ -371,7 +378,13 @@ impl Walker {
         self.load.fetch_sub(1, Relaxed);
         player.head.report(Instant::now(), &player.place);
         match (verdict, player.control) {
-            (Verdict::TakeBack, Some(control)) => control.take_back(player.socket, player.pending),
+            (Verdict::TakeBack, Some(control)) => {
+                let unsent = match player.answer.is_empty() {
+                    true => player.pending,
+                    false => [player.pending, player.answer].concat().into(),
+                };
+                self.owner.spawn(control.take_back(player.socket, unsent));
+            }
             (Verdict::Leave(reason), _) => debug!(peer = %player.place.peer(), reason, "player left"),
             _ => {}
         }
@@ -409,9 +422,7 @@ impl Player {
     /// Writes what the player lacks, until it has all or its socket is full.
     fn serve(&mut self, window: &Window, ring: &Ring) -> Verdict {
         loop {
-            if self.pending.is_empty() {
-                self.begin(window, ring);
-            }
+            self.begin(window, ring);
             let (written, wanted) = match self.write(window) {
                 Ok(None) => {
                     self.blocked = false;
@@ -434,17 +445,22 @@ impl Player {
         }
     }
 
-    /// Between two packets: something to say first, or a skip?
+    /// Before a write: what does the player want, is there something to say, or a skip? What was
+    /// begun is sent to its end first.
     fn begin(&mut self, window: &Window, ring: &Ring) {
         if let Some(control) = &mut self.control {
             let (audio, video) = control.wants();
             self.head.want(audio, video);
-            if let Some(output) = control.poll_output() {
-                self.pending = output;
-                return;
+            if self.answer.is_empty() {
+                self.answer = control.poll_output().unwrap_or_default();
             }
         }
-        if self.head.next < window.first {
+        if !self.pending.is_empty() {
+            return;
+        }
+        if !self.answer.is_empty() {
+            self.pending = std::mem::take(&mut self.answer);
+        } else if self.head.next < window.first {
             let start = ring.skip();
             debug!(peer = %self.place.peer(), lost = start.join.at - self.head.next, "player skips to the newest keyframe");
             self.head.skip_to(start.join);
@@ -465,7 +481,8 @@ impl Player {
         }
         let mut filter = self.head.filter();
         let mut number = self.head.next;
-        while count < MAX_SLICES {
+        // An answer comes before the next packet.
+        while count < MAX_SLICES && self.answer.is_empty() {
             let Some(packet) = window.get(number) else { break };
             number += 1;
             if filter.pass(packet.kind) {

@@ -3,29 +3,33 @@
 //! Messages come framed from the hub, the same for every player. Here are the handshake and the
 //! few frames that a player may send.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
-use millrace_hub::{Format, Protocol, StreamId, Subscription};
+use millrace_hub::{BoxFuture, Format, Protocol, StreamId, Subscription};
 use sha1::{Digest, Sha1};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tracing::debug;
 
 use crate::http::Server;
 use crate::problem::Problem;
 use crate::walker::{Control, NewPlayer, Verdict};
 
-/// Whether a request asks for a WebSocket.
+/// Whether a request asks for a WebSocket. HTTP/1.0 has no upgrades (RFC 9110, 7.8).
 pub(crate) fn is_upgrade<B>(request: &Request<B>) -> bool {
-    has_token(request.headers(), header::UPGRADE, "websocket")
+    request.version() == Version::HTTP_11 && has_token(request.headers(), header::UPGRADE, "websocket")
 }
 
 /// Answers the handshake; the player goes to a walker once the answer is sent.
@@ -35,6 +39,9 @@ pub(crate) async fn play(
     request: &mut Request<Incoming>,
     stream: &StreamId,
 ) -> Result<Response<Body>, Problem> {
+    if request.method() != Method::GET {
+        return Err(Problem::bad_request("a WebSocket begins with GET (RFC 6455)")); // (4.1)
+    }
     let headers = request.headers();
     if !has_token(headers, header::CONNECTION, "upgrade")
         || headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|v| v != "13")
@@ -47,10 +54,14 @@ pub(crate) async fn play(
     let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
         return Err(Problem::bad_request("the header Sec-WebSocket-Key is missing"));
     };
+    if !STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16) {
+        return Err(Problem::bad_request("Sec-WebSocket-Key is not 16 bytes in base64")); // (4.1)
+    }
     let accept = accept_key(key.as_bytes());
     let subscription = server.hub.play(stream, Format::WsFlv, Protocol::WsFlv, peer, false).await?;
     let upgrade = hyper::upgrade::on(request);
-    tokio::spawn(upgraded(server, peer, upgrade, subscription));
+    let walkers = Arc::clone(&server.walkers);
+    walkers.spawn(upgraded(server, peer, upgrade, subscription));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -109,6 +120,8 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 /// Pongs that wait to be taken; a player that asks for more is not well.
 const MAX_OUTPUT: usize = 64 * 1024;
+/// How long a player may take for the end and its answer.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 impl Control for WsPlayer {
     fn input(&mut self, mut bytes: &[u8]) -> Verdict {
@@ -140,11 +153,21 @@ impl Control for WsPlayer {
         self.output.put_u16(1000); // normal closure (7.4.1)
     }
 
-    fn take_back(mut self: Box<Self>, socket: TcpStream, unsent: Bytes) {
-        if let Some(output) = self.poll_output().filter(|_| unsent.is_empty()) {
-            // A socket that is full was left before; a goodbye that gets lost is no loss.
-            let _ = socket.try_write(&output);
-        }
+    /// Says what is left to say and closes (7.1.1). What the player still sends is read: a connection
+    /// that is closed over unread input is reset, and what is under way to the player would be lost.
+    fn take_back(mut self: Box<Self>, mut socket: TcpStream, unsent: Bytes) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let goodbye = async {
+                socket.write_all(&unsent).await?;
+                socket.write_all(&self.output).await?;
+                socket.shutdown().await?;
+                self.output.resize(MAX_CONTROL, 0);
+                while socket.read(&mut self.output).await? > 0 {}
+                io::Result::Ok(())
+            };
+            // One that neither takes it nor answers is cut; nothing is lost but the goodbye.
+            let _ = timeout(GOODBYE, goodbye).await;
+        })
     }
 }
 

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use millrace_hub::BoxFuture;
 use millrace_rtmp::ServerSession;
 use millrace_rtmp::server::Event;
 use tokio::io::AsyncWriteExt;
@@ -76,12 +77,11 @@ impl Control for RtmpPlayer {
         self.session.stream_eof();
     }
 
-    fn take_back(self: Box<Self>, mut socket: TcpStream, unsent: Bytes) {
-        let walkers = Arc::clone(&self.server.walkers);
-        walkers.spawn(async move {
+    fn take_back(self: Box<Self>, mut socket: TcpStream, unsent: Bytes) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
             if timeout(SEND_TIMEOUT, socket.write_all(&unsent)).await.is_ok_and(|sent| sent.is_ok()) {
                 Connection::resume(self.server, socket, self.peer, self.session, self.epoch).run(self.later).await;
             }
-        });
+        })
     }
 }
