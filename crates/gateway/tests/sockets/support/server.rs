@@ -1,0 +1,126 @@
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use millrace_gateway::{ThumbnailConfig, http, rtmp};
+use millrace_hub::{Authorizer, BoxFuture, Grant, Hub, HubConfig, PlayRequest, PublishRequest, Refusal, StreamId};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Both ports over one hub. Its sockets have small buffers, so that a player that does not read is
+/// blocked after some 100 KiB, in the middle of a packet.
+pub(crate) struct Server {
+    pub(crate) hub: Hub,
+    pub(crate) http: SocketAddr,
+    pub(crate) rtmp: SocketAddr,
+    shutdown: CancellationToken,
+    serving: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(crate) fn start(config: HubConfig) -> Self {
+        let hub = Hub::new(config);
+        let shutdown = CancellationToken::new();
+        let (http_listener, rtmp_listener) = (listen(), listen());
+        let (http, rtmp) = (http_listener.local_addr().unwrap(), rtmp_listener.local_addr().unwrap());
+        let thumbnails = ThumbnailConfig { enabled: false, ..ThumbnailConfig::default() };
+        let config = http::HttpConfig { head_timeout: LONG, thumbnails };
+        let site = Router::new().fallback(|| async { "the site" });
+        let web = http::serve(http_listener, hub.clone(), Arc::new(Rules), site, config, shutdown.clone());
+        let config = rtmp::RtmpConfig { handshake_timeout: LONG, idle_timeout: LONG };
+        let media = rtmp::serve(rtmp_listener, hub.clone(), Arc::new(Rules), config, shutdown.clone());
+        let serving = vec![tokio::spawn(web), tokio::spawn(media)];
+        Self { hub, http, rtmp, shutdown, serving }
+    }
+
+    /// Ends as the program does, and waits until both ports are done.
+    pub(crate) async fn shut_down(self) {
+        self.shutdown.cancel();
+        self.hub.shutdown().await;
+        for port in self.serving {
+            port.await.unwrap();
+        }
+    }
+
+    /// What the hub knows of the player on that connection.
+    pub(crate) fn info(&self, peer: SocketAddr) -> millrace_hub::PlayerInfo {
+        let players = self.hub.players(&movie());
+        players.into_iter().find(|p| p.peer == peer).expect("the player is on the stream")
+    }
+}
+
+/// The stream that is played.
+pub(crate) fn movie() -> StreamId {
+    StreamId::parse("live", "movie").unwrap()
+}
+
+/// A connection that takes in little before it is read.
+pub(crate) async fn connect(to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(BUFFER).unwrap();
+    let socket = socket.connect(to).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket
+}
+
+/// Fails where something that must happen soon does not.
+#[track_caller]
+pub(crate) fn soon<T>(what: impl Future<Output = T>) -> impl Future<Output = T> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let outcome = tokio::time::timeout(PATIENCE, what).await;
+        outcome.unwrap_or_else(|_| panic!("waited in vain, at {caller}"))
+    }
+}
+
+/// Waits for what no event tells of.
+#[track_caller]
+pub(crate) fn eventually(mut condition: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    soon(async move {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+}
+
+const PATIENCE: Duration = Duration::from_secs(8);
+/// Deadlines that no test comes to.
+const LONG: Duration = Duration::from_secs(120);
+const BUFFER: u32 = 16 * 1024;
+
+fn listen() -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(BUFFER).unwrap(); // connections inherit it
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket.listen(128).unwrap()
+}
+
+/// Who may publish and play: by name.
+struct Rules;
+
+impl Authorizer for Rules {
+    fn publish<'a>(&'a self, request: PublishRequest<'a>) -> BoxFuture<'a, Result<Grant, Refusal>> {
+        Box::pin(async move {
+            match request.key {
+                "movie-key" => Ok(Grant { name: movie().name, takeover: true }),
+                "other-key" => Ok(Grant { name: "other".parse().unwrap(), takeover: true }),
+                "expired-key" => Err(Refusal::NotAllowed("the stream key has expired")),
+                _ => Err(Refusal::NotFound),
+            }
+        })
+    }
+
+    fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            match request.stream.name.as_str() {
+                "unheard-of" => Err(Refusal::NotFound),
+                "secret" if request.query != "token=1" => Err(Refusal::NotAllowed("not for you")),
+                "later" => Err(Refusal::Unavailable("ask again later")),
+                _ => Ok(()),
+            }
+        })
+    }
+}
