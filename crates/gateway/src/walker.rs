@@ -550,3 +550,7 @@ impl Player {
         Verdict::Stay
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
