@@ -90,10 +90,12 @@ async fn a_pause_in_the_middle_of_a_packet_holds_after_it() {
     fast.until(show.pictures(20, 1000).await).await;
     player.until_heard("NetStream.Pause.Notify").await;
     player.command(call("getStreamLength", 7.0)).await;
+    heard(&server, &mut show, &mut fast).await;
     player.until_heard("_result 7").await;
     assert_eq!(pictures(&player.got), [0, 1], "the picture that was half sent is the last");
     player.got.clear();
     player.command(switch("pause", false)).await;
+    heard(&server, &mut show, &mut fast).await;
     player.until_heard("NetStream.Unpause.Notify").await;
     let last = show.pictures(GOP, 1000).await;
     player.until(last).await;
@@ -137,10 +139,13 @@ async fn sound_and_pictures_can_be_had_apart() {
     player.command(switch("receiveVideo", true)).await;
     player.command(switch("receiveAudio", false)).await;
     player.command(call("getStreamLength", 7.0)).await;
+    heard(&server, &mut show, &mut fast).await;
     player.until_heard("_result 7").await;
     let last = show.pictures(GOP, 1000).await;
+    fast.until(last).await;
     player.command(switch("receiveAudio", true)).await;
     player.command(call("getStreamLength", 8.0)).await;
+    heard(&server, &mut show, &mut fast).await;
     player.until_heard("_result 8").await;
     assert_eq!(pictures(&player.got), (GOP..=last).collect::<Vec<_>>());
     assert_eq!(sounds(&player.got), Vec::<u32>::new(), "there was no sound while it was not wanted");
