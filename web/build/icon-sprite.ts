@@ -5,6 +5,7 @@ import type { Plugin } from 'vite';
 
 /** Lucide icons that the server's templates and the player use. */
 const ICONS = [
+  'audio-lines',
   'check',
   'chevron-right',
   'copy',
@@ -19,6 +20,7 @@ const ICONS = [
   'play',
   'radio',
   'rectangle-horizontal',
+  'share-2',
   'sun',
   'video-off',
   'volume-1',

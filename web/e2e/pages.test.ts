@@ -41,6 +41,11 @@ async function violations(page: Page): Promise<string[]> {
   const client = await page.context().newCDPSession(page);
   await client.send('Page.setBypassCSP', { enabled: true });
   await page.reload();
+  return axe(page);
+}
+
+/** What axe finds on a page whose policy is set aside. */
+async function axe(page: Page): Promise<string[]> {
   await page.addScriptTag({ path: AXE });
   const results: AxeResults = await page.evaluate(() =>
     (globalThis as unknown as { axe: { run: () => Promise<AxeResults> } }).axe.run(),
@@ -113,6 +118,38 @@ describe('home', () => {
     await page.getByRole('button', { name: 'Copy the server address' }).click();
     await page.getByText('Copied').waitFor({ state: 'attached' });
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('rtmp://127.0.0.1:1935/live');
+    await page.context().close();
+  });
+});
+
+describe('channel', () => {
+  test('hands over its link and what puts it on another page, and its menu is accessible', async () => {
+    await preview.show('one');
+    const { page } = await open('/@harbour', { permissions: ['clipboard-read', 'clipboard-write'] });
+    const client = await page.context().newCDPSession(page);
+    await client.send('Page.setBypassCSP', { enabled: true });
+    await page.reload();
+    const copied = async (button: string): Promise<string> => {
+      await page.getByRole('button', { name: button }).click();
+      await page.getByText('Copied').first().waitFor({ state: 'attached' });
+      return page.evaluate(() => navigator.clipboard.readText());
+    };
+    await page.locator('summary', { hasText: 'Share' }).click();
+    expect(await copied('Copy the link')).toBe(`${preview.origin}/@harbour`);
+    expect(await copied('Copy the embed code')).toContain(`<iframe src="${preview.origin}/embed/@harbour"`);
+    expect(await axe(page)).toEqual([]);
+    await page.keyboard.press('Escape');
+    expect(await page.locator('details[open]').count()).toBe(0);
+    await page.context().close();
+  });
+
+  test('says that the broadcaster is away', async () => {
+    await preview.show('full');
+    const { page } = await open('/@kitchen');
+    expect(await page.locator('[data-channel-meta] .badge-live').innerText()).toBe('Reconnecting');
+    await page.goto(preview.origin);
+    expect(await page.locator('[data-stream="live/kitchen"] .badge-live').innerText()).toBe('Reconnecting');
+    expect(await page.locator('[data-stream="live/harbour"] .badge-live').innerText()).toBe('LIVE');
     await page.context().close();
   });
 });

@@ -82,6 +82,22 @@ describe.concurrent('Chromium plays', () => {
     await viewer.close();
   });
 
+  test('sound alone with its name, and shows how loud it is', async () => {
+    const viewer = await open('/@radio');
+    await viewer.sees('sound', 20_000, isPlaying);
+    const player = viewer.page.locator('[data-player]');
+    await player.getByText('Sound only').waitFor();
+    await player.getByText('radio', { exact: true }).waitFor();
+    // Unheard it is a row of dots; what is heard stands out above and below.
+    const height = () => player.locator('canvas').evaluate(drawnHeight);
+    expect(await height()).toBeLessThan(6);
+    await viewer.page.getByRole('button', { name: 'Press for sound' }).click();
+    await until('bars', 10_000, async () => (await height()) > 12);
+    await viewer.page.keyboard.press('m');
+    await until('dots', 10_000, async () => (await height()) < 6);
+    await viewer.close();
+  });
+
   test('from the middle of a long group of pictures', async () => {
     const gop = 20;
     await server.publish('rare', { gop });
@@ -270,3 +286,13 @@ test.concurrent('hls-parser, strictly, reads both playlists', async () => {
     await answer.body?.cancel();
   }
 });
+
+/** Height of what is drawn on a canvas, in pixels of the page. Runs in the page. */
+function drawnHeight(canvas: SVGElement | HTMLElement): number {
+  const { width, height } = canvas as HTMLCanvasElement;
+  const data = (canvas as HTMLCanvasElement).getContext('2d')?.getImageData(0, 0, width, height).data ?? [];
+  const rows = Array.from({ length: height }, (_, y) =>
+    Array.from({ length: width }, (_, x) => data[(y * width + x) * 4 + 3] ?? 0).some((alpha) => alpha > 0),
+  );
+  return (rows.lastIndexOf(true) - rows.indexOf(true) + 1) / devicePixelRatio;
+}

@@ -22,10 +22,14 @@ export function watchLive(): void {
 }
 
 /** Writes what is known of `stream` into the elements of `scope` that show it. */
-export function describe(scope: ParentNode, stream: LiveStream): void {
+export function describe(scope: HTMLElement, stream: LiveStream): void {
+  const waiting = stream.state === 'reconnecting';
+  scope.toggleAttribute('data-waiting', waiting);
+  scope.toggleAttribute('data-sound', stream.video === null);
   const smaller = stream.video ? Math.min(stream.video.width, stream.video.height) : null;
   const texts: Record<string, string> = {
     viewers: tCount('viewers', stream.viewers),
+    badge: t(waiting ? 'waiting' : 'live'),
     quality: smaller === null ? t('audio_only') : `${smaller}p`,
   };
   for (const [field, text] of Object.entries(texts)) {

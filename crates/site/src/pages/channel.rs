@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::{Card, Shell, error, initial, render, rfc3339};
 use crate::{
-    LiveUrls, Site,
+    LiveState, LiveUrls, Site,
     api::live::in_order,
     headers::PagePolicy,
     source::{DEFAULT_APP, is_name},
@@ -28,6 +28,12 @@ struct Channel {
     live: Option<Card>,
     live_json: Option<String>,
     last_on: Option<String>,
+    /// Whether the publisher is away and may return.
+    waiting: bool,
+    /// Absolute address of this page.
+    link: String,
+    /// HTML that puts the player on another page.
+    embed: String,
     /// Message key of the kind, and address.
     elsewhere: [(&'static str, String); 3],
     others: Vec<Card>,
@@ -84,6 +90,12 @@ pub(super) async fn page(
         ("channel.url_flv", media(&seed.urls.flv)),
         ("channel.url_hls", media(&seed.urls.hls)),
     ];
+    let label = t.with("channel.title", "name", &name);
+    let embed = format!(
+        r#"<iframe src="{}/embed{}" title="{label}" width="640" height="360" allow="autoplay; fullscreen; picture-in-picture" frameborder="0"></iframe>"#,
+        visitor.origin, seed.urls.page
+    );
+    let link = media(&seed.urls.page);
     let image = media(&seed.urls.thumbnail);
     let others = in_order(site.live.on_air())
         .iter()
@@ -101,6 +113,9 @@ pub(super) async fn page(
     }
     let mut response = render(&Channel {
         initial: initial(&name),
+        waiting: seed.live.as_ref().is_some_and(|live| live.state == LiveState::Reconnecting),
+        link,
+        embed,
         live: seed.live.as_ref().map(|live| Card::new(live, t, now)),
         live_json: seed.live_json,
         last_on: seed.last_on,

@@ -20,6 +20,8 @@ struct ErrorPage {
     status: u16,
     heading: &'static str,
     text: &'static str,
+    /// Whether the same request may well go better later.
+    again: bool,
 }
 
 /// A kind of error page: status, and the keys of heading and text.
@@ -35,7 +37,8 @@ pub(crate) fn page(site: &Site, visitor: Visitor, (status, heading, text): Kind)
     let title = visitor.language.messages().get(heading);
     let mut shell = Shell::new(site, visitor, title);
     shell.indexed = false;
-    let mut response = render(&ErrorPage { shell, status: status.as_u16(), heading, text });
+    let mut response =
+        render(&ErrorPage { shell, status: status.as_u16(), heading, text, again: status.is_server_error() });
     *response.status_mut() = status;
     response
 }

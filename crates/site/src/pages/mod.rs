@@ -15,7 +15,7 @@ use axum::{
     routing::get,
 };
 
-use crate::{LiveStream, Site, i18n::Messages};
+use crate::{LiveState, LiveStream, Site, i18n::Messages};
 
 use self::shell::Shell;
 
@@ -53,10 +53,15 @@ struct Card {
     uptime: String,
     viewers: String,
     quality: String,
+    badge: String,
+    sound_only: bool,
+    /// Whether the publisher is away and may return.
+    waiting: bool,
 }
 
 impl Card {
     fn new(stream: &LiveStream, t: &Messages, now: time::OffsetDateTime) -> Self {
+        let waiting = stream.state == LiveState::Reconnecting;
         let seconds = u64::try_from((now - stream.started_at).whole_seconds()).unwrap_or(0);
         Self {
             id: format!("{}/{}", stream.app, stream.name),
@@ -71,6 +76,9 @@ impl Card {
                 Some(video) => format!("{}p", video.width.min(video.height)),
                 None => t.get("script.audio_only").to_owned(),
             },
+            badge: t.get(if waiting { "script.waiting" } else { "script.live" }).to_owned(),
+            sound_only: stream.video.is_none(),
+            waiting,
         }
     }
 }
