@@ -213,6 +213,25 @@ describe('player', () => {
     await page.context().close();
   });
 
+  test('says in plain words which codec the browser lacks, and which browser has it', async () => {
+    await preview.show('full');
+    for (const [locale, words] of [
+      ['en', 'This browser cannot play HEVC. Try Safari or Edge.'],
+      ['zh-CN', '此浏览器无法播放 HEVC，请改用 Safari 或 Edge。'],
+    ] as const) {
+      const { page } = await open('/@first-light', { locale, ...SCREENS.phone });
+      // As in a browser without the decoder, whatever this one has.
+      await page.addInitScript(() => {
+        const plays = MediaSource.isTypeSupported.bind(MediaSource);
+        MediaSource.isTypeSupported = (type) => !/h(vc|ev)1/.test(type) && plays(type);
+      });
+      await page.reload();
+      await page.locator('[data-player][data-state="error"]').waitFor();
+      expect(await page.locator('[data-player] [role=status]').innerText()).toContain(words);
+      await page.context().close();
+    }
+  });
+
   test('only the embed page may be framed', async () => {
     for (const [path, ancestors] of [
       ['/@harbour', "frame-ancestors 'none'"],

@@ -121,8 +121,8 @@ describe.concurrent('the way of delivery', () => {
 
   test.each<[chosen: string, flv: FlvPolicy, tried: RegExp]>([
     ['http-flv', 'passed', /ws-flv.*http-flv/],
-    ['hls', 'refused', /ws-flv.*http-flv.*hls/],
-    ['hls', 'held', /ws-flv.*http-flv.*hls/],
+    ['ll-hls', 'refused', /ws-flv.*http-flv.*ll-hls/],
+    ['ll-hls', 'held', /ws-flv.*http-flv.*ll-hls/],
   ])('falls back to %s where WebSockets are refused and FLV is %s', async (chosen, flv, tried) => {
     const proxy = await Proxy.start(server.origin, flv);
     const viewer = await Viewer.open(browser, `${proxy.origin}/@clock`);

@@ -23,6 +23,8 @@ const SHOTS: [name: string, scene: Scene, path: string][] = [
   ['channel-live', 'full', '/@harbour'],
   ['channel-offline', 'one', '/@yesterday'],
   ['channel-publisher-gone', 'full', '/@kitchen'],
+  ['channel-codec', 'full', '/@first-light'],
+  ['channel-sound', 'full', '/@radio-river'],
   ['channel-long', 'long', '/@a-very-long-name-that-somebody-chose-because-nobody-stopped-them'],
   ['embed-offline', 'empty', '/embed/@yesterday'],
   ['about', 'empty', '/about'],

@@ -11,6 +11,16 @@ describe('Chaser', () => {
     expect(chaser.correct({ ...calm, behind: 1.4 })).toEqual({ rate: 1 });
   });
 
+  test('aims for what the way of delivery asks for', () => {
+    const chaser = new Chaser(PROFILE);
+    chaser.aim(0.6);
+    expect(chaser.correct({ ...calm, behind: 1.2, ahead: 1.2 }).rate).toBeGreaterThan(1);
+    chaser.stalled(0);
+    expect(chaser.target).toBeCloseTo(1.1);
+    chaser.aim(0.6);
+    expect(chaser.target, 'what a stall asked for stays').toBeCloseTo(1.1);
+  });
+
   test('plays a little faster when late, until it is close', () => {
     const chaser = new Chaser(PROFILE);
     expect(chaser.correct({ ...calm, behind: 2.5, ahead: 2.5 }).rate).toBeCloseTo(1.1);

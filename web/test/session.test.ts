@@ -9,6 +9,7 @@ const EVERYTHING: Capabilities = {
   webSocket: true,
   streamingFetch: true,
   nativeHls: false,
+  playsPlain: () => true,
   apple: false,
 };
 
@@ -99,7 +100,7 @@ describe('Session', () => {
     await stage.pass(9);
     expect(stage.state.transport).toBe('http-flv');
     await stage.pass(10);
-    expect(stage.state.transport).toBe('hls');
+    expect(stage.state.transport).toBe('ll-hls');
     await stage.pass(12);
     expect(stage.openCount).toBe(1);
   });
@@ -115,9 +116,9 @@ describe('Session', () => {
   test('says so when every way failed twice, and tries again by itself', async () => {
     const stage = new Stage();
     stage.session.start(LIVE);
-    for (let i = 0; i < 6; i += 1) {
+    for (let i = 0; i < 8; i += 1) {
       stage.engine.events.failed('network');
-      await stage.pass(i < 5 ? 11 : 0.25);
+      await stage.pass(i < 7 ? 11 : 0.25);
     }
     expect(stage.state).toMatchObject({ state: 'error', reason: 'transport' });
     expect(stage.state.retryAt).toBeGreaterThan(Date.now());

@@ -13,6 +13,7 @@ function browser(change: Partial<Capabilities> & { types?: string[] } = {}): Cap
     webSocket: true,
     streamingFetch: true,
     nativeHls: false,
+    playsPlain: (type) => types.includes(type),
     apple: false,
     ...change,
   };
@@ -24,25 +25,48 @@ const stream: Tracks = { video, audio };
 
 describe('plan', () => {
   test('the quickest first where everything works', () => {
-    expect(plan(browser(), stream, null)).toEqual(['ws-flv', 'http-flv', 'hls']);
+    expect(plan(browser(), stream, null)).toEqual(['ws-flv', 'http-flv', 'll-hls', 'hls']);
   });
   test('no WebSocket, no streaming fetch', () => {
-    expect(plan(browser({ webSocket: false }), stream, null)).toEqual(['http-flv', 'hls']);
-    expect(plan(browser({ webSocket: false, streamingFetch: false }), stream, null)).toEqual(['hls']);
+    expect(plan(browser({ webSocket: false }), stream, null)).toEqual(['http-flv', 'll-hls', 'hls']);
+    expect(plan(browser({ webSocket: false, streamingFetch: false }), stream, null)).toEqual(['ll-hls', 'hls']);
   });
   test('an iPhone has only native HLS', () => {
-    expect(plan(browser({ types: [], nativeHls: true, apple: true }), stream, null)).toEqual(['hls']);
+    const iPhone = browser({ types: [], nativeHls: true, apple: true, playsPlain: () => true });
+    expect(plan(iPhone, stream, null)).toEqual(['hls']);
+    expect(missingCodec(iPhone, stream)).toBeNull();
+  });
+  test('what FLV does not carry goes by HLS', () => {
+    const vp9: Tracks = { video: { ...video, codec: 'vp09.00.31.08' }, audio };
+    const can = browser({ types: ['video/mp4; codecs="vp09.00.31.08"', AAC, BASIC] });
+    expect(plan(can, vp9, null)).toEqual(['ll-hls', 'hls']);
+    expect(plan(can, vp9, 'ws-flv')).toEqual([]);
+    const ac3: Tracks = { video, audio: { ...audio, codec: 'ac-3' } };
+    expect(plan(browser({ types: [H264, BASIC, 'audio/mp4; codecs="ac-3"'] }), ac3, null)).toEqual(['ll-hls', 'hls']);
+  });
+  test('HEVC, AV1, Opus and FLAC go by FLV where the browser decodes them', () => {
+    for (const codec of ['hvc1.1.6.L93.B0', 'av01.0.04M.08']) {
+      for (const sound of ['Opus', 'fLaC']) {
+        const tracks: Tracks = { video: { ...video, codec }, audio: { ...audio, codec: sound } };
+        expect(plan(browser({ plays: () => true }), tracks, null)).toEqual(['ws-flv', 'http-flv', 'll-hls', 'hls']);
+      }
+    }
   });
   test('a codec that the browser lacks leaves nothing', () => {
     const hevc: Tracks = { video: { ...video, codec: 'hvc1.1.6.L93.B0' }, audio };
     expect(plan(browser(), hevc, null)).toEqual([]);
     expect(missingCodec(browser(), hevc)).toBe('hvc1.1.6.L93.B0');
-    expect(plan(browser({ nativeHls: true }), hevc, null)).toEqual(['hls']);
+    // Chromium opens HLS by itself, too, but with the same decoders.
+    expect(plan(browser({ nativeHls: true }), hevc, null)).toEqual([]);
+    const safari = browser({ nativeHls: true, apple: true });
+    expect(plan(safari, hevc, null)).toEqual([]);
+    expect(missingCodec(safari, hevc)).toBe('hvc1.1.6.L93.B0');
+    expect(plan({ ...safari, playsPlain: () => true }, hevc, null)).toEqual(['hls']);
   });
   test('MP3 plays bare or in MP4', () => {
     const mp3: Tracks = { video: null, audio: { ...audio, codec: 'mp4a.40.34' } };
-    expect(plan(browser({ types: ['audio/mpeg'] }), mp3, null)).toHaveLength(3);
-    expect(plan(browser({ types: ['audio/mp4; codecs="mp3"'] }), mp3, null)).toHaveLength(3);
+    expect(plan(browser({ types: ['audio/mpeg'] }), mp3, null)).toHaveLength(4);
+    expect(plan(browser({ types: ['audio/mp4; codecs="mp3"'] }), mp3, null)).toHaveLength(4);
     expect(plan(browser({ types: [AAC] }), mp3, null)).toEqual([]);
   });
   test('a wish is the whole plan', () => {
@@ -50,8 +74,8 @@ describe('plan', () => {
     expect(plan(browser({ webSocket: false }), stream, 'ws-flv')).toEqual([]);
   });
   test('tracks of one kind', () => {
-    expect(plan(browser(), { video, audio: null }, null)).toHaveLength(3);
-    expect(plan(browser(), { video: null, audio }, null)).toHaveLength(3);
+    expect(plan(browser(), { video, audio: null }, null)).toHaveLength(4);
+    expect(plan(browser(), { video: null, audio }, null)).toHaveLength(4);
   });
 });
 

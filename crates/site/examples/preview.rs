@@ -89,7 +89,8 @@ fn stream(index: usize, name: &str) -> LiveStream {
         started_at: OffsetDateTime::now_utc() - Duration::seconds(37 + step * step * 1_900),
         viewers: [1, 1_284, 23, 0, 312, 48_200][index % 6],
         video: (height > 0).then(|| LiveVideo {
-            codec: "avc1.64001f".to_owned(),
+            // The largest picture comes in a codec that not every browser decodes.
+            codec: if height == 2160 { "hvc1.1.6.L150.B0" } else { "avc1.64001f" }.to_owned(),
             width: height * 16 / 9,
             height,
             frame_rate: Some(30.0),

@@ -33,7 +33,7 @@ export interface Correction {
 }
 
 export class Chaser {
-  readonly #profile: Profile;
+  #profile: Profile;
   #reserve = 0;
   #calmSince = -Infinity;
   #chasing = false;
@@ -45,6 +45,11 @@ export class Chaser {
   /** Seconds behind live that are aimed for now. */
   get target(): number {
     return this.#profile.target + this.#reserve;
+  }
+
+  /** The way of delivery says itself how many seconds behind live it can play. */
+  aim(target: number): void {
+    if (target !== this.#profile.target) this.#profile = { ...this.#profile, target };
   }
 
   /** The picture stopped for want of data. */

@@ -8,7 +8,7 @@ import { openHls, type HlsEngine } from './engines/hls';
 import { openNative } from './engines/native';
 import type { Command } from './keys';
 import { afterGap, ahead, end, start } from './ranges';
-import { Session, type Engine, type Snapshot } from './session';
+import { Session, type Engine, type EngineEvents, type Snapshot } from './session';
 import { capabilities, hlsEngine, type Transport } from './transport';
 
 /** What the player shows. */
@@ -163,23 +163,24 @@ export class LivePlayer {
     }
   }
 
-  #open(transport: Transport, live: LiveStream, events: Parameters<typeof openHls>[2]): Engine {
+  #open(transport: Transport, live: LiveStream, events: EngineEvents): Engine {
     this.#edge.reset();
     this.#behind = null;
     this.#following = true;
     this.#speed = 1;
     this.#openedAt = Date.now();
-    this.#chaser = new Chaser(transport === 'hls' ? HLS_PROFILE : FLV_PROFILE);
+    this.#chaser = new Chaser(PROFILES[transport]);
     const engine = this.#openEngine(transport, live, events);
     this.#autoplay();
     return engine;
   }
 
-  #openEngine(transport: Transport, live: LiveStream, events: Parameters<typeof openHls>[2]): Engine {
-    if (transport === 'hls') {
+  #openEngine(transport: Transport, live: LiveStream, events: EngineEvents): Engine {
+    const byParts = transport === 'll-hls';
+    if (byParts || transport === 'hls') {
       return hlsEngine(this.#can) === 'native'
         ? openNative(this.#video, live, events)
-        : openHls(this.#video, live, events);
+        : openHls(this.#video, live, byParts, events);
     }
     return openFlv(this.#video, live, transport === 'ws-flv', events);
   }
@@ -232,7 +233,7 @@ export class LivePlayer {
     on('play', () => {
       this.#pausedAt = 0;
       if (this.#suspended) this.play();
-      else if (this.#behind !== null && this.#chaser && this.#behind > this.#chaser.target + FLV_PROFILE.jump) {
+      else if (this.#behind !== null && this.#chaser && this.#behind > this.#chaser.target + FLV.jump) {
         this.#following = false;
       }
       this.#show();
@@ -278,6 +279,7 @@ export class LivePlayer {
     const video = this.#video;
     const known = this.#engine?.latency?.();
     if (known) {
+      if (this.#session.snapshot.transport === 'll-hls') this.#chaser?.aim(known.target);
       this.#behind = Math.max(0, known.behind);
       this.#atEdge = known.behind <= Math.max(known.target, this.#chaser?.target ?? 0) + EDGE_TOLERANCE;
       return;
@@ -359,9 +361,15 @@ function seconds(): number {
   return performance.now() / 1000;
 }
 
-const FLV_PROFILE: Profile = { target: 1, slack: 0.5, jump: 5 };
-/** Two segments, usually of two seconds, and what a playlist takes to arrive. */
-const HLS_PROFILE: Profile = { target: 4.5, slack: 1.5, jump: 10 };
+const FLV: Profile = { target: 1, slack: 0.5, jump: 5 };
+const PROFILES: Record<Transport, Profile> = {
+  'ws-flv': FLV,
+  'http-flv': FLV,
+  // The playlist says its target (PART-HOLD-BACK); this one holds until it does.
+  'll-hls': { target: 1, slack: 0.3, jump: 4 },
+  // Two segments, usually of two seconds, and what a playlist takes to arrive.
+  hls: { target: 4.5, slack: 1.5, jump: 10 },
+};
 const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5];
 const TICK_MS = 250;
 const EDGE_TOLERANCE = 1.5;

@@ -152,7 +152,7 @@ export class Session {
     }
     const still = now - this.#lastMove;
     if (!this.#moved) {
-      const patience = this.#snapshot.transport === 'hls' ? START_HLS_MS : START_FLV_MS;
+      const patience = this.#snapshot.transport?.endsWith('hls') ? START_HLS_MS : START_FLV_MS;
       if (now - this.#openedAt > patience) this.#fail('network');
     } else if (still > STALL_FATAL_MS && !this.#awaiting) {
       this.#fail('network');

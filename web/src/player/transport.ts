@@ -1,8 +1,10 @@
 /** Which way a stream is fetched, by what this browser can do. Pure. */
 
 import type { LiveStream } from '../lib/api';
+import { audioTypes, inFlv, videoType } from './codecs';
 
-export type Transport = 'ws-flv' | 'http-flv' | 'hls';
+/** `ll-hls` is HLS by parts of a segment, `hls` by whole ones; a browser's own HLS chooses by itself. */
+export type Transport = 'ws-flv' | 'http-flv' | 'll-hls' | 'hls';
 
 /** What the browser offers. */
 export interface Capabilities {
@@ -13,6 +15,8 @@ export interface Capabilities {
   streamingFetch: boolean;
   /** Whether `<video>` opens an HLS playlist by itself. */
   nativeHls: boolean;
+  /** Whether `<video>` plays this type from a plain address. */
+  playsPlain: (mimeType: string) => boolean;
   /** Whether this is Apple's engine, where native HLS is the better choice (AirPlay, battery). */
   apple: boolean;
 }
@@ -21,24 +25,35 @@ export type Tracks = Pick<LiveStream, 'video' | 'audio'>;
 
 /** The transports to try, the quickest first. Empty where the browser cannot decode the stream. */
 export function plan(can: Capabilities, tracks: Tracks, wanted: Transport | null): Transport[] {
-  const decodes = missingCodec(can, tracks) === null;
+  const decodes = missing(can.plays, tracks) === null;
+  const flv = decodes && [tracks.video, tracks.audio].every((track) => track === null || inFlv(track.codec));
   const possible: Transport[] = [];
-  if (decodes && can.webSocket) possible.push('ws-flv');
-  if (decodes && can.streamingFetch) possible.push('http-flv');
-  if (decodes || can.nativeHls) possible.push('hls');
+  if (flv && can.webSocket) possible.push('ws-flv');
+  if (flv && can.streamingFetch) possible.push('http-flv');
+  if (hlsEngine(can) === 'native') {
+    if (missing(can.playsPlain, tracks) === null) possible.push('hls');
+  } else if (decodes) {
+    possible.push('ll-hls', 'hls');
+  }
   return wanted === null ? possible : possible.filter((transport) => transport === wanted);
 }
 
 /** What opens an HLS playlist here. */
 export function hlsEngine(can: Capabilities): 'native' | 'hls.js' {
-  const media = can.plays('video/mp4; codecs="avc1.42e01e"');
+  const media = can.plays(videoType('avc1.42e01e'));
   return can.nativeHls && (can.apple || !media) ? 'native' : 'hls.js';
 }
 
-/** The first codec of the stream that Media Source Extensions cannot play here. */
-export function missingCodec(can: Capabilities, { video, audio }: Tracks): string | null {
-  if (video && !can.plays(`video/mp4; codecs="${video.codec}"`)) return video.codec;
-  if (audio && !audioTypes(audio.codec).some((type) => can.plays(type))) return audio.codec;
+/** The first codec of the stream that is in the way of every transport. */
+export function missingCodec(can: Capabilities, tracks: Tracks): string | null {
+  const codec = missing(can.plays, tracks);
+  return codec !== null && hlsEngine(can) === 'native' ? missing(can.playsPlain, tracks) : codec;
+}
+
+/** The first codec of the stream that is not among what `plays`. */
+function missing(plays: Capabilities['plays'], { video, audio }: Tracks): string | null {
+  if (video && !plays(videoType(video.codec))) return video.codec;
+  if (audio && !audioTypes(audio.codec).some(plays)) return audio.codec;
   return null;
 }
 
@@ -55,16 +70,10 @@ export function capabilities(): Capabilities {
     plays: (type) => typeof MediaSource !== 'undefined' && MediaSource.isTypeSupported(type),
     webSocket: typeof WebSocket !== 'undefined',
     streamingFetch: typeof ReadableStream !== 'undefined' && 'body' in Response.prototype,
+    playsPlain: (type) => probe.canPlayType(type) !== '',
     nativeHls: probe.canPlayType('application/vnd.apple.mpegurl') !== '',
     apple: navigator.vendor.startsWith('Apple'),
   };
 }
 
-/** MP3 goes into MP4 in some browsers and bare in others. */
-function audioTypes(codec: string): string[] {
-  const inMp4 = `audio/mp4; codecs="${codec}"`;
-  return MP3.includes(codec) ? ['audio/mpeg', 'audio/mp4; codecs="mp3"'] : [inMp4];
-}
-
-const ALL: Transport[] = ['ws-flv', 'http-flv', 'hls'];
-const MP3 = ['mp3', 'mp4a.6b', 'mp4a.69', 'mp4a.40.34', 'mp4a.6B'];
+const ALL: Transport[] = ['ws-flv', 'http-flv', 'll-hls', 'hls'];

@@ -11,7 +11,13 @@ export interface HlsEngine extends Engine {
   latency(): { behind: number; target: number } | undefined;
 }
 
-export function openHls(video: HTMLVideoElement, live: LiveStream, events: EngineEvents): HlsEngine {
+/** `byParts` asks for the parts of a segment as they come, where the playlist has them. */
+export function openHls(
+  video: HTMLVideoElement,
+  live: LiveStream,
+  byParts: boolean,
+  events: EngineEvents,
+): HlsEngine {
   let hls: Hls | null = null;
   let closed = false;
   let mediaErrors = 0;
@@ -24,9 +30,12 @@ export function openHls(video: HTMLVideoElement, live: LiveStream, events: Engin
     .then(({ default: Hls }) => {
       if (closed) return;
       hls = new Hls({
-        liveSyncDurationCount: 2,
-        // The chaser sets the speed, for all transports alike.
+        lowLatencyMode: byParts,
+        // By parts, the playlist's PART-HOLD-BACK holds.
+        ...(byParts ? {} : { liveSyncDurationCount: 2 }),
+        // The chaser sets the speed and keeps more in reserve after a stall, for all transports alike.
         maxLiveSyncPlaybackRate: 1,
+        liveSyncOnStallIncrease: 0,
         backBufferLength: 30,
         manifestLoadPolicy: { default: { maxTimeToFirstByteMs: 8_000, maxLoadTimeMs: 10_000, timeoutRetry: null, errorRetry: null } },
       });
