@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Chaser, MAX_SPEED_UP, type Situation } from '../src/player/chase';
 
 const PROFILE = { target: 1, slack: 0.5, jump: 5 };
-const calm: Situation = { now: 0, behind: 1, ahead: 1, returned: false };
+const calm: Situation = { now: 0, behind: 1, ahead: 1, unnoticed: false };
 
 describe('Chaser', () => {
   test('leaves a picture near live alone', () => {
@@ -43,7 +43,7 @@ describe('Chaser', () => {
     let behind = 3;
     let now = 0;
     for (; now < 30 && behind > 1.15; now += 0.25) {
-      behind -= (chaser.correct({ now, behind, ahead: behind, returned: false }).rate - 1) * 0.25;
+      behind -= (chaser.correct({ now, behind, ahead: behind, unnoticed: false }).rate - 1) * 0.25;
     }
     expect(behind).toBeLessThanOrEqual(1.15);
     expect(now).toBeLessThan(30);
@@ -53,7 +53,7 @@ describe('Chaser', () => {
     const chaser = new Chaser(PROFILE);
     expect(chaser.correct({ ...calm, behind: 6.5, ahead: 6.5 })).toEqual({ rate: 1, jumpTo: 1 });
     expect(chaser.correct({ ...calm, behind: 3, ahead: 3 }).jumpTo).toBeUndefined();
-    expect(chaser.correct({ ...calm, behind: 3, ahead: 3, returned: true }).jumpTo).toBe(1);
+    expect(chaser.correct({ ...calm, behind: 3, ahead: 3, unnoticed: true }).jumpTo).toBe(1);
   });
 
   test('neither speeds up nor jumps into what has not arrived', () => {

@@ -22,8 +22,8 @@ export interface Situation {
   behind: number;
   /** Seconds of buffer in front of the play head. */
   ahead: number;
-  /** The tab has just come back from the background. */
-  returned: boolean;
+  /** A jump is hardly noticed now: the picture has just begun, or its tab has just come back. */
+  unnoticed: boolean;
 }
 
 export interface Correction {
@@ -59,13 +59,13 @@ export class Chaser {
     this.#chasing = false;
   }
 
-  correct({ now, behind, ahead, returned }: Situation): Correction {
+  correct({ now, behind, ahead, unnoticed }: Situation): Correction {
     if (this.#reserve > 0 && now - this.#calmSince >= CALM_SECONDS) {
       this.#reserve = Math.max(0, this.#reserve - RESERVE_STEP);
       this.#calmSince = now;
     }
     const late = behind - this.target;
-    if (late > (returned ? RETURN_JUMP : this.#profile.jump) && ahead > late) {
+    if (late > (unnoticed ? UNNOTICED_JUMP : this.#profile.jump) && ahead > late) {
       this.#chasing = false;
       return { rate: 1, jumpTo: this.target };
     }
@@ -81,7 +81,7 @@ const MIN_SPEED_UP = 0.03;
 const CLOSE_ENOUGH = 0.1;
 /** With less buffer than this, playing faster would only stall. */
 const MIN_AHEAD = 0.4;
-const RETURN_JUMP = 1.5;
+const UNNOTICED_JUMP = 0.75;
 const RESERVE_STEP = 0.5;
 const MAX_RESERVE = 3;
 const CALM_SECONDS = 45;

@@ -47,7 +47,8 @@ export class LivePlayer {
   #chaser: Chaser | null = null;
   /** Whether the picture should stay near live; not while the viewer looks back. */
   #following = true;
-  #returned = false;
+  /** Until when, in steady seconds, a jump disturbs nobody: the picture has just begun, or its tab has just come back. */
+  #jumpsUntil = 0;
   #silenced = false;
   #buffering = false;
   #suspended = false;
@@ -169,6 +170,7 @@ export class LivePlayer {
     this.#following = true;
     this.#speed = 1;
     this.#openedAt = Date.now();
+    this.#jumpsUntil = Infinity;
     this.#chaser = new Chaser(PROFILES[transport]);
     const engine = this.#openEngine(transport, live, events);
     this.#autoplay();
@@ -246,7 +248,7 @@ export class LivePlayer {
       'visibilitychange',
       () => {
         if (document.hidden) return;
-        this.#returned = true;
+        this.#jumpsUntil = seconds() + JUMPS_FOR;
         this.#session.visible();
       },
       { signal },
@@ -304,15 +306,18 @@ export class LivePlayer {
       }
       return;
     }
+    const now = seconds();
+    this.#jumpsUntil = Math.min(this.#jumpsUntil, now + JUMPS_FOR);
     const correction = this.#chaser.correct({
-      now: seconds(),
+      now,
       behind: this.#behind,
       ahead: ahead(video.buffered, video.currentTime),
-      returned: this.#returned,
+      unnoticed: now < this.#jumpsUntil,
     });
-    this.#returned = false;
     if (Math.abs(video.playbackRate - correction.rate) > 0.005) video.playbackRate = correction.rate;
-    if (correction.jumpTo !== undefined) this.#seek(video.currentTime + this.#behind - correction.jumpTo);
+    if (correction.jumpTo === undefined) return;
+    this.#jumpsUntil = 0;
+    this.#seek(video.currentTime + this.#behind - correction.jumpTo);
   }
 
   #lookAround(time: number): void {
@@ -371,6 +376,7 @@ const PROFILES: Record<Transport, Profile> = {
   hls: { target: 4.5, slack: 1.5, jump: 10 },
 };
 const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5];
+const JUMPS_FOR = 3;
 const TICK_MS = 250;
 const EDGE_TOLERANCE = 1.5;
 /** Waits right after opening or seeking say nothing about the network. */
