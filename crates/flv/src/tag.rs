@@ -15,7 +15,9 @@ pub enum TagKind {
 }
 
 /// Bytes that frame a tag's body: the tag header before it and the tag's size after it.
-pub const TAG_OVERHEAD: usize = TAG_HEADER + 4;
+pub const TAG_OVERHEAD: usize = TAG_HEADER + TAG_TRAILER;
+/// Bytes of the tag's size after it.
+pub const TAG_TRAILER: usize = 4;
 
 /// The file header with the first back pointer, 13 bytes.
 #[must_use]

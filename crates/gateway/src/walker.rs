@@ -12,6 +12,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -208,16 +209,15 @@ impl Walker {
     async fn run(mut self, mut joining: mpsc::Receiver<NewPlayer>) {
         let mut sweeps = 0u32;
         let mut idle = 0;
-        let mut next_sweep = Instant::now() + SWEEP;
+        let mut next_sweep = pin!(tokio::time::sleep(SWEEP));
         loop {
             // Under full load there is always something to walk for: those who join and the sweep
             // get their turn after each walk.
-            self.window.refresh(&self.ring);
             while let Ok(player) = joining.try_recv() {
                 self.enter(player);
             }
-            if Instant::now() >= next_sweep {
-                next_sweep = Instant::now() + SWEEP;
+            if Instant::now() >= next_sweep.deadline() {
+                next_sweep.as_mut().reset(Instant::now() + SWEEP);
                 sweeps = sweeps.wrapping_add(1);
                 self.sweep(sweeps.is_multiple_of(2)).await;
                 idle = if self.players.is_empty() && joining.is_empty() { idle + 1 } else { 0 };
@@ -234,12 +234,9 @@ impl Walker {
                         break;
                     }
                 }
-                Some(player) = joining.recv() => {
-                    self.window.refresh(&self.ring);
-                    self.enter(player);
-                }
+                Some(player) = joining.recv() => self.enter(player),
                 () = tokio::time::sleep(RETRY), if self.blocked > 0 => self.walk(true).await,
-                () = tokio::time::sleep_until(next_sweep) => {}
+                () = &mut next_sweep => {}
             }
         }
         self.owner.remove(self.ring.id(), &self.load);
@@ -257,6 +254,7 @@ impl Walker {
     }
 
     fn enter(&mut self, new: NewPlayer) {
+        self.window.refresh(&self.ring);
         let start = self.ring.join();
         let pending =
             if new.head.is_empty() { start.prologue } else { [&new.head[..], &start.prologue].concat().into() };

@@ -72,6 +72,19 @@ impl Format {
         self.packet(kind, frame.dts, prefix.as_slice(), &frame.payload)
     }
 
+    /// A frame's payload of `len` bytes within its packet, where it lies there in one piece: what keeps the frame beside
+    /// the packet need not keep it twice.
+    pub(crate) fn payload_within(self, packet: &Bytes, len: usize) -> Option<Bytes> {
+        let trailer = match self {
+            Self::Flv | Self::WsFlv => tag::TAG_TRAILER,
+            // Longer messages are cut by the headers of their further chunks.
+            Self::Rtmp if packet.len() > chunk::OUT_CHUNK_SIZE as usize => return None,
+            Self::Rtmp => 0,
+        };
+        let end = packet.len().checked_sub(trailer)?;
+        Some(packet.slice(end.checked_sub(len)?..end))
+    }
+
     /// `None` where it is longer than the format can say: such a frame is lost.
     fn packet(self, kind: TagKind, at: Timestamp, prefix: &[u8], payload: &[u8]) -> Option<Bytes> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // both formats wrap at 32 bits

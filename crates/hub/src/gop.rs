@@ -15,8 +15,9 @@ impl GopCache {
         Self { frames: Window::new(limits), limits }
     }
 
-    pub(crate) fn push(&mut self, frame: &Frame) {
-        self.frames.push(frame.clone(), kind_of(frame), frame.dts, frame.payload.len());
+    pub(crate) fn push(&mut self, frame: Frame) {
+        let (kind, dts, len) = (kind_of(&frame), frame.dts, frame.payload.len());
+        self.frames.push(frame, kind, dts, len);
     }
 
     /// Lets go of all: what comes next has another configuration.

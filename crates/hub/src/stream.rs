@@ -1,6 +1,7 @@
 //! One task owns each stream's state: tracks, GOP cache, packagers, publisher. Others send it
 //! [`Command`]s, or read what it puts into [`Shared`].
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -186,7 +187,13 @@ impl Owner {
         // Not at once: whoever started the stream has its question still to put.
         let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // One timer for all flushes: one that rings too early is set anew, which is rarer than the pictures that make a
+        // flush needless.
+        let mut alarm = pin!(tokio::time::sleep_until(Instant::now()));
         while !self.over {
+            if let Some(at) = self.flush_at.filter(|at| alarm.is_elapsed() || *at < alarm.deadline()) {
+                alarm.as_mut().reset(at);
+            }
             tokio::select! {
                 biased; // what a publisher sent before it went is played
                 n = commands.recv_many(&mut batch, BATCH) => {
@@ -198,7 +205,7 @@ impl Owner {
                     self.flush_if_due();
                 }
                 finished = gone(&mut self.publication) => self.publisher_gone(finished),
-                () = sleep_until(self.flush_at) => self.flush(),
+                () = &mut alarm, if self.flush_at.is_some() => self.flush_if_due(),
                 _ = tick.tick() => self.tick(Instant::now()),
             }
         }
@@ -367,16 +374,16 @@ impl Owner {
         self.splice.apply(&mut frame);
         self.last_frame = Some(now);
         self.count(&frame);
-        if frame.is_video_keyframe() {
-            self.await_keyframe = false;
-            self.keyframe(&frame);
-        }
+        self.await_keyframe &= !frame.is_video_keyframe();
         // A publisher that begins within a GOP refers to pictures that nobody has.
         if frame.track == TrackKind::Audio || !self.await_keyframe {
-            self.gop.push(&frame);
             if self.on_air.is_some() {
-                self.package(frame, now);
+                self.package(&mut frame, now);
             }
+            if frame.is_video_keyframe() {
+                self.keyframe(&frame);
+            }
+            self.gop.push(frame);
         }
         if self.on_air.is_none() {
             let since = *self.opening.get_or_insert(now);
@@ -387,12 +394,18 @@ impl Owner {
         }
     }
 
-    fn package(&mut self, frame: Frame, now: Instant) {
-        let kind = kind_of(&frame);
+    /// Makes the frame's packet in each format. What keeps the frame longer shares the memory of one of them.
+    fn package(&mut self, frame: &mut Frame, now: Instant) {
+        let kind = kind_of(frame);
+        let mut within = None;
         for ring in &mut self.rings {
-            if let Some(packet) = ring.format().frame(&frame, &self.tracks) {
+            if let Some(packet) = ring.format().frame(frame, &self.tracks) {
+                within = within.or_else(|| ring.format().payload_within(&packet, frame.payload.len()));
                 ring.push(packet, kind, frame.dts);
             }
+        }
+        if let Some(payload) = within {
+            frame.payload = payload;
         }
         self.flush_at = match frame.track {
             // Players get sound with the next picture, in one write.
@@ -400,7 +413,7 @@ impl Owner {
             _ => Some(now),
         };
         if let Some(hls) = &mut self.hls {
-            hls.push(&Unit::Frame(frame));
+            hls.push(&Unit::Frame(frame.clone()));
         }
     }
 
@@ -591,13 +604,6 @@ impl Owner {
 async fn gone(publication: &mut Option<Publication>) -> bool {
     match publication {
         Some(p) => (&mut p.gone).await.is_ok(),
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

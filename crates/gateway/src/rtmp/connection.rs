@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use millrace_hub::{
 use millrace_rtmp::command::code;
 use millrace_rtmp::server::{Connect, Event, ServerSession};
 use millrace_rtmp::{Media, Target};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -122,12 +123,18 @@ impl Connection {
             self.handle(event).await?;
         }
         self.release().await?;
+        let server = Arc::clone(&self.server);
+        let mut shutdown = pin!(server.shutdown.cancelled());
+        // One timer for all messages: moved only where it would ring too late. Where it rings too early, it is set anew.
+        let mut alarm = pin!(tokio::time::sleep_until(self.epoch + self.session.next_timeout()));
         loop {
             self.session.set_now(self.epoch.elapsed());
             self.send_output().await.map_err(Over::Lost)?;
             let closing = self.session.is_closing();
             let deadline = self.epoch + self.session.next_timeout();
-            let shutdown = self.server.shutdown.clone();
+            if deadline < alarm.deadline() {
+                alarm.as_mut().reset(deadline);
+            }
             tokio::select! {
                 biased;
                 ready = self.socket.readable() => {
@@ -142,8 +149,12 @@ impl Connection {
                         }
                     }
                 },
-                () = shutdown.cancelled(), if matches!(self.role, Role::Undecided) => return Err(Over::Done),
-                () = tokio::time::sleep_until(deadline) => {
+                () = &mut shutdown, if matches!(self.role, Role::Undecided) => return Err(Over::Done),
+                () = &mut alarm => {
+                    if Instant::now() < deadline {
+                        alarm.as_mut().reset(deadline);
+                        continue;
+                    }
                     if closing {
                         return Err(Over::Done);
                     }
@@ -170,7 +181,7 @@ impl Connection {
         let now = self.epoch.elapsed();
         let (socket, session) = (&self.socket, &mut self.session);
         let outcome = SCRATCH.with_borrow_mut(|scratch| {
-            let n = match socket.try_read(scratch) {
+            let n = match read_all(socket, scratch) {
                 Ok(0) => return Err(Over::Lost(io::ErrorKind::UnexpectedEof.into())),
                 Ok(n) => n,
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => return Ok(()),
@@ -369,6 +380,18 @@ const READ: usize = 64 * 1024;
 thread_local! {
     /// One for all connections of a thread: nobody keeps it across an await.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
+}
+
+/// Reads what has come. Less than there is room for is all that there is: the runtime is told so at once, which saves
+/// asking the kernel a second time for each message.
+fn read_all(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut read = None;
+    let outcome = socket.try_io(Interest::READABLE, || {
+        let n = rustix::io::read(socket, &mut *buffer)?;
+        read = Some(n);
+        if (1..buffer.len()).contains(&n) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(n) }
+    });
+    read.map_or(outcome, Ok)
 }
 
 /// What the hub tells a connection.

@@ -128,9 +128,10 @@ impl ChunkReader {
                 }
             };
             let stream = &mut self.streams[chunk.stream];
-            let (payload, rest) = input.split_at(input.len().min(chunk.missing));
+            let at_hand = input.len();
+            let (payload, rest) = input.split_at(at_hand.min(chunk.missing));
             *input = rest;
-            stream.append(payload);
+            stream.append(payload, at_hand);
             self.position += payload.len() as u64;
             self.unfinished += payload.len();
             let missing = chunk.missing - payload.len();
@@ -301,10 +302,11 @@ impl ChunkStream {
 
     /// Appends payload, making room for what has come and as much again, but not for more than the
     /// message can have.
-    fn append(&mut self, payload: &[u8]) {
+    fn append(&mut self, payload: &[u8], at_hand: usize) {
         let needed = self.body.len() + payload.len();
         if needed > self.body.capacity() {
-            let capacity = needed.max(2 * self.body.capacity()).min(self.message_length);
+            let likely = self.body.len() + at_hand;
+            let capacity = needed.max(2 * self.body.capacity()).max(likely).min(self.message_length);
             self.body.reserve_exact(capacity - self.body.len());
         }
         self.body.extend_from_slice(payload);
