@@ -124,7 +124,7 @@ impl Depacketizer {
     }
 
     fn frame(&mut self, track: TrackKind, keyframe: bool, clock: u32, composition: i32, payload: Bytes) -> Units {
-        let times = self.timeline.map(track, clock, composition);
+        let times = self.timeline.map(track, clock, 0, composition);
         let mut units = Units::new();
         if times.discontinuity {
             units.push(Unit::Discontinuity);

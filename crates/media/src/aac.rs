@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::Error;
+use crate::bits::Bits;
 
 /// A parsed `AudioSpecificConfig`.
 ///
@@ -29,17 +30,17 @@ impl AacConfig {
         if raw.len() > MAX_CONFIG {
             return Err(invalid(format!("{} bytes long, at most {MAX_CONFIG} expected", raw.len())));
         }
-        let mut bits = Bits { data: &raw, at: 0 };
-        let mut object_type = bits.object_type()?;
-        let sample_rate = bits.sample_rate()?;
-        let channel_configuration = bits.take(4)?;
+        let mut bits = Bits::new("AAC configuration", &raw);
+        let mut object_type = read_object_type(&mut bits)?;
+        let sample_rate = read_sample_rate(&mut bits)?;
+        let channel_configuration = bits.byte(4)?;
         let (mut sbr, mut ps) = (false, false);
         let mut output_sample_rate = sample_rate;
         if matches!(object_type, SBR | PS) {
             sbr = true;
             ps = object_type == PS;
-            output_sample_rate = bits.sample_rate()?;
-            object_type = bits.object_type()?;
+            output_sample_rate = read_sample_rate(&mut bits)?;
+            object_type = read_object_type(&mut bits)?;
         }
         if object_type == 0 {
             return Err(invalid("audio object type 0 is reserved".to_owned()));
@@ -57,9 +58,9 @@ impl AacConfig {
             if ga_flags.is_ok()
                 && channel_configuration != 0
                 && bits.take(11) == Ok(0x2b7)
-                && bits.object_type() == Ok(SBR)
+                && read_object_type(&mut bits) == Ok(SBR)
                 && bits.take(1) == Ok(1)
-                && let Ok(rate) = bits.sample_rate()
+                && let Ok(rate) = read_sample_rate(&mut bits)
             {
                 sbr = true;
                 output_sample_rate = rate;
@@ -69,16 +70,7 @@ impl AacConfig {
         if output_sample_rate == 0 || sample_rate == 0 {
             return Err(invalid("a sampling frequency of 0 Hz".to_owned()));
         }
-        Ok(Self {
-            object_type,
-            sbr,
-            ps,
-            sample_rate,
-            output_sample_rate,
-            channel_configuration: u8::try_from(channel_configuration).unwrap_or(0), // four bits
-            short_frames,
-            raw,
-        })
+        Ok(Self { object_type, sbr, ps, sample_rate, output_sample_rate, channel_configuration, short_frames, raw })
     }
 
     /// The `AudioSpecificConfig` as it came.
@@ -201,46 +193,20 @@ fn invalid(why: String) -> Error {
     Error::Invalid { what: "AAC configuration", why }
 }
 
-struct Bits<'a> {
-    data: &'a [u8],
-    at: usize,
+fn read_object_type(bits: &mut Bits<'_>) -> Result<u8, Error> {
+    match bits.byte(5)? {
+        31 => Ok(32 + bits.byte(6)?),
+        v => Ok(v),
+    }
 }
 
-impl Bits<'_> {
-    /// Up to 24 bits, most significant first.
-    fn take(&mut self, n: usize) -> Result<u32, Error> {
-        if self.at + n > self.data.len() * 8 {
-            return Err(Error::Truncated {
-                what: "AAC configuration",
-                offset: self.at / 8,
-                needed: n.div_ceil(8),
-                present: self.data.len() - self.at / 8,
-            });
-        }
-        let mut v = 0;
-        for i in self.at..self.at + n {
-            v = v << 1 | u32::from(self.data[i / 8] >> (7 - i % 8) & 1);
-        }
-        self.at += n;
-        Ok(v)
-    }
-
-    fn object_type(&mut self) -> Result<u8, Error> {
-        let v = match self.take(5)? {
-            31 => 32 + self.take(6)?,
-            v => v,
-        };
-        Ok(u8::try_from(v).unwrap_or(0)) // at most 95
-    }
-
-    fn sample_rate(&mut self) -> Result<u32, Error> {
-        match self.take(4)? {
-            15 => self.take(24),
-            i => SAMPLE_RATES
-                .get(i as usize)
-                .copied()
-                .ok_or_else(|| invalid(format!("sampling frequency index {i} is reserved"))),
-        }
+fn read_sample_rate(bits: &mut Bits<'_>) -> Result<u32, Error> {
+    match bits.take(4)? {
+        15 => bits.take(24),
+        i => SAMPLE_RATES
+            .get(i as usize)
+            .copied()
+            .ok_or_else(|| invalid(format!("sampling frequency index {i} is reserved"))),
     }
 }
 

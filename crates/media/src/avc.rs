@@ -4,7 +4,9 @@ use bytes::Bytes;
 use h264_reader::nal::sps::SeqParameterSet;
 use h264_reader::rbsp::{BitReader, decode_nal};
 
-use crate::Error;
+use crate::nal::{self, Fields};
+use crate::picture::credible_rate;
+use crate::{Error, Picture};
 
 /// A parsed `AVCDecoderConfigurationRecord`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,17 +19,6 @@ pub struct AvcConfig {
     sps: Vec<Bytes>,
     pps: Vec<Bytes>,
     picture: Option<Picture>,
-}
-
-/// What a sequence parameter set says about the pictures.
-#[derive(Debug, Clone, Copy)]
-pub struct Picture {
-    /// Width in pixels after cropping.
-    pub width: u32,
-    /// Height in pixels after cropping.
-    pub height: u32,
-    /// Pictures per second, where timing is present and credible.
-    pub frame_rate: Option<f64>,
 }
 
 /// `nal_unit_type` of a slice of an IDR picture.
@@ -52,8 +43,8 @@ impl AvcConfig {
         if raw.len() > MAX_CONFIG {
             return Err(invalid(format!("{} bytes long, at most {MAX_CONFIG} expected", raw.len())));
         }
-        let mut at = 0;
-        let &[version, profile, compatibility, level, sizes] = chunk::<5>(&raw, &mut at)?;
+        let mut fields = Fields::new("AVC configuration", &raw);
+        let &[version, profile, compatibility, level, sizes] = fields.array()?;
         if version != 1 {
             return Err(invalid(format!("version 1 expected, {version} found")));
         }
@@ -61,10 +52,10 @@ impl AvcConfig {
         if nal_length_size == 3 {
             return Err(invalid("NAL lengths of 3 bytes are not allowed".to_owned()));
         }
-        let &[n] = chunk::<1>(&raw, &mut at)?;
-        let sps = parameter_sets(&raw, &mut at, n & 0x1f)?;
-        let &[n] = chunk::<1>(&raw, &mut at)?;
-        let pps = parameter_sets(&raw, &mut at, n)?;
+        let &[n] = fields.array()?;
+        let sps = parameter_sets(&raw, &mut fields, n & 0x1f)?;
+        let &[n] = fields.array()?;
+        let pps = parameter_sets(&raw, &mut fields, n)?;
         if sps.is_empty() || pps.is_empty() {
             return Err(invalid(format!(
                 "{} sequence and {} picture parameter sets, one of each needed",
@@ -129,95 +120,27 @@ impl AvcConfig {
     /// A length that reaches beyond the payload yields one error and ends the walk; empty units
     /// are passed over.
     pub fn nal_units<'a>(&self, payload: &'a [u8]) -> impl Iterator<Item = Result<&'a [u8], Error>> + use<'a> {
-        NalUnits { rest: payload, total: payload.len(), length_size: self.nal_length_size }
+        nal::units(payload, self.nal_length_size)
     }
 }
 
 /// Longest record that is read, bytes.
 pub const MAX_CONFIG: usize = 64 * 1024;
 
-/// Pictures of more than this many per second are taken for a wrong clock.
-const MAX_FRAME_RATE: f64 = 1000.0;
-
-impl PartialEq for Picture {
-    fn eq(&self, other: &Self) -> bool {
-        (self.width, self.height, self.frame_rate.map(f64::to_bits))
-            == (other.width, other.height, other.frame_rate.map(f64::to_bits))
-    }
-}
-impl Eq for Picture {}
-
 fn invalid(why: String) -> Error {
     Error::Invalid { what: "AVC configuration", why }
 }
 
-fn take<'a>(raw: &'a [u8], at: &mut usize, n: usize) -> Result<&'a [u8], Error> {
-    let part = raw.get(*at..*at + n).ok_or(Error::Truncated {
-        what: "AVC configuration",
-        offset: *at,
-        needed: n,
-        present: raw.len().saturating_sub(*at),
-    })?;
-    *at += n;
-    Ok(part)
-}
-
-fn chunk<'a, const N: usize>(raw: &'a [u8], at: &mut usize) -> Result<&'a [u8; N], Error> {
-    // `take` returned exactly N bytes, so the conversion cannot fail.
-    take(raw, at, N).map(|part| part.first_chunk().expect("take returns N bytes"))
-}
-
-fn parameter_sets(raw: &Bytes, at: &mut usize, n: u8) -> Result<Vec<Bytes>, Error> {
-    (0..n)
-        .map(|_| {
-            let &[hi, lo] = chunk::<2>(raw, at)?;
-            let part = take(raw, at, usize::from(u16::from_be_bytes([hi, lo])))?;
-            Ok(raw.slice_ref(part))
-        })
-        .filter(|set| !matches!(set, Ok(set) if set.is_empty()))
-        .collect()
+fn parameter_sets(raw: &Bytes, fields: &mut Fields<'_>, n: u8) -> Result<Vec<Bytes>, Error> {
+    (0..n).map(|_| Ok(raw.slice_ref(fields.nal()?))).filter(|set| !matches!(set, Ok(set) if set.is_empty())).collect()
 }
 
 fn read_sps(nal: &[u8]) -> Option<Picture> {
     let rbsp = decode_nal(nal).ok()?;
     let sps = SeqParameterSet::from_bits(BitReader::new(&*rbsp)).ok()?;
     let (width, height) = sps.pixel_dimensions().ok()?;
-    let frame_rate = sps.fps().filter(|r| r.is_finite() && *r > 0.0 && *r <= MAX_FRAME_RATE);
+    let frame_rate = sps.fps().and_then(credible_rate);
     Some(Picture { width, height, frame_rate })
-}
-
-struct NalUnits<'a> {
-    rest: &'a [u8],
-    total: usize,
-    length_size: usize,
-}
-
-impl<'a> Iterator for NalUnits<'a> {
-    type Item = Result<&'a [u8], Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if self.rest.is_empty() {
-                return None;
-            }
-            let offset = self.total - self.rest.len();
-            let truncated = |needed, present| Some(Err(Error::Truncated { what: "NAL unit", offset, needed, present }));
-            let Some((length, rest)) = self.rest.split_at_checked(self.length_size) else {
-                let present = self.rest.len();
-                self.rest = &[];
-                return truncated(self.length_size, present);
-            };
-            let length = length.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
-            let Some((nal, rest)) = rest.split_at_checked(length) else {
-                self.rest = &[];
-                return truncated(length, rest.len());
-            };
-            self.rest = rest;
-            if !nal.is_empty() {
-                return Some(Ok(nal));
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use crate::{AudioConfig, Timestamp, TrackKind, VideoConfig};
 
 /// One coded access unit of one track.
 ///
-/// The payload is in the form that FLV and MP4 share: H.264 as length-prefixed NAL units (the
-/// prefix's size is in [`AvcConfig::nal_length_size`](crate::AvcConfig::nal_length_size)), AAC
-/// without ADTS header, MP3 with its frame header.
+/// The payload is in the form that FLV and MP4 share: H.264 and HEVC as length-prefixed NAL units
+/// (the prefix's size is in [`AvcConfig::nal_length_size`](crate::AvcConfig::nal_length_size) and
+/// its like), AV1 as OBUs that tell their size, AAC without ADTS header, the others as their
+/// encoders write them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// The track that it belongs to.

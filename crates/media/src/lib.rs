@@ -11,20 +11,38 @@
 //! **Invariant:** timestamps inside units never run backwards within a track.
 
 pub mod aac;
+pub mod ac3;
+pub mod av1;
 pub mod avc;
+mod bits;
+pub mod flac;
 mod frame;
+pub mod hevc;
 pub mod mp3;
+mod nal;
+pub mod opus;
+mod picture;
+#[cfg(test)]
+mod test_data;
 mod time;
 mod timeline;
 mod track;
+pub mod vp9;
 
 pub use aac::AacConfig;
+pub use ac3::Ac3Config;
+pub use av1::Av1Config;
 pub use avc::AvcConfig;
+pub use flac::FlacConfig;
 pub use frame::{Frame, Metadata, Unit};
+pub use hevc::HevcConfig;
 pub use mp3::Mp3Config;
+pub use opus::OpusConfig;
+pub use picture::Picture;
 pub use time::Timestamp;
 pub use timeline::{MAX_BACKWARD, MAX_COMPOSITION, MAX_FORWARD, Timeline, TimelineTimes};
 pub use track::{AudioConfig, TrackKind, VideoConfig};
+pub use vp9::Vp9Config;
 
 /// Why a codec configuration or a coded frame could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

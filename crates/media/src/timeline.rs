@@ -17,7 +17,7 @@ pub struct Timeline {
     epoch: Option<Epoch>,
     /// The epoch before the last jump: frames of the other track may still come from it.
     previous: Option<Epoch>,
-    last_dts: [Option<i64>; 2],
+    last_dts: [Option<Timestamp>; 2],
 }
 
 /// Where a frame stands on the stream's time line.
@@ -45,15 +45,17 @@ impl Timeline {
         Self::default()
     }
 
-    /// Places a frame with the publisher's `clock` (DTS, ms) and `composition` (PTS - DTS, ms).
-    pub fn map(&mut self, track: TrackKind, clock: u32, composition: i32) -> TimelineTimes {
+    /// Places a frame with the publisher's `clock` (DTS, ms), `nanos` (what the clock leaves out of
+    /// both times, 0 to 999,999 ns; more is taken for the most) and `composition` (PTS - DTS, ms).
+    pub fn map(&mut self, track: TrackKind, clock: u32, nanos: u32, composition: i32) -> TimelineTimes {
         let (mapped, discontinuity) = self.place(track, clock);
+        let mapped = Timestamp::from_millis(mapped) + Duration::from_nanos(u64::from(nanos.min(999_999)));
         let last = &mut self.last_dts[track as usize];
         // The other track may begin so much earlier that it lies before the stream's start.
-        let dts = last.map_or(mapped.max(0), |last| mapped.max(last + 1));
+        let dts = last.map_or(mapped.max(Timestamp::ZERO), |last| mapped.max(last + MIN_STEP));
         *last = Some(dts);
-        let pts = (mapped + i64::from(composition)).clamp(dts, dts + millis(MAX_COMPOSITION));
-        TimelineTimes { dts: Timestamp::from_millis(dts), pts: Timestamp::from_millis(pts), discontinuity }
+        let pts = mapped.offset_millis(i64::from(composition)).clamp(dts, dts + MAX_COMPOSITION);
+        TimelineTimes { dts, pts, discontinuity }
     }
 
     fn place(&mut self, track: TrackKind, clock: u32) -> (i64, bool) {
@@ -63,7 +65,7 @@ impl Timeline {
         if let Some(at) = self.previous.as_mut().and_then(|e| e.place(track, clock)) {
             return (at, false);
         }
-        let end = self.last_dts.iter().flatten().max().copied();
+        let end = self.last_dts.iter().flatten().max().map(|t| t.as_millis());
         let start = match end {
             None => i64::from(clock).min(HEADROOM_MS),
             Some(end) => end + JUMP_GAP_MS,
@@ -76,6 +78,8 @@ impl Timeline {
 /// A first frame keeps up to this much of its clock, so that a track that began a little earlier
 /// still lies after the stream's start.
 const HEADROOM_MS: i64 = 1000;
+/// Least distance of two frames of one track, so that clocks of milliseconds rise too.
+const MIN_STEP: Duration = Duration::from_millis(1);
 /// Distance between the last frame before a jump and the first one after it.
 const JUMP_GAP_MS: i64 = 40;
 
@@ -124,7 +128,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn dts(t: &mut Timeline, track: TrackKind, clock: u32) -> i64 {
-        t.map(track, clock, 0).dts.as_millis()
+        t.map(track, clock, 0, 0).dts.as_millis()
     }
 
     #[test]
@@ -153,8 +157,8 @@ mod tests {
     #[test]
     fn the_32_bit_wrap_is_not_a_jump() {
         let mut t = Timeline::new();
-        let a = t.map(Video, u32::MAX - 19, 0);
-        let b = t.map(Video, 20, 0);
+        let a = t.map(Video, u32::MAX - 19, 0, 0);
+        let b = t.map(Video, 20, 0, 0);
         assert_eq!(b.dts.since(a.dts), Duration::from_millis(40));
         assert!(!b.discontinuity);
     }
@@ -166,10 +170,10 @@ mod tests {
             dts(&mut t, Video, ms);
             dts(&mut t, Audio, ms + 5);
         }
-        let v = t.map(Video, 0, 0);
+        let v = t.map(Video, 0, 0, 0);
         assert!(v.discontinuity);
         assert_eq!(v.dts.as_millis(), 59_985 + 40);
-        let a = t.map(Audio, 10, 0);
+        let a = t.map(Audio, 10, 0, 0);
         assert!(!a.discontinuity);
         assert_eq!(a.dts.signed_nanos_since(v.dts), 10_000_000);
     }
@@ -179,28 +183,40 @@ mod tests {
         let mut t = Timeline::new();
         dts(&mut t, Video, 100_000);
         dts(&mut t, Audio, 100_000);
-        assert!(t.map(Video, 0, 0).discontinuity);
-        let straggler = t.map(Audio, 100_021, 0);
+        assert!(t.map(Video, 0, 0, 0).discontinuity);
+        let straggler = t.map(Audio, 100_021, 0, 0);
         assert_eq!((straggler.dts.as_millis(), straggler.discontinuity), (1021, false));
-        assert!(!t.map(Video, 40, 0).discontinuity);
-        assert!(!t.map(Audio, 0, 0).discontinuity);
+        assert!(!t.map(Video, 40, 0, 0).discontinuity);
+        assert!(!t.map(Audio, 0, 0, 0).discontinuity);
     }
 
     #[test]
     fn a_jump_forwards_is_closed() {
         let mut t = Timeline::new();
         dts(&mut t, Video, 0);
-        let far = t.map(Video, 3_600_000, 0);
+        let far = t.map(Video, 3_600_000, 0, 0);
         assert_eq!((far.dts.as_millis(), far.discontinuity), (40, true));
     }
 
     #[test]
     fn dts_beyond_pts_is_clamped_not_fatal() {
         let mut t = Timeline::new();
-        let x = t.map(Video, 100, -50);
+        let x = t.map(Video, 100, 0, -50);
         assert_eq!(x.pts, x.dts);
-        let y = t.map(Video, 140, i32::MAX);
+        let y = t.map(Video, 140, 0, i32::MAX);
         assert_eq!(y.pts.since(y.dts), MAX_COMPOSITION);
+    }
+
+    #[test]
+    fn nanoseconds_of_modex_are_kept_in_both_times() {
+        let mut t = Timeline::new();
+        let a = t.map(Audio, 21, 333_333, 0);
+        assert_eq!((a.dts.as_nanos(), a.pts.as_nanos()), (21_333_333, 21_333_333));
+        let b = t.map(Video, 40, 999_999, 80);
+        assert_eq!((b.dts.as_nanos(), b.pts.as_nanos()), (40_999_999, 120_999_999));
+        let c = t.map(Audio, 42, 1_048_575, 0);
+        assert_eq!(c.dts.as_nanos(), 42_999_999, "more than a millisecond is not one");
+        assert_eq!(t.map(Audio, 43, 0, 0).dts.as_nanos(), 43_999_999, "each frame at least a millisecond on");
     }
 
     #[test]
@@ -208,7 +224,7 @@ mod tests {
         let mut t = Timeline::new();
         dts(&mut t, Audio, 500);
         assert_eq!(
-            t.map(Audio, 480, 0),
+            t.map(Audio, 480, 0, 0),
             TimelineTimes { dts: Timestamp::from_millis(501), pts: Timestamp::from_millis(501), discontinuity: false }
         );
         assert_eq!(dts(&mut t, Audio, 520), 520);
@@ -216,12 +232,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_track_rises_whatever_comes(frames in proptest::collection::vec((any::<bool>(), any::<u32>(), any::<i32>()), 1..200)) {
+        fn each_track_rises_whatever_comes(frames in proptest::collection::vec((any::<bool>(), any::<u32>(), any::<u32>(), any::<i32>()), 1..200)) {
             let mut t = Timeline::new();
             let mut last = [None; 2];
-            for (audio, clock, composition) in frames {
+            for (audio, clock, nanos, composition) in frames {
                 let track = if audio { Audio } else { Video };
-                let x = t.map(track, clock, composition);
+                let x = t.map(track, clock, nanos, composition);
                 prop_assert!(last[track as usize].is_none_or(|l| x.dts > l));
                 prop_assert!(x.pts >= x.dts);
                 last[track as usize] = Some(x.dts);

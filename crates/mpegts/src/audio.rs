@@ -81,16 +81,21 @@ impl AudioTrack {
         }
     }
 
-    /// Ticks of 90 kHz that one frame lasts, rounded up.
-    pub(crate) fn frame_ticks(&self) -> i64 {
-        (i64::from(self.config.samples_per_frame()) * 90_000 + i64::from(self.clock.rate) - 1)
-            / i64::from(self.clock.rate)
+    /// Samples in a frame, where its codec's frames tell: `new` refuses those of other codecs.
+    fn samples_in(&self, frame: &Frame) -> u32 {
+        self.config.samples_in(&frame.payload).unwrap_or(0)
+    }
+
+    /// Ticks of 90 kHz that the frame lasts, rounded up.
+    pub(crate) fn frame_ticks(&self, frame: &Frame) -> i64 {
+        (i64::from(self.samples_in(frame)) * 90_000 + i64::from(self.clock.rate) - 1) / i64::from(self.clock.rate)
     }
 
     /// Where a frame stamped `stamp` lies, in ticks of 90 kHz, and whether that follows from the
     /// frame before it.
-    pub(crate) fn place(&mut self, stamp: i64) -> (i64, bool) {
-        self.clock.place(stamp, self.config.samples_per_frame())
+    pub(crate) fn place(&mut self, frame: &Frame, stamp: i64) -> (i64, bool) {
+        let samples = self.samples_in(frame);
+        self.clock.place(stamp, samples)
     }
 
     /// Forgets the time of the frames before.

@@ -213,8 +213,8 @@ impl Muxer {
             return Ok(());
         }
         let header = audio.header(frame)?;
-        let (pts, follows) = audio.place(frame.pts.as_90khz());
-        let step = audio.frame_ticks();
+        let (pts, follows) = audio.place(frame, frame.pts.as_90khz());
+        let step = audio.frame_ticks(frame);
         let len = header.bytes().len() + frame.payload.len();
         if !follows || self.group.bytes.len() + len > MAX_PES_PAYLOAD {
             self.write_group(out);
