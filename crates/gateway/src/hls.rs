@@ -1,29 +1,49 @@
 //! HLS over HTTP: playlists and segments from memory.
+//!
+//! What is answered knows no HTTP library ([`Answer`]), so that any way of writing to a socket can
+//! send it; hyper's is the one conversion at the end.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header};
-use millrace_hub::{HlsView, Hub, PlayerGuard, Protocol, Rates, SegmentLookup, StreamId, Traffic};
+use http::{HeaderValue, Response, header};
+use http_body::{Frame, SizeHint};
+use millrace_hub::{Content, HlsView, Hub, PlayerGuard, Protocol, Rates, SegmentLookup, StreamId, Traffic};
 use tokio::time::Instant;
 
 use crate::http::Server;
 use crate::problem::Problem;
 
+/// What a request gets: a status of 200, two headers, and shared bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) content_type: &'static str,
+    pub(crate) cache_control: &'static str,
+    pub(crate) content: Content,
+}
+
 /// `/{app}/{name}.m3u8`
-pub(crate) async fn multivariant(server: &Server, id: &StreamId) -> Result<Response<Body>, Problem> {
+pub(crate) async fn multivariant(server: &Server, id: &StreamId, _query: &str) -> Result<Answer, Problem> {
     let view = server.hub.hls_multivariant(id).await?;
     refuse(&view)?;
-    Ok(answer(view.multivariant, PLAYLIST, SHORT))
+    Ok(Answer { content_type: PLAYLIST, cache_control: SHORT, content: view.multivariant.into() })
 }
 
 /// `/{app}/{name}/ts.m3u8`. The first request waits for the first segment.
-pub(crate) async fn media_playlist(server: &Server, id: &StreamId, viewer: Viewer) -> Result<Response<Body>, Problem> {
+pub(crate) async fn media_playlist(
+    server: &Server,
+    id: &StreamId,
+    _query: &str,
+    viewer: Viewer,
+) -> Result<Answer, Problem> {
     let view = tokio::time::timeout(FIRST_SEGMENT, server.hub.hls(id))
         .await
         .map_err(|_| Problem::unavailable("the stream's first segment is not complete yet"))??;
@@ -32,24 +52,62 @@ pub(crate) async fn media_playlist(server: &Server, id: &StreamId, viewer: Viewe
     if !snapshot.ended {
         server.audience.watch(&server.hub, id, viewer);
     }
-    Ok(answer(snapshot.media_playlist.clone(), PLAYLIST, SHORT))
+    Ok(Answer { content_type: PLAYLIST, cache_control: SHORT, content: snapshot.media_playlist.clone().into() })
 }
 
 /// `/{app}/{name}/{segment}.ts`
-pub(crate) async fn segment(
-    server: &Server,
-    id: &StreamId,
-    name: &str,
-    viewer: Viewer,
-) -> Result<Response<Body>, Problem> {
+pub(crate) async fn segment(server: &Server, id: &StreamId, name: &str, viewer: Viewer) -> Result<Answer, Problem> {
     let view = server.hub.hls_multivariant(id).await?;
     let lookup = view.snapshot.map_or(SegmentLookup::Unknown, |s| s.segment(name));
     match lookup {
         SegmentLookup::Found(segment) => {
             server.audience.sent(id, viewer, segment.bytes.len());
-            Ok(answer(segment.bytes.clone(), "video/mp2t", IMMUTABLE))
+            let content = segment.bytes.clone().into();
+            Ok(Answer { content_type: "video/mp2t", cache_control: IMMUTABLE, content })
         }
         other => Err(Problem::not_found(other.reason().unwrap_or_default())),
+    }
+}
+
+impl Answer {
+    /// For hyper.
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(match self.content.pieces() {
+            [whole] => Body::from(whole.clone()),
+            _ => Body::new(Pieces { content: self.content, next: 0, sent: 0 }),
+        });
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
+        response
+    }
+}
+
+/// Content of several pieces as a body; none is copied.
+struct Pieces {
+    content: Content,
+    /// How many pieces, and how many bytes, were handed out.
+    next: usize,
+    sent: usize,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.content.pieces().get(self.next).cloned();
+        self.next += 1;
+        self.sent += piece.as_ref().map_or(0, Bytes::len);
+        Poll::Ready(piece.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.next >= self.content.pieces().len()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact((self.content.len() - self.sent) as u64)
     }
 }
 
@@ -61,9 +119,9 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
-    pub(crate) fn new(peer: SocketAddr, headers: &HeaderMap) -> Self {
+    pub(crate) fn new(peer: SocketAddr, user_agent: Option<&[u8]>) -> Self {
         let mut hasher = DefaultHasher::new();
-        headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).hash(&mut hasher);
+        user_agent.hash(&mut hasher);
         Self { address: peer.ip(), program: hasher.finish() }
     }
 }
@@ -139,14 +197,6 @@ fn refuse(view: &HlsView) -> Result<(), Problem> {
         Some(words) => Err(Problem::unsupported(&**words)),
         None => Ok(()),
     }
-}
-
-fn answer(body: Bytes, content_type: &'static str, cache: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    response
 }
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";

@@ -220,13 +220,16 @@ async fn media(
     let query = request.uri().query().unwrap_or_default();
     server.may_play(path.stream(), query, peer).await?;
     let head_only = request.method() == Method::HEAD;
-    let viewer = Viewer::new(peer, request.headers());
+    let user_agent = request.headers().get(header::USER_AGENT).map(HeaderValue::as_bytes);
+    let viewer = Viewer::new(peer, user_agent);
     match path {
         MediaPath::Flv(id) if ws_flv::is_upgrade(&request) => ws_flv::play(server, peer, &mut request, &id).await,
         MediaPath::Flv(id) => http_flv::play(&server, peer, &id, head_only).await,
-        MediaPath::Multivariant(id) => hls::multivariant(&server, &id).await,
-        MediaPath::MediaPlaylist(id) => hls::media_playlist(&server, &id, viewer).await,
-        MediaPath::Segment(id, name) => hls::segment(&server, &id, &name, viewer).await,
+        MediaPath::Multivariant(id) => hls::multivariant(&server, &id, query).await.map(hls::Answer::into_response),
+        MediaPath::MediaPlaylist(id) => {
+            hls::media_playlist(&server, &id, query, viewer).await.map(hls::Answer::into_response)
+        }
+        MediaPath::Segment(id, name) => hls::segment(&server, &id, &name, viewer).await.map(hls::Answer::into_response),
         MediaPath::Thumbnail(id) => server.thumbnails.get(&server.hub, &id).await,
     }
 }

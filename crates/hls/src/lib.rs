@@ -13,6 +13,7 @@
 //! - the name of a segment never names other bytes, so it may be cached for ever.
 
 mod container;
+mod content;
 mod multivariant;
 mod packager;
 mod playlist;
@@ -22,6 +23,7 @@ mod wall;
 use std::time::Duration;
 
 pub use container::{Container, TsContainer};
+pub use content::Content;
 pub use packager::{HlsPackager, HlsSnapshot, MediaSegment, SegmentLookup};
 pub use segmenter::{LONGEST_SEGMENT, MAX_SEGMENT_BYTES, Segment, Segmenter};
 

@@ -32,7 +32,7 @@ pub use config::{HubConfig, MAX_GOP_COUNT};
 pub use format::Format;
 pub use hls::HlsView;
 pub use info::{AudioInfo, PublisherInfo, StreamInfo, StreamState, VideoInfo};
-pub use millrace_hls::{HlsSnapshot, MediaSegment, SegmentLookup};
+pub use millrace_hls::{Content, HlsSnapshot, MediaSegment, SegmentLookup};
 pub use names::{AppName, MAX_NAME, NameError, StreamId, StreamName};
 pub use player::{PlayerGuard, PlayerInfo, PlayerStats, Protocol};
 pub use publisher::{CutReason, PublishError, Publisher, PublisherMeta};
