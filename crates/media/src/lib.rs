@@ -6,6 +6,7 @@
 //! - [`Timestamp`]: nanoseconds on a stream's own time line.
 //! - [`Frame`]: one coded access unit of one track.
 //! - [`VideoConfig`], [`AudioConfig`]: what a decoder needs before the first frame.
+//! - [`SampleClock`]: a sound track's time, counted in samples.
 //! - [`Timeline`]: maps a publisher's 32-bit millisecond clock to monotonic timestamps.
 //!
 //! **Invariant:** timestamps inside units never run backwards within a track.
@@ -15,6 +16,7 @@ pub mod ac3;
 pub mod av1;
 pub mod avc;
 mod bits;
+mod clock;
 pub mod flac;
 mod frame;
 pub mod hevc;
@@ -33,6 +35,7 @@ pub use aac::AacConfig;
 pub use ac3::Ac3Config;
 pub use av1::Av1Config;
 pub use avc::AvcConfig;
+pub use clock::{RESYNC_FROM, SLEW_FROM, SampleClock};
 pub use flac::FlacConfig;
 pub use frame::{Frame, Metadata, Unit};
 pub use hevc::HevcConfig;

@@ -40,9 +40,15 @@ impl Timestamp {
 
     /// Ticks of the 90 kHz clock of MPEG systems, rounded to the nearest; not wrapped to 33 bits.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation)] // |i64::MAX| * 9 / 100_000 fits in i64
     pub const fn as_90khz(self) -> i64 {
-        (self.0 as i128 * 9 + 50_000).div_euclid(100_000) as i64
+        self.as_ticks(90_000)
+    }
+
+    /// Ticks of a clock that counts `timescale` to the second, below 10^9, rounded to the nearest.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // fewer ticks than nanoseconds, which fit
+    pub const fn as_ticks(self, timescale: u32) -> i64 {
+        (self.0 as i128 * timescale as i128 + NANOS_PER_SEC / 2).div_euclid(NANOS_PER_SEC) as i64
     }
 
     /// Seconds, for people.
@@ -92,6 +98,7 @@ impl fmt::Debug for Timestamp {
 }
 
 const NANOS_PER_MILLI: i64 = 1_000_000;
+const NANOS_PER_SEC: i128 = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {

@@ -1,23 +1,14 @@
 //! Audio in transport streams: times counted in samples, several frames to a PES packet.
 //!
-//! Publishers stamp audio in whole milliseconds, which no frame length of AAC or MP3 is a multiple
-//! of: used as they are, such stamps make a decoder hear a gap or an overlap at every frame. So
-//! time is counted in samples from an anchor instead. Where the count and the stamps part by more
-//! than [`SLEW_FROM`] (two clocks that differ by some millionths), the anchor follows by one tick a
-//! frame, which nobody hears; where they part by more than [`RESYNC_FROM`] (frames are missing, or
-//! the source jumped) a new anchor is set.
+//! [`SampleClock`] says why they are counted.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_media::{AudioConfig, Frame, TrackKind};
+use millrace_media::{AudioConfig, Frame, SampleClock, TrackKind};
 
 use crate::Error;
 
-/// Deviation of counted from stamped time above which the count follows slowly.
-pub const SLEW_FROM: Duration = Duration::from_millis(10);
-/// Deviation of counted from stamped time above which the count starts anew.
-pub const RESYNC_FROM: Duration = Duration::from_millis(60);
 /// Longest sound in one PES packet of more than one frame: three of AAC at 48 kHz.
 pub const MAX_GROUP: Duration = Duration::from_millis(65);
 /// Longest payload of one audio PES packet, bytes: its length field has 16 bits, and must not be 0.
@@ -44,13 +35,14 @@ impl AudioTrack {
                 }
             }
             AudioConfig::Mp3(mp3) => {
-                if mp3.sample_rate == 0 || mp3.samples_per_frame == 0 {
-                    return Err(unsupported("no sampling frequency".to_owned()));
+                if mp3.samples_per_frame == 0 {
+                    return Err(unsupported("frames without samples".to_owned()));
                 }
             }
             _ => return Err(unsupported("this program writes AAC and MP3 only".to_owned())),
         }
-        let clock = SampleClock { rate: config.sample_rate(), anchor: None, samples: 0 };
+        let clock = SampleClock::new(config.sample_rate(), TIMESCALE)
+            .ok_or_else(|| unsupported("no sampling frequency".to_owned()))?;
         Ok(Self { config, clock })
     }
 
@@ -88,7 +80,8 @@ impl AudioTrack {
 
     /// Ticks of 90 kHz that the frame lasts, rounded up.
     pub(crate) fn frame_ticks(&self, frame: &Frame) -> i64 {
-        (i64::from(self.samples_in(frame)) * 90_000 + i64::from(self.clock.rate) - 1) / i64::from(self.clock.rate)
+        let rate = i64::from(self.config.sample_rate());
+        (i64::from(self.samples_in(frame)) * i64::from(TIMESCALE) + rate - 1) / rate
     }
 
     /// Where a frame stamped `stamp` lies, in ticks of 90 kHz, and whether that follows from the
@@ -100,7 +93,7 @@ impl AudioTrack {
 
     /// Forgets the time of the frames before.
     pub(crate) fn reset_clock(&mut self) {
-        self.clock.anchor = None;
+        self.clock.reset();
     }
 }
 
@@ -121,59 +114,8 @@ pub(crate) struct Group {
     pub(crate) pts: i64,
 }
 
-/// Time counted in samples. See the module's documentation.
-#[derive(Debug)]
-struct SampleClock {
-    rate: u32,
-    anchor: Option<i64>,
-    /// Samples since the anchor.
-    samples: u64,
-}
-
-impl SampleClock {
-    fn place(&mut self, stamp: i64, samples: u32) -> (i64, bool) {
-        let mut follows = false;
-        let at = match self.anchor {
-            None => {
-                self.set_anchor(stamp);
-                stamp
-            }
-            Some(anchor) => {
-                let counted = anchor + self.elapsed();
-                let deviation = stamp - counted;
-                if deviation.abs() > ticks(RESYNC_FROM) {
-                    // Never before the frame that was sent last, whatever the stamp says.
-                    let last = counted - self.frame_ticks(samples);
-                    let at = stamp.max(last + 1);
-                    self.set_anchor(at);
-                    at
-                } else {
-                    follows = true;
-                    let slew = if deviation.abs() > ticks(SLEW_FROM) { deviation.signum() } else { 0 };
-                    self.anchor = Some(anchor + slew);
-                    counted + slew
-                }
-            }
-        };
-        self.samples += u64::from(samples);
-        (at, follows)
-    }
-
-    fn set_anchor(&mut self, at: i64) {
-        self.anchor = Some(at);
-        self.samples = 0;
-    }
-
-    #[allow(clippy::cast_possible_wrap, clippy::cast_possible_truncation)] // centuries of samples fit
-    fn elapsed(&self) -> i64 {
-        let rate = u128::from(self.rate);
-        ((u128::from(self.samples) * 90_000 + rate / 2) / rate) as i64
-    }
-
-    fn frame_ticks(&self, samples: u32) -> i64 {
-        i64::from(samples) * 90_000 / i64::from(self.rate)
-    }
-}
+/// The clock of MPEG systems, ticks per second.
+const TIMESCALE: u32 = 90_000;
 
 pub(crate) const fn ticks(d: Duration) -> i64 {
     (d.as_nanos() * 9 / 100_000) as i64
@@ -185,68 +127,6 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use millrace_media::{AacConfig, Mp3Config};
-    use proptest::prelude::*;
-
-    fn clock(rate: u32) -> SampleClock {
-        SampleClock { rate, anchor: None, samples: 0 }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn rounded_stamps_give_no_jitter_and_no_drift(rate in prop::sample::select(vec![44_100u32, 48_000, 32_000, 22_050, 11_025]), start in 0u64..100_000) {
-            let mut c = clock(rate);
-            let mut last = None;
-            for n in 0..20_000u64 {
-                let exact_ns = start * 1_000_000 + n * 1024 * 1_000_000_000 / u64::from(rate);
-                let stamp = (exact_ns / 1_000_000) as i64 * 90; // as FLV rounds
-                let (at, _) = c.place(stamp, 1024);
-                prop_assert!((at - stamp).abs() <= 90);
-                if let Some(last) = last {
-                    let step = at - last;
-                    let exact = 1024 * 90_000 / i64::from(rate);
-                    prop_assert!(step == exact || step == exact + 1, "step {}", step);
-                }
-                last = Some(at);
-            }
-        }
-    }
-
-    #[test]
-    fn a_clock_that_runs_fast_is_followed_without_a_jump() {
-        let mut c = clock(48_000);
-        let mut last = -1920;
-        for n in 0..500_000i64 {
-            // The publisher's stamps run 200 millionths faster than its samples: 2.1 s in three hours.
-            let stamp = n * 1920 + n * 1920 / 5000;
-            let (at, follows) = c.place(stamp, 1024);
-            assert!(follows || n == 0);
-            assert!((1919..=1921).contains(&(at - last)));
-            assert!((at - stamp).abs() <= ticks(SLEW_FROM) + 2);
-            last = at;
-        }
-    }
-
-    #[test]
-    fn missing_frames_set_a_new_anchor() {
-        let mut c = clock(48_000);
-        assert_eq!(c.place(0, 1024), (0, false));
-        assert_eq!(c.place(1900, 1024), (1920, true));
-        assert_eq!(c.place(3840 + 5400, 1024), (3841, true), "exactly the limit is followed");
-        assert_eq!(c.place(5761 + 5401, 1024), (5761 + 5401, false));
-    }
-
-    #[test]
-    fn a_source_that_lags_never_sends_time_backwards() {
-        let mut c = clock(48_000);
-        let mut last = -1;
-        for n in 0..500 {
-            let (at, _) = c.place(n, 1024); // stamps stand nearly still
-            assert!(at > last);
-            last = at;
-        }
-        assert!(last < ticks(RESYNC_FROM) + 3 * 1920);
-    }
 
     #[test]
     fn stream_types() {
