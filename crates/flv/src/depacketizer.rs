@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Mp3Config, Timeline, TrackKind, Unit, VideoConfig};
@@ -26,6 +27,12 @@ impl Depacketizer {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The bodies that are read next came at `now`, on any steady clock: what the publisher's clock
+    /// says is judged by it.
+    pub fn set_now(&mut self, now: Duration) {
+        self.timeline.set_now(now);
     }
 
     /// Reads a video body that came with `clock`, ms.

@@ -43,7 +43,9 @@ pub use mp3::Mp3Config;
 pub use opus::OpusConfig;
 pub use picture::Picture;
 pub use time::Timestamp;
-pub use timeline::{MAX_BACKWARD, MAX_COMPOSITION, MAX_FORWARD, Timeline, TimelineTimes};
+pub use timeline::{
+    MAX_APART, MAX_BACKWARD, MAX_COMPOSITION, MAX_FORWARD, MAX_LEAD, STANDING, STANDING_FRAMES, Timeline, TimelineTimes,
+};
 pub use track::{AudioConfig, TrackKind, VideoConfig};
 pub use vp9::Vp9Config;
 

@@ -11,6 +11,7 @@ use tracing::warn;
 pub(super) struct Publishing {
     publisher: Publisher,
     depacketizer: Depacketizer,
+    since: Instant,
     peer: SocketAddr,
     damaged: u64,
     last_warning: Option<Instant>,
@@ -26,11 +27,19 @@ pub(super) enum Stop {
 
 impl Publishing {
     pub(super) fn new(publisher: Publisher, peer: SocketAddr) -> Self {
-        Self { publisher, depacketizer: Depacketizer::new(), peer, damaged: 0, last_warning: None }
+        Self {
+            publisher,
+            depacketizer: Depacketizer::new(),
+            since: Instant::now(),
+            peer,
+            damaged: 0,
+            last_warning: None,
+        }
     }
 
     /// Passes on one message.
     pub(super) async fn media(&mut self, media: Media) -> Result<(), Stop> {
+        self.depacketizer.set_now(self.since.elapsed());
         let units = match media {
             Media::Video { timestamp, payload } => self.depacketizer.video(timestamp, &payload),
             Media::Audio { timestamp, payload } => self.depacketizer.audio(timestamp, &payload),
