@@ -1,6 +1,6 @@
 /** The real server and real publishers (FFmpeg over RTMP), for tests that play. */
 
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -93,6 +93,18 @@ export interface Programme {
   /** Seconds between keyframes. */
   gop?: number;
   video?: boolean;
+  /** FFmpeg's options for other codecs than H.264 and AAC. */
+  videoCodec?: string[];
+  audioCodec?: string[];
+}
+
+/** FFmpeg: the one of the system, or another that `MILLRACE_TEST_FFMPEG` names, as in the other end-to-end tests. */
+export const FFMPEG = process.env.MILLRACE_TEST_FFMPEG ?? 'ffmpeg';
+
+/** Whether that FFmpeg publishes more over RTMP than H.264, AAC and MP3: version 7 and later. */
+export function hasEnhancedRtmp(): boolean {
+  const { stdout } = spawnSync(FFMPEG, ['-version'], { encoding: 'utf8' });
+  return Number(/version n?(\d+)/.exec(stdout)?.[1] ?? 0) >= 7;
 }
 
 /** An FFmpeg that publishes a picture with a clock (see `playback-clock.ts`) and a tone. */
@@ -100,16 +112,16 @@ export class Publisher {
   readonly #child: ChildProcess;
   #words = '';
 
-  constructor(url: string, { size = [640, 360], gop = 2, video = true }: Programme) {
+  constructor(url: string, programme: Programme) {
+    const { size = [640, 360], gop = 2, video = true, videoCodec = H264, audioCodec = AAC } = programme;
     const tone = 'sine=frequency=440:sample_rate=48000';
     const graph = video ? `${clockPicture(size, RATE)}[out0];${tone}[out1]` : `${tone}[out0]`;
-    const picture = ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-b:v', '600k'];
-    const keyframes = ['-g', `${gop * RATE}`, '-keyint_min', `${gop * RATE}`, '-sc_threshold', '0'];
+    const keyframes = ['-g', `${gop * RATE}`, '-keyint_min', `${gop * RATE}`];
     this.#child = spawn(
-      'ffmpeg',
+      FFMPEG,
       ['-nostdin', '-hide_banner', '-loglevel', 'error', '-re', '-f', 'lavfi', '-i', graph, '-map', '0'].concat(
-        video ? [...picture, ...keyframes] : [],
-        ['-c:a', 'aac', '-b:a', '64k', '-ac', '2', '-f', 'flv', '-flvflags', 'no_duration_filesize', url],
+        video ? [...videoCodec, ...keyframes] : [],
+        [...audioCodec, '-ac', '2', '-f', 'flv', '-flvflags', 'no_duration_filesize', url],
       ),
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
@@ -172,4 +184,6 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   clearTimeout(hurry);
 }
 
+const H264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-b:v', '600k', '-sc_threshold', '0'];
+const AAC = ['-c:a', 'aac', '-b:a', '64k'];
 const RATE = 25;

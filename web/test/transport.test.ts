@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { hlsEngine, missingCodec, plan, wantedTransport, type Capabilities, type Tracks } from '../src/player/transport';
+import { hlsEngine, missingCodec, plan, unheard, wantedTransport, type Capabilities, type Tracks } from '../src/player/transport';
 
 const H264 = 'video/mp4; codecs="avc1.64001f"';
 const AAC = 'audio/mp4; codecs="mp4a.40.2"';
@@ -43,6 +43,17 @@ describe('plan', () => {
     expect(plan(can, vp9, 'ws-flv')).toEqual([]);
     const ac3: Tracks = { video, audio: { ...audio, codec: 'ac-3' } };
     expect(plan(browser({ types: [H264, BASIC, 'audio/mp4; codecs="ac-3"'] }), ac3, null)).toEqual(['ll-hls', 'hls']);
+  });
+  test('sound that cannot be played is left out, where the picture can be fetched alone', () => {
+    const ac3: Tracks = { video, audio: { ...audio, codec: 'ac-3' } };
+    expect(plan(browser(), ac3, null)).toEqual(['ws-flv', 'http-flv']);
+    expect(unheard(browser(), ac3)).toBe('ac-3');
+    expect(missingCodec(browser(), ac3)).toBeNull();
+    const iPhone = browser({ types: [H264, BASIC], nativeHls: true, apple: true, playsPlain: () => true });
+    expect(plan(iPhone, ac3, null)).toEqual(['hls']);
+    const neither: Tracks = { video: { ...video, codec: 'hvc1.1.6.L93.B0' }, audio: { ...audio, codec: 'ac-3' } };
+    expect(unheard(browser(), neither)).toBeNull();
+    expect(missingCodec(browser(), { video: null, audio: ac3.audio })).toBe('ac-3');
   });
   test('HEVC, AV1, Opus and FLAC go by FLV where the browser decodes them', () => {
     for (const codec of ['hvc1.1.6.L93.B0', 'av01.0.04M.08']) {

@@ -15,7 +15,7 @@
 
 import type { LiveStream } from '../lib/api';
 import { pollDelay, retryDelay } from './backoff';
-import { missingCodec, plan, type Capabilities, type Transport } from './transport';
+import { missingCodec, plan, unheard, type Capabilities, type Transport } from './transport';
 
 export type State = 'connecting' | 'playing' | 'reconnecting' | 'offline' | 'error';
 
@@ -28,6 +28,8 @@ export interface Snapshot {
   reason: Reason | null;
   /** Codec that the browser lacks. */
   codec: string | null;
+  /** Codec of the sound that the browser lacks, while the picture plays without it. */
+  unheard: string | null;
   /** When the next attempt comes, in `Date.now()` milliseconds. */
   retryAt: number | null;
   live: LiveStream | null;
@@ -50,6 +52,7 @@ export interface EngineEvents {
 export interface Ports {
   /** The stream, `null` where it is not on air; throws where the server cannot be asked. */
   find(): Promise<LiveStream | null>;
+  /** Plays `live`, without the sound where it names none. */
   open(transport: Transport, live: LiveStream, events: EngineEvents): Engine;
   changed(snapshot: Snapshot): void;
   random(): number;
@@ -72,6 +75,7 @@ export class Session {
     transport: null,
     reason: null,
     codec: null,
+    unheard: null,
     retryAt: null,
     live: null,
     endedAt: null,
@@ -264,11 +268,13 @@ export class Session {
     this.#lastTime = -1;
     this.#openedAt = this.#lastMove = Date.now();
     const state = this.#hasPlayed ? 'reconnecting' : 'connecting';
-    this.#set({ state, transport, live, retryAt: null, reason: this.#hasPlayed ? 'connection' : null, codec: null });
+    const reason = this.#hasPlayed ? 'connection' : null;
+    const silent = unheard(this.#can, live);
+    this.#set({ state, transport, live, retryAt: null, reason, codec: null, unheard: silent });
     const current = (act: () => void) => () => {
       if (course === this.#course) act();
     };
-    this.#engine = this.#ports.open(transport, live, {
+    this.#engine = this.#ports.open(transport, silent === null ? live : { ...live, audio: null }, {
       failed: (kind) => {
         current(() => {
           this.#fail(kind);

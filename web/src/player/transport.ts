@@ -26,7 +26,9 @@ export type Tracks = Pick<LiveStream, 'video' | 'audio'>;
 /** The transports to try, the quickest first. Empty where the browser cannot decode the stream. */
 export function plan(can: Capabilities, tracks: Tracks, wanted: Transport | null): Transport[] {
   const decodes = missing(can.plays, tracks) === null;
-  const flv = decodes && [tracks.video, tracks.audio].every((track) => track === null || inFlv(track.codec));
+  const silent = unheard(can, tracks) !== null;
+  const carried = silent ? [tracks.video] : [tracks.video, tracks.audio];
+  const flv = (decodes || silent) && carried.every((track) => track === null || inFlv(track.codec));
   const possible: Transport[] = [];
   if (flv && can.webSocket) possible.push('ws-flv');
   if (flv && can.streamingFetch) possible.push('http-flv');
@@ -44,8 +46,17 @@ export function hlsEngine(can: Capabilities): 'native' | 'hls.js' {
   return can.nativeHls && (can.apple || !media) ? 'native' : 'hls.js';
 }
 
+/** The codec of sound that cannot be played here, where the picture can without it: FLV comes apart into tracks. */
+export function unheard(can: Capabilities, { video, audio }: Tracks): string | null {
+  if (!video || !audio || !inFlv(video.codec)) return null;
+  if (hlsEngine(can) === 'native' && missing(can.playsPlain, { video, audio }) === null) return null;
+  if (missing(can.plays, { video, audio: null }) !== null) return null;
+  return missing(can.plays, { video: null, audio });
+}
+
 /** The first codec of the stream that is in the way of every transport. */
 export function missingCodec(can: Capabilities, tracks: Tracks): string | null {
+  if (unheard(can, tracks) !== null) return null;
   const codec = missing(can.plays, tracks);
   return codec !== null && hlsEngine(can) === 'native' ? missing(can.playsPlain, tracks) : codec;
 }
