@@ -71,7 +71,9 @@ function create(template: HTMLTemplateElement, id: string, stream: LiveStream): 
   set('name', stream.name);
   set('initial', /[a-z0-9]/.exec(stream.name)?.[0].toUpperCase() ?? '');
   card.querySelector('a')?.setAttribute('href', stream.urls.page);
-  card.querySelector('img')?.setAttribute('src', stream.urls.thumbnail);
+  const image = card.querySelector('img');
+  if (stream.video) image?.setAttribute('src', stream.urls.thumbnail);
+  else image?.remove();
   return card;
 }
 

@@ -1,6 +1,7 @@
 /** HLS through hls.js, which is loaded on first use. */
 
 import type Hls from 'hls.js';
+import type { HlsConfig } from 'hls.js';
 
 import type { LiveStream } from '../../lib/api';
 import type { Engine, EngineEvents } from '../session';
@@ -10,6 +11,32 @@ export interface HlsEngine extends Engine {
   /** Seconds behind the live edge of the playlist, and how many are aimed for. */
   latency(): { behind: number; target: number } | undefined;
 }
+
+/** By segments: two of them behind live. */
+const SEGMENTS: Partial<HlsConfig> = { liveSyncDurationCount: 2 };
+
+/**
+ * By parts: as far behind live as the playlist says (PART-HOLD-BACK). That is a fraction of a second, so that what hangs
+ * is given up and what failed is asked for again sooner than whole segments would be.
+ */
+const PARTS: Partial<HlsConfig> = {
+  fragLoadPolicy: {
+    default: {
+      maxTimeToFirstByteMs: 4_000,
+      maxLoadTimeMs: 8_000,
+      timeoutRetry: { maxNumRetry: 1, retryDelayMs: 0, maxRetryDelayMs: 0 },
+      errorRetry: { maxNumRetry: 3, retryDelayMs: 200, maxRetryDelayMs: 1_000 },
+    },
+  },
+  playlistLoadPolicy: {
+    default: {
+      maxTimeToFirstByteMs: 8_000,
+      maxLoadTimeMs: 10_000,
+      timeoutRetry: { maxNumRetry: 1, retryDelayMs: 0, maxRetryDelayMs: 0 },
+      errorRetry: { maxNumRetry: 3, retryDelayMs: 300, maxRetryDelayMs: 2_000 },
+    },
+  },
+};
 
 /** `byParts` asks for the parts of a segment as they come, where the playlist has them. */
 export function openHls(
@@ -31,8 +58,7 @@ export function openHls(
       if (closed) return;
       hls = new Hls({
         lowLatencyMode: byParts,
-        // By parts, the playlist's PART-HOLD-BACK holds.
-        ...(byParts ? {} : { liveSyncDurationCount: 2 }),
+        ...(byParts ? PARTS : SEGMENTS),
         // The chaser sets the speed and keeps more in reserve after a stall, for all transports alike.
         maxLiveSyncPlaybackRate: 1,
         liveSyncOnStallIncrease: 0,
