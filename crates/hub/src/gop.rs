@@ -30,6 +30,11 @@ impl GopCache {
     pub(crate) fn replay(&self) -> impl Iterator<Item = &Frame> {
         self.frames.since(self.frames.join().at)
     }
+
+    /// As [`Self::replay`], to let the frames' payloads share the memory of what is made of them.
+    pub(crate) fn replay_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
+        self.frames.since_mut(self.frames.join().at)
+    }
 }
 
 pub(crate) fn kind_of(frame: &Frame) -> ItemKind {

@@ -477,8 +477,11 @@ impl Owner {
             return ring.reader();
         }
         let mut ring = RingWriter::new(format, self.limits, self.tracks.clone(), Instant::now());
-        for frame in self.gop.replay() {
+        for frame in self.gop.replay_mut() {
             if let Some(packet) = format.frame(frame, &self.tracks) {
+                if let Some(payload) = format.payload_within(&packet, frame.payload.len()) {
+                    frame.payload = payload;
+                }
                 ring.push(packet, kind_of(frame), frame.dts);
             }
         }

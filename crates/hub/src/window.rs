@@ -127,15 +127,20 @@ impl<T> Window<T> {
 
     /// The items from number `from` on.
     pub(crate) fn since(&self, from: u64) -> impl Iterator<Item = &T> {
-        let skip = usize::try_from(from.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.slots.len());
+        let skip = self.index(from).min(self.slots.len());
         self.slots.range(skip..).map(|s| &s.item)
+    }
+
+    /// As [`Self::since`], to change them. Their size must stay.
+    pub(crate) fn since_mut(&mut self, from: u64) -> impl Iterator<Item = &mut T> {
+        let skip = self.index(from).min(self.slots.len());
+        self.slots.range_mut(skip..).map(|s| &mut s.item)
     }
 
     /// The time of an item, or of the newest one where the item has not come yet.
     #[must_use]
     pub(crate) fn dts(&self, number: u64) -> Timestamp {
-        let index = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        self.slots.get(index).or_else(|| self.slots.back()).map_or(Timestamp::ZERO, |s| s.dts)
+        self.slots.get(self.index(number)).or_else(|| self.slots.back()).map_or(Timestamp::ZERO, |s| s.dts)
     }
 
     /// Where a new player begins: up to the configured number of GOPs back.
@@ -164,6 +169,10 @@ impl<T> Window<T> {
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    fn index(&self, number: u64) -> usize {
+        usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX)
     }
 
     fn end(&self) -> u64 {
