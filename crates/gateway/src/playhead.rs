@@ -111,9 +111,10 @@ impl Playhead {
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use millrace_media::Timestamp;
 
     fn packet(kind: ItemKind) -> Packet {
-        Packet { bytes: Bytes::from_static(b"x"), kind }
+        Packet { bytes: Bytes::from_static(b"x"), kind, dts: Timestamp::ZERO }
     }
 
     #[test]

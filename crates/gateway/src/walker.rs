@@ -91,7 +91,11 @@ impl Walkers {
     }
 
     /// Gives a player to a walker of the ring, starting one where needed.
-    pub(crate) async fn add(self: &Arc<Self>, ring: Ring, mut player: NewPlayer) {
+    pub(crate) async fn add(self: &Arc<Self>, ring: Ring, player: NewPlayer) {
+        self.take_in(ring, Box::new(player)).await;
+    }
+
+    async fn take_in(self: &Arc<Self>, ring: Ring, mut player: Box<NewPlayer>) {
         loop {
             let sender = self.pick(&ring);
             match sender.send(player).await {
@@ -113,7 +117,7 @@ impl Walkers {
         self.tasks.wait().await;
     }
 
-    fn pick(self: &Arc<Self>, ring: &Ring) -> mpsc::Sender<NewPlayer> {
+    fn pick(self: &Arc<Self>, ring: &Ring) -> mpsc::Sender<Box<NewPlayer>> {
         let mut by_ring = self.by_ring.lock().unwrap_or_else(PoisonError::into_inner);
         let walkers = by_ring.entry(ring.id()).or_default();
         let count = walkers.len();
@@ -132,7 +136,6 @@ impl Walkers {
             blocked: 0,
             load,
             owner: Arc::clone(self),
-            scratch: vec![0; SCRATCH].into(),
         };
         self.tasks.spawn(walker.run(players));
         sender
@@ -166,11 +169,11 @@ const IDLE_SWEEPS: u32 = 20;
 /// Players get so long to take what is left when their stream has ended.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Bytes that are read from a player at a time.
-const SCRATCH: usize = 4096;
+const SCRATCH: usize = 2048;
 
 #[derive(Debug)]
 struct Handle {
-    sender: mpsc::Sender<NewPlayer>,
+    sender: mpsc::Sender<Box<NewPlayer>>,
     load: Arc<AtomicUsize>,
 }
 
@@ -181,10 +184,9 @@ struct Walker {
     blocked: usize,
     load: Arc<AtomicUsize>,
     owner: Arc<Walkers>,
-    scratch: Box<[u8]>,
 }
 
-/// The walker's own handles on the newest packets, so that walking needs no lock.
+/// The walker's own handles on the packets that its players lack, so that walking needs no lock.
 struct Window {
     packets: VecDeque<Packet>,
     first: u64,
@@ -206,7 +208,7 @@ struct Player {
 }
 
 impl Walker {
-    async fn run(mut self, mut joining: mpsc::Receiver<NewPlayer>) {
+    async fn run(mut self, mut joining: mpsc::Receiver<Box<NewPlayer>>) {
         let mut sweeps = 0u32;
         let mut idle = 0;
         let mut next_sweep = pin!(tokio::time::sleep(SWEEP));
@@ -214,7 +216,7 @@ impl Walker {
             // Under full load there is always something to walk for: those who join and the sweep
             // get their turn after each walk.
             while let Ok(player) = joining.try_recv() {
-                self.enter(player);
+                self.enter(*player);
             }
             if Instant::now() >= next_sweep.deadline() {
                 next_sweep.as_mut().reset(Instant::now() + SWEEP);
@@ -234,7 +236,7 @@ impl Walker {
                         break;
                     }
                 }
-                Some(player) = joining.recv() => self.enter(player),
+                Some(player) = joining.recv() => self.enter(*player),
                 () = tokio::time::sleep(RETRY), if self.blocked > 0 => self.walk(true).await,
                 () = &mut next_sweep => {}
             }
@@ -244,18 +246,19 @@ impl Walker {
         while let Some(player) = joining.recv().await {
             // A ring that has ended has nothing for those that came too late.
             if self.ring.head().ended {
-                self.enter(player);
+                self.enter(*player);
                 self.drain().await;
             } else {
                 let (owner, ring) = (Arc::clone(&self.owner), self.ring.clone());
-                Box::pin(async move { owner.add(ring, player).await }).await;
+                Box::pin(async move { owner.take_in(ring, player).await }).await;
             }
         }
     }
 
     fn enter(&mut self, new: NewPlayer) {
-        self.window.refresh(&self.ring);
         let start = self.ring.join();
+        self.window.begin_by(start.join.at);
+        self.window.refresh(&self.ring);
         let pending =
             if new.head.is_empty() { start.prologue } else { [&new.head[..], &start.prologue].concat().into() };
         let mut player = Player {
@@ -290,7 +293,7 @@ impl Walker {
                 continue;
             }
             let mut verdict = match player.control {
-                Some(_) => player.listen(&mut self.scratch),
+                Some(_) => player.listen(),
                 None => Verdict::Stay,
             };
             if verdict == Verdict::Stay {
@@ -307,6 +310,8 @@ impl Walker {
                 tokio::task::yield_now().await;
             }
         }
+        let needed = self.players.iter().map(|player| player.head.next).min();
+        self.window.release(needed.unwrap_or(u64::MAX));
     }
 
     /// Looks at every player: has it left, does it stall, was it sent away?
@@ -316,7 +321,7 @@ impl Walker {
         let mut seen = 0;
         while i < self.players.len() {
             let player = &mut self.players[i];
-            let mut verdict = player.listen(&mut self.scratch);
+            let mut verdict = player.listen();
             if verdict == Verdict::Stay {
                 verdict = match &mut player.control {
                     Some(control) => control.tick(),
@@ -346,6 +351,7 @@ impl Walker {
             }
         }
         self.blocked = self.players.iter().filter(|p| p.blocked).count();
+        self.window.packets.shrink_to(2 * self.window.packets.len()); // it is long only where somebody joins or lags
     }
 
     /// The stream is over: sees players off as they have all of it. Who takes too long is cut.
@@ -401,9 +407,21 @@ impl Window {
                 }
             }
         }
-        let start = ring.start();
-        while self.first < start && self.packets.pop_front().is_some() {
+        self.release(ring.start());
+    }
+
+    /// Lets go of what is before `number`: every player has it.
+    fn release(&mut self, number: u64) {
+        while self.first < number && self.packets.pop_front().is_some() {
             self.first += 1;
+        }
+    }
+
+    /// Somebody begins at `number`, which may have been let go of: the next refresh reads it again.
+    fn begin_by(&mut self, number: u64) {
+        if number < self.first {
+            self.packets.clear();
+            self.first = number;
         }
     }
 
@@ -526,10 +544,11 @@ impl Player {
     }
 
     /// Reads what the player says. A connection that is only written to tells so that its peer left.
-    fn listen(&mut self, scratch: &mut [u8]) -> Verdict {
+    fn listen(&mut self) -> Verdict {
+        let mut scratch = [0; SCRATCH];
         // A player that talks without end is heard a little at a time.
         for _ in 0..4 {
-            match self.socket.try_read(scratch) {
+            match self.socket.try_read(&mut scratch) {
                 Ok(0) => return Verdict::Leave("the player left"),
                 Ok(n) => {
                     let verdict = match &mut self.control {

@@ -1,6 +1,6 @@
-use millrace_media::{Frame, TrackKind};
+use millrace_media::{Frame, Timestamp, TrackKind};
 
-use crate::window::{ItemKind, Limits, Window};
+use crate::window::{Item, ItemKind, Limits, Window};
 
 /// The frames that a format which starts now is fed first: the last GOPs, sound included.
 #[derive(Debug)]
@@ -16,8 +16,7 @@ impl GopCache {
     }
 
     pub(crate) fn push(&mut self, frame: Frame) {
-        let (kind, dts, len) = (kind_of(&frame), frame.dts, frame.payload.len());
-        self.frames.push(frame, kind, dts, len);
+        self.frames.push(frame);
     }
 
     /// Lets go of all: what comes next has another configuration.
@@ -34,6 +33,20 @@ impl GopCache {
     /// As [`Self::replay`], to let the frames' payloads share the memory of what is made of them.
     pub(crate) fn replay_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
         self.frames.since_mut(self.frames.join().at)
+    }
+}
+
+impl Item for Frame {
+    fn kind(&self) -> ItemKind {
+        kind_of(self)
+    }
+
+    fn dts(&self) -> Timestamp {
+        self.dts
+    }
+
+    fn bytes(&self) -> usize {
+        self.payload.len()
     }
 }
 

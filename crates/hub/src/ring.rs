@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::format::{Format, Tracks};
-use crate::window::{ItemKind, Join, Limits, Window};
+use crate::window::{Item, ItemKind, Join, Limits, Window};
 
 /// A piece of one format: one FLV tag, or one RTMP message in chunks. Players may begin and leave
 /// off only between packets.
@@ -23,6 +23,22 @@ pub struct Packet {
     pub bytes: Bytes,
     /// What they carry.
     pub kind: ItemKind,
+    /// When it is decoded.
+    pub dts: Timestamp,
+}
+
+impl Item for Packet {
+    fn kind(&self) -> ItemKind {
+        self.kind
+    }
+
+    fn dts(&self) -> Timestamp {
+        self.dts
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 /// Where a player begins or goes on.
@@ -163,8 +179,7 @@ impl RingWriter {
 
     /// Adds a packet. Readers are told with the next [`Self::flush`].
     pub(crate) fn push(&mut self, bytes: Bytes, kind: ItemKind, dts: Timestamp) {
-        let len = bytes.len();
-        self.shared.lock().window.push(Packet { bytes, kind }, kind, dts, len);
+        self.shared.lock().window.push(Packet { bytes, kind, dts });
         self.unseen = true;
     }
 

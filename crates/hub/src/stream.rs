@@ -81,7 +81,7 @@ impl StreamHandle {
 /// Commands that wait for the owner; a publisher waits when they are so many.
 const COMMANDS: usize = 256;
 /// Commands that are handled before readers are told.
-const BATCH: usize = 64;
+const BATCH: usize = 32;
 /// How often statistics are taken and what is over is looked for.
 const TICK: Duration = Duration::from_secs(1);
 /// Sound waits so long for the next picture before players are told of it.

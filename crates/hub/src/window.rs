@@ -20,6 +20,16 @@ pub enum ItemKind {
     Keyframe,
 }
 
+/// What a window must know of what it holds.
+pub(crate) trait Item {
+    /// What it carries.
+    fn kind(&self) -> ItemKind;
+    /// When it is decoded.
+    fn dts(&self) -> Timestamp;
+    /// The bytes that it takes.
+    fn bytes(&self) -> usize;
+}
+
 /// The newest items of a stream, numbered without gaps.
 ///
 /// Serves as the GOP cache and as the room in which players may lag. **Invariant:** never more
@@ -27,7 +37,7 @@ pub enum ItemKind {
 /// than that, nobody can join before the next keyframe.
 #[derive(Debug)]
 pub(crate) struct Window<T> {
-    slots: VecDeque<Slot<T>>,
+    items: VecDeque<T>,
     first: u64,
     bytes: usize,
     /// Numbers of the keyframes at which a player may begin, oldest first.
@@ -78,20 +88,12 @@ pub struct Join {
     pub await_keyframe: bool,
 }
 
-#[derive(Debug)]
-struct Slot<T> {
-    item: T,
-    dts: Timestamp,
-    bytes: usize,
-    kind: ItemKind,
-}
-
-impl<T> Window<T> {
+impl<T: Item> Window<T> {
     /// An empty window.
     #[must_use]
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            slots: VecDeque::new(),
+            items: VecDeque::new(),
             first: 0,
             bytes: 0,
             keyframes: VecDeque::new(),
@@ -102,13 +104,17 @@ impl<T> Window<T> {
     }
 
     /// Adds the newest item and lets go of what is no longer needed.
-    pub(crate) fn push(&mut self, item: T, kind: ItemKind, dts: Timestamp, bytes: usize) {
+    pub(crate) fn push(&mut self, item: T) {
+        let kind = item.kind();
         if kind == ItemKind::Keyframe {
             self.keyframes.push_back(self.end());
         }
         self.has_video |= matches!(kind, ItemKind::Keyframe | ItemKind::Inter);
-        self.bytes += bytes;
-        self.slots.push_back(Slot { item, dts, bytes, kind });
+        self.bytes += item.bytes();
+        if self.items.len() == self.items.capacity() {
+            self.items.reserve_exact(self.items.len() / 4 + 16); // doubling would leave much of it unused, in each stream
+        }
+        self.items.push_back(item);
         self.trim();
     }
 
@@ -127,20 +133,20 @@ impl<T> Window<T> {
 
     /// The items from number `from` on.
     pub(crate) fn since(&self, from: u64) -> impl Iterator<Item = &T> {
-        let skip = self.index(from).min(self.slots.len());
-        self.slots.range(skip..).map(|s| &s.item)
+        let skip = self.index(from).min(self.items.len());
+        self.items.range(skip..)
     }
 
     /// As [`Self::since`], to change them. Their size must stay.
     pub(crate) fn since_mut(&mut self, from: u64) -> impl Iterator<Item = &mut T> {
-        let skip = self.index(from).min(self.slots.len());
-        self.slots.range_mut(skip..).map(|s| &mut s.item)
+        let skip = self.index(from).min(self.items.len());
+        self.items.range_mut(skip..)
     }
 
     /// The time of an item, or of the newest one where the item has not come yet.
     #[must_use]
     pub(crate) fn dts(&self, number: u64) -> Timestamp {
-        self.slots.get(self.index(number)).or_else(|| self.slots.back()).map_or(Timestamp::ZERO, |s| s.dts)
+        self.items.get(self.index(number)).or_else(|| self.items.back()).map_or(Timestamp::ZERO, T::dts)
     }
 
     /// Where a new player begins: up to the configured number of GOPs back.
@@ -176,35 +182,35 @@ impl<T> Window<T> {
     }
 
     fn end(&self) -> u64 {
-        self.first + self.slots.len() as u64
+        self.first + self.items.len() as u64
     }
 
     fn audio_only_join(&self) -> u64 {
-        let Some(newest) = self.slots.back() else { return self.end() };
+        let Some(newest) = self.items.back() else { return self.end() };
         if self.limits.gop_count == 0 {
             return self.end();
         }
-        let recent = |s: &&Slot<T>| newest.dts.signed_nanos_since(s.dts) <= AUDIO_JOIN_NANOS;
-        self.end() - self.slots.iter().rev().take_while(recent).count() as u64
+        let recent = |item: &&T| newest.dts().signed_nanos_since(item.dts()) <= AUDIO_JOIN_NANOS;
+        self.end() - self.items.iter().rev().take_while(recent).count() as u64
     }
 
     fn trim(&mut self) {
-        let Some(newest) = self.slots.back().map(|s| s.dts) else { return };
+        let Some(newest) = self.items.back().map(T::dts) else { return };
         let needed_from = self.join().at;
-        while let Some(oldest) = self.slots.front() {
-            let age = newest.signed_nanos_since(oldest.dts);
+        while let Some(oldest) = self.items.front() {
+            let age = newest.signed_nanos_since(oldest.dts());
             let over = self.bytes > self.limits.max_bytes
-                || self.slots.len() > self.limits.max_items
+                || self.items.len() > self.limits.max_items
                 || age > self.limits.max_nanos;
             let needed = self.first >= needed_from || age <= self.limits.lag_nanos;
             if needed && !over {
                 break;
             }
-            self.bytes -= oldest.bytes;
-            if oldest.kind == ItemKind::Keyframe && self.keyframes.front() == Some(&self.first) {
+            self.bytes -= oldest.bytes();
+            if oldest.kind() == ItemKind::Keyframe && self.keyframes.front() == Some(&self.first) {
                 self.keyframes.pop_front();
             }
-            self.slots.pop_front();
+            self.items.pop_front();
             self.first += 1;
         }
     }
@@ -220,6 +226,31 @@ mod tests {
     use proptest::prelude::*;
     use std::time::Duration;
 
+    /// An item that knows its number.
+    #[derive(Debug)]
+    struct Numbered {
+        n: u64,
+        kind: ItemKind,
+        dts: Timestamp,
+        bytes: usize,
+    }
+
+    impl Item for Numbered {
+        fn kind(&self) -> ItemKind {
+            self.kind
+        }
+        fn dts(&self) -> Timestamp {
+            self.dts
+        }
+        fn bytes(&self) -> usize {
+            self.bytes
+        }
+    }
+
+    fn item(n: u64, kind: ItemKind, millis: i64, bytes: usize) -> Numbered {
+        Numbered { n, kind, dts: Timestamp::from_millis(millis), bytes }
+    }
+
     fn limits(gop_count: usize) -> Limits {
         Limits::new(&HubConfig {
             gop_count,
@@ -232,10 +263,10 @@ mod tests {
     }
 
     /// Pictures every 40 ms, a keyframe every `gop` of them.
-    fn play(w: &mut Window<u64>, gop: u64, from: u64, to: u64) {
+    fn play(w: &mut Window<Numbered>, gop: u64, from: u64, to: u64) {
         for n in from..to {
             let kind = if n % gop == 0 { Keyframe } else { Inter };
-            w.push(n, kind, Timestamp::from_millis(n as i64 * 40), 10);
+            w.push(item(n, kind, n as i64 * 40, 10));
         }
     }
 
@@ -245,7 +276,7 @@ mod tests {
             let mut w = Window::new(limits(count));
             play(&mut w, 25, 0, 60);
             assert_eq!(w.join(), Join { at, await_keyframe: false }, "gop.count {count}");
-            assert_eq!(w.since(at).next(), Some(&at));
+            assert_eq!(w.since(at).next().map(|i| i.n), Some(at));
         }
     }
 
@@ -279,7 +310,7 @@ mod tests {
     fn an_audio_only_player_gets_the_last_second() {
         let mut w = Window::new(limits(1));
         for n in 0..200u64 {
-            w.push(n, Audio, Timestamp::from_millis(n as i64 * 20), 1);
+            w.push(item(n, Audio, n as i64 * 20, 1));
         }
         assert_eq!(w.join(), Join { at: 149, await_keyframe: false });
     }
@@ -289,7 +320,7 @@ mod tests {
         let mut w = Window::new(limits(8));
         play(&mut w, 25, 0, 60);
         w.set_barrier(true);
-        w.push(60, Header, Timestamp::from_millis(2400), 10);
+        w.push(item(60, Header, 2400, 10));
         assert_eq!(w.join(), Join { at: 61, await_keyframe: true });
         play(&mut w, 1, 61, 62);
         assert_eq!(w.join(), Join { at: 61, await_keyframe: false });
@@ -303,14 +334,14 @@ mod tests {
             for (n, (kind, step, bytes)) in items.into_iter().enumerate() {
                 dts += step;
                 let kind = [Header, Audio, Inter, Keyframe][usize::from(kind)];
-                w.push(n as u64, kind, Timestamp::from_millis(dts), bytes);
+                w.push(item(n as u64, kind, dts, bytes));
                 prop_assert!(w.bytes() <= 10_000);
                 prop_assert!(w.range().count() <= 1000);
                 let range = w.range();
                 for join in [w.join(), w.skip()] {
                     prop_assert!(range.start <= join.at && join.at <= range.end);
                     if !join.await_keyframe && join.at < range.end {
-                        prop_assert_eq!(w.since(join.at).next(), Some(&join.at));
+                        prop_assert_eq!(w.since(join.at).next().map(|i| i.n), Some(join.at));
                     }
                 }
             }

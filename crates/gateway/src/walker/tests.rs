@@ -109,7 +109,11 @@ impl Scene {
         let (_, publisher, Subscription { ring, player: place }) = stream().await;
         let (socket, there) = connection().await;
         let puppet = Puppet::default();
-        let packet = |&(kind, byte, len): &(ItemKind, u8, usize)| Packet { bytes: vec![byte; len].into(), kind };
+        let packet = |&(kind, byte, len): &(ItemKind, u8, usize)| Packet {
+            bytes: vec![byte; len].into(),
+            kind,
+            dts: Timestamp::ZERO,
+        };
         let player = Player {
             socket,
             place,
@@ -195,7 +199,7 @@ async fn a_skip_comes_after_what_is_half_sent_and_after_an_answer() {
     assert_eq!(scene.player.head.next, 1);
     // The window has moved on, and the packet that is half sent is no longer in it.
     let headers = scene.ring.skip();
-    let rest = Packet { bytes: vec![b'r'; 9].into(), kind: ItemKind::Keyframe };
+    let rest = Packet { bytes: vec![b'r'; 9].into(), kind: ItemKind::Keyframe, dts: Timestamp::ZERO };
     scene.window = Window { packets: VecDeque::from([rest]), first: headers.join.at };
     assert!(headers.join.at > scene.player.head.next);
     scene.puppet.0.output.lock().unwrap().push(b"1111");
