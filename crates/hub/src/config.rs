@@ -25,12 +25,25 @@ pub struct HubConfig {
     pub hls_window: usize,
     /// How long the playlist and its segments stay after the stream's end.
     pub hls_keep_after_end: Duration,
-    /// Most streams at a time, those that only wait for their publisher included.
-    pub max_streams: usize,
-    /// Most publishers at a time.
-    pub max_publishers: usize,
-    /// Most players at a time, on all streams.
-    pub max_players: usize,
+    /// How much there may be at a time.
+    pub limits: HubLimits,
+}
+
+/// How much there may be at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HubLimits {
+    /// Streams, those that only wait for their publisher included.
+    pub streams: usize,
+    /// Publishers.
+    pub publishers: usize,
+    /// Players, on all streams.
+    pub players: usize,
+}
+
+impl Default for HubLimits {
+    fn default() -> Self {
+        Self { streams: 10_000, publishers: 5_000, players: 100_000 }
+    }
 }
 
 /// Most GOPs that can be kept.
@@ -49,9 +62,7 @@ impl Default for HubConfig {
             hls_segment: Duration::from_secs(2),
             hls_window: 6,
             hls_keep_after_end: Duration::from_secs(60),
-            max_streams: 10_000,
-            max_publishers: 5_000,
-            max_players: 100_000,
+            limits: HubLimits::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use millrace_media::{Frame, VideoConfig};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -17,7 +18,7 @@ use crate::player::{PlayerGuard, PlayerInfo, Protocol};
 use crate::publisher::{CutReason, PublishError, Publisher, PublisherMeta};
 use crate::ring::Ring;
 use crate::stream::{Command, Shared, StreamHandle};
-use crate::{HubConfig, StreamId};
+use crate::{HubConfig, HubLimits, StreamId};
 
 /// All live streams of a server. Clones are handles on the same streams.
 #[derive(Debug, Clone)]
@@ -53,6 +54,7 @@ pub enum PlayError {
 pub(crate) struct Registry {
     pub(crate) config: HubConfig,
     pub(crate) tasks: TaskTracker,
+    limits: ArcSwap<HubLimits>,
     streams: RwLock<HashMap<StreamId, StreamHandle>>,
     /// HLS of streams that have ended, until they are forgotten.
     ended: RwLock<HashMap<StreamId, (Instant, HlsView)>>,
@@ -69,6 +71,7 @@ impl Hub {
     pub fn new(config: HubConfig) -> Self {
         Self {
             registry: Arc::new(Registry {
+                limits: ArcSwap::from_pointee(config.limits),
                 config,
                 tasks: TaskTracker::new(),
                 streams: RwLock::default(),
@@ -87,6 +90,11 @@ impl Hub {
         &self.registry.config
     }
 
+    /// Puts other limits in place. They hold for what comes: nobody is cut by them.
+    pub fn set_limits(&self, limits: HubLimits) {
+        self.registry.limits.store(Arc::new(limits));
+    }
+
     /// Puts a publisher on a stream.
     ///
     /// # Errors
@@ -94,7 +102,7 @@ impl Hub {
     pub async fn publish(&self, id: &StreamId, meta: PublisherMeta) -> Result<Publisher, PublishError> {
         // An owner that ends at this moment drops the question: ask its successor.
         for _ in 0..ATTEMPTS {
-            let handle = self.registry.get_or_start(id, self.registry.config.max_streams).map_err(|_| {
+            let handle = self.registry.get_or_start(id, self.registry.limits().streams).map_err(|_| {
                 match self.registry.is_closing() {
                     true => PublishError::ShuttingDown,
                     false => PublishError::Full,
@@ -127,7 +135,7 @@ impl Hub {
         for _ in 0..ATTEMPTS {
             let handle = match wait {
                 // Those who only wait leave room for those who publish.
-                true => self.registry.get_or_start(id, self.registry.config.max_streams.div_ceil(2))?,
+                true => self.registry.get_or_start(id, self.registry.limits().streams.div_ceil(2))?,
                 false => self.registry.get(id).ok_or(PlayError::NotOnAir)?,
             };
             let place = self.registry.player_place().ok_or(PlayError::Full)?;
@@ -296,13 +304,17 @@ impl Drop for Place {
 }
 
 impl Registry {
+    fn limits(&self) -> HubLimits {
+        **self.limits.load()
+    }
+
     /// A publisher's place, where one is free.
     pub(crate) fn publisher_place(&self) -> Option<Place> {
-        Place::take(&self.publishers, self.config.max_publishers)
+        Place::take(&self.publishers, self.limits().publishers)
     }
 
     pub(crate) fn player_place(&self) -> Option<Place> {
-        Place::take(&self.players, self.config.max_players)
+        Place::take(&self.players, self.limits().players)
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -321,7 +333,7 @@ impl Registry {
     pub(crate) fn keep_hls(self: &Arc<Self>, id: &StreamId, view: HlsView) {
         let until = Instant::now() + self.config.hls_keep_after_end;
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
-        if ended.len() >= self.config.max_streams {
+        if ended.len() >= self.limits().streams {
             return; // what is over is the first to be without
         }
         ended.insert(id.clone(), (until, view));
@@ -339,7 +351,7 @@ impl Registry {
     /// Remembers that a stream was on air until now.
     pub(crate) fn went_off_air(&self, id: &StreamId) {
         let mut last = self.last_on_air.write().unwrap_or_else(PoisonError::into_inner);
-        if last.len() >= self.config.max_streams && !last.contains_key(id) {
+        if last.len() >= self.limits().streams && !last.contains_key(id) {
             // Names that anyone may use must not fill memory: the oldest is forgotten.
             let oldest = last.iter().min_by_key(|(_, at)| **at).map(|(id, _)| id.clone());
             oldest.map(|id| last.remove(&id));

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_hub::{
-    CutReason, Format, Hub, HubConfig, ItemKind, Packet, PlayError, Protocol, PublishError, Publisher, PublisherMeta,
-    Read, Ring, StreamId, StreamState, Subscription,
+    CutReason, Format, Hub, HubConfig, HubLimits, ItemKind, Packet, PlayError, Protocol, PublishError, Publisher,
+    PublisherMeta, Read, Ring, StreamId, StreamState, Subscription,
 };
 use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
 
@@ -223,7 +223,8 @@ async fn a_changed_configuration_reaches_players_that_are_there_and_those_that_c
 
 #[tokio::test(start_paused = true)]
 async fn limits_refuse_and_give_back() {
-    let hub = Hub::new(HubConfig { max_publishers: 1, max_players: 1, max_streams: 2, ..HubConfig::default() });
+    let hub =
+        Hub::new(HubConfig { limits: HubLimits { publishers: 1, players: 1, streams: 2 }, ..HubConfig::default() });
     let publisher = begin(&hub).await;
     send(&publisher, 0..3).await;
     let other = StreamId::parse("live", "other").unwrap();
@@ -337,7 +338,8 @@ async fn a_player_that_does_not_wait_is_answered_when_the_publisher_leaves_befor
 
 #[tokio::test(start_paused = true)]
 async fn a_takeover_needs_no_second_place() {
-    let hub = Hub::new(HubConfig { max_publishers: 1, ..HubConfig::default() });
+    let hub =
+        Hub::new(HubConfig { limits: HubLimits { publishers: 1, ..HubLimits::default() }, ..HubConfig::default() });
     let mut ghost = begin(&hub).await;
     send(&ghost, 0..3).await;
     let _owner = hub.publish(&id(), meta(true)).await.unwrap();
@@ -376,7 +378,7 @@ async fn a_silent_publisher_does_not_hold_a_name_that_anyone_may_use() {
 
 #[tokio::test(start_paused = true)]
 async fn players_that_only_wait_leave_room_for_publishers() {
-    let hub = Hub::new(HubConfig { max_streams: 2, ..HubConfig::default() });
+    let hub = Hub::new(HubConfig { limits: HubLimits { streams: 2, ..HubLimits::default() }, ..HubConfig::default() });
     for name in ["a", "b"] {
         let hub = hub.clone();
         let id = StreamId::parse("live", name).unwrap();
@@ -388,7 +390,7 @@ async fn players_that_only_wait_leave_room_for_publishers() {
 
 #[tokio::test(start_paused = true)]
 async fn hls_viewers_take_no_place_and_are_told_from_those_of_an_earlier_stream() {
-    let hub = Hub::new(HubConfig { max_players: 1, ..HubConfig::default() });
+    let hub = Hub::new(HubConfig { limits: HubLimits { players: 1, ..HubLimits::default() }, ..HubConfig::default() });
     let publisher = begin(&hub).await;
     send(&publisher, 0..3).await;
     let viewer = hub.attach(&id(), Protocol::Hls, peer()).unwrap();
