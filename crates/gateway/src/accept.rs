@@ -2,21 +2,40 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use crate::admission::{Admission, Entrance, Excess, Port, Refusing};
+use crate::socket::Socket;
+
+/// How a port lets connections in.
+pub(crate) struct Door {
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) port: Port,
+    /// How long the kernel waits for a peer that takes nothing.
+    pub(crate) stall_timeout: Duration,
+    /// What is told to those for whom there is no time: by [`Excess`], perhaps nothing. It is lost
+    /// where the peer has spoken already, since the connection is closed at once.
+    pub(crate) hurried: [Bytes; Excess::ALL.len()],
+}
+
 /// Accepts connections and runs `serve` for each, until `shutdown`; then waits for all of them.
+/// Those that may not come in are served with what they are to be told. `watches` says whether an
+/// address watches already.
 pub(crate) async fn accept<F>(
     listener: TcpListener,
-    stall_timeout: Duration,
+    door: Door,
     shutdown: CancellationToken,
-    serve: impl Fn(TcpStream, SocketAddr) -> F,
+    watches: impl Fn(IpAddr) -> bool,
+    serve: impl Fn(Socket, SocketAddr, Option<Refusing>) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -28,12 +47,21 @@ pub(crate) async fn accept<F>(
         };
         match accepted {
             Ok((socket, peer)) => {
-                if let Err(error) = prepare(&socket, stall_timeout) {
+                let (permit, refusing) = match door.admission.admit(peer.ip(), door.port, || watches(peer.ip())) {
+                    Entrance::Admitted(permit) => (Some(permit), None),
+                    Entrance::Refused(refusing) => (None, Some(refusing)),
+                    Entrance::Dropped(excess) => {
+                        // A peer that does not get it has lost a courtesy.
+                        let _ = SockRef::from(&socket).send(&door.hurried[excess as usize]);
+                        continue;
+                    }
+                };
+                if let Err(error) = prepare(&socket, door.stall_timeout) {
                     // The peer is gone already.
                     tracing::debug!(%peer, %error, "connection lost at once");
                     continue;
                 }
-                tasks.spawn(serve(socket, peer));
+                tasks.spawn(serve(Socket::new(socket, permit), peer, refusing));
             }
             // Out of file descriptors: those that are open go on, new ones wait in the backlog.
             Err(error) if is_exhausted(&error) => {

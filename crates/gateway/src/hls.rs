@@ -168,6 +168,11 @@ impl Audience {
         }
     }
 
+    /// Whether anybody at that address watches.
+    pub(crate) fn watches(&self, address: IpAddr) -> bool {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner).of_address.contains_key(&address)
+    }
+
     fn sent(&self, id: &StreamId, viewer: Viewer, bytes: usize) {
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seat) = seats.taken.get_mut(&(id.clone(), viewer)) {

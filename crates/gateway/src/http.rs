@@ -19,17 +19,20 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use millrace_hub::{Authorizer, Hub, PlayRequest, StreamId};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt;
 use tracing::debug;
 
-use crate::accept::accept;
+use crate::accept::{Door, accept};
+use crate::admission::{Admission, Excess, Port, Refusing};
 use crate::hls::{Audience, Viewer};
 use crate::media_path::MediaPath;
 use crate::problem::Problem;
+use crate::socket::Socket;
 use crate::thumbnail::{ThumbnailConfig, Thumbnails};
 use crate::walker::Walkers;
 use crate::{hls, http_flv, ws_flv};
@@ -52,8 +55,10 @@ pub async fn serve(
     authorizer: Arc<dyn Authorizer>,
     site: Router,
     config: HttpConfig,
+    admission: Arc<Admission>,
     shutdown: CancellationToken,
 ) {
+    let refusals = Excess::ALL.map(|excess| Bytes::from(Problem::too_many(excess.words()).to_http1()));
     let stall_timeout = hub.config().stall_timeout;
     let server = Arc::new(Server {
         walkers: Walkers::new(stall_timeout),
@@ -63,6 +68,7 @@ pub async fn serve(
         hub,
         authorizer,
         site,
+        refusals: refusals.clone(),
         shutdown: shutdown.clone(),
     });
     let sweeper = {
@@ -75,7 +81,12 @@ pub async fn serve(
             }
         })
     };
-    accept(listener, stall_timeout, shutdown, |socket, peer| connection(Arc::clone(&server), socket, peer)).await;
+    let door = Door { admission, port: Port::Http, stall_timeout, hurried: refusals };
+    let watches = |address| server.audience.watches(address);
+    accept(listener, door, shutdown, watches, |socket, peer, refusing| {
+        connection(Arc::clone(&server), socket, peer, refusing)
+    })
+    .await;
     server.walkers.finish().await;
     sweeper.abort();
 }
@@ -89,6 +100,8 @@ pub(crate) struct Server {
     authorizer: Arc<dyn Authorizer>,
     site: Router,
     head_timeout: Duration,
+    /// What those are told who may not connect, by [`Excess`].
+    refusals: [Bytes; Excess::ALL.len()],
     shutdown: CancellationToken,
 }
 
@@ -99,7 +112,12 @@ impl Server {
     }
 }
 
-async fn connection(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
+async fn connection(server: Arc<Server>, socket: Socket, peer: SocketAddr, refusing: Option<Refusing>) {
+    if let Some(refusing) = refusing {
+        // Who does not take the refusal in time is closed.
+        let _ = tokio::time::timeout(REFUSAL, refuse(server, socket, peer, refusing.excess)).await;
+        return;
+    }
     let first = tokio::select! {
         first = tokio::time::timeout(server.head_timeout, http_flv::peek(&socket)) => first,
         () = server.shutdown.cancelled() => return,
@@ -112,7 +130,25 @@ async fn connection(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
     }
 }
 
-async fn converse(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) {
+/// Tells a connection why it may not come in. Whoever asks after the server's health is answered.
+async fn refuse(server: Arc<Server>, mut socket: Socket, peer: SocketAddr, excess: Excess) {
+    let mut first = [0; 24];
+    let n = match tokio::time::timeout(FIRST_WORDS, socket.peek(&mut first)).await {
+        Ok(Ok(n)) => n,
+        Ok(Err(_)) => return, // it is gone
+        Err(_) => 0,
+    };
+    if HEALTH.iter().any(|request| first[..n].starts_with(request)) {
+        return converse(server, socket, peer).await;
+    }
+    if socket.write_all(&server.refusals[excess as usize]).await.is_ok() && socket.shutdown().await.is_ok() {
+        // A connection that is closed over unread input is reset, and the answer would be lost.
+        let mut unread = [0; 1024];
+        while socket.read(&mut unread).await.is_ok_and(|n| n > 0) {}
+    }
+}
+
+async fn converse(server: Arc<Server>, socket: Socket, peer: SocketAddr) {
     let answering = TaskTracker::new();
     let service = service_fn(|request| {
         let (server, answering) = (Arc::clone(&server), answering.token());
@@ -182,6 +218,12 @@ impl http_body::Body for Answer {
     }
 }
 
+/// A connection that is refused may take so long.
+const REFUSAL: Duration = Duration::from_secs(3);
+/// Of that, so long to say what it wants.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
+/// Requests that are answered however many connections there are.
+const HEALTH: [&[u8]; 4] = [b"GET /healthz ", b"GET /readyz ", b"HEAD /healthz ", b"HEAD /readyz "];
 /// At the server's end a request of which a part was sent may take so long to become whole, and an
 /// answer's last bytes to be taken.
 const LAST_REQUEST: Duration = Duration::from_secs(2);

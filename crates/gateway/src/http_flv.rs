@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use millrace_hub::{Format, Packet, PlayError, PlayerGuard, Protocol, Read, Ring, StreamId, Subscription};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::time::Instant;
@@ -22,6 +21,7 @@ use crate::http::Server;
 use crate::media_path::MediaPath;
 use crate::playhead::Playhead;
 use crate::problem::Problem;
+use crate::socket::Socket;
 use crate::walker::NewPlayer;
 
 /// A plain first request for FLV.
@@ -35,7 +35,7 @@ pub(crate) struct PlainRequest {
 
 /// Looks at a connection's first bytes without reading them. `None` where they are not the whole
 /// of a plain request for FLV: hyper knows better then.
-pub(crate) async fn peek(socket: &TcpStream) -> io::Result<Option<PlainRequest>> {
+pub(crate) async fn peek(socket: &Socket) -> io::Result<Option<PlainRequest>> {
     poll_fn(|context| {
         // The buffer lives no longer than this call: thousands of connections may wait here.
         let mut buffer = [0; PEEK];
@@ -47,7 +47,7 @@ pub(crate) async fn peek(socket: &TcpStream) -> io::Result<Option<PlainRequest>>
 }
 
 /// Serves a plain player: its head is answered here, its packets come from a walker.
-pub(crate) async fn play_plain(server: Arc<Server>, mut socket: TcpStream, peer: SocketAddr, request: PlainRequest) {
+pub(crate) async fn play_plain(server: Arc<Server>, mut socket: Socket, peer: SocketAddr, request: PlainRequest) {
     let mut head = vec![0; request.len];
     if socket.read_exact(&mut head).await.is_err() {
         return;

@@ -2,12 +2,14 @@
 //!
 //! - [`rtmp`]: publishers and players over RTMP.
 //! - [`http`]: the HTTP port: media here, everything else to the site.
+//! - [`admission`]: who may connect.
 //! - [`walker`](mod@walker): one task writes the shared packets to all plain players of a stream.
 //!
 //! **Invariant:** this crate and the site meet only through the hub and its
 //! [`Authorizer`](millrace_hub::Authorizer).
 
 mod accept;
+pub mod admission;
 mod hls;
 pub mod http;
 mod http_flv;
@@ -15,9 +17,12 @@ mod media_path;
 mod playhead;
 mod problem;
 pub mod rtmp;
+mod socket;
 mod thumbnail;
+mod tls;
 mod walker;
 mod ws_flv;
 
 pub use media_path::{MediaPath, RESERVED_APPS};
 pub use thumbnail::ThumbnailConfig;
+pub use tls::Tls;

@@ -30,6 +30,10 @@ impl Problem {
         Self { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, code: "008", words: words.into() }
     }
 
+    pub(crate) fn too_many(words: impl Into<String>) -> Self {
+        Self { status: StatusCode::TOO_MANY_REQUESTS, code: "009", words: words.into() }
+    }
+
     pub(crate) fn unavailable(words: impl Into<String>) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, code: "010", words: words.into() }
     }
@@ -80,7 +84,7 @@ impl From<PlayError> for Problem {
     fn from(error: PlayError) -> Self {
         match error {
             PlayError::NotOnAir => Self::not_found(error.to_string()),
-            PlayError::Full => Self { status: StatusCode::TOO_MANY_REQUESTS, code: "009", words: error.to_string() },
+            PlayError::Full => Self::too_many(error.to_string()),
             _ => Self::unavailable(error.to_string()),
         }
     }

@@ -19,13 +19,13 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use millrace_hub::{BoxFuture, Packet, PlayerGuard, Read, Ring};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::playhead::Playhead;
+use crate::socket::Socket;
 
 /// All walkers of a server.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct Walkers {
 /// A player that is ready to get packets.
 pub(crate) struct NewPlayer {
     /// Its connection, all input so far consumed.
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Socket,
     /// What it gets before the format's own beginning, such as an HTTP head.
     pub(crate) head: Bytes,
     /// Its place in the stream.
@@ -66,11 +66,20 @@ pub(crate) trait Control: Send {
         (true, true)
     }
 
-    /// The stream is over.
-    fn end(&mut self);
+    /// The player is seen off.
+    fn end(&mut self, farewell: Farewell);
 
     /// Goes on with the connection, on which `unsent` must be sent first.
-    fn take_back(self: Box<Self>, socket: TcpStream, unsent: Bytes) -> BoxFuture<'static, ()>;
+    fn take_back(self: Box<Self>, socket: Socket, unsent: Bytes) -> BoxFuture<'static, ()>;
+}
+
+/// Why a player is seen off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Farewell {
+    /// The stream is over.
+    Over,
+    /// It is sent away, and told why.
+    Dismissed(&'static str),
 }
 
 /// What becomes of a player.
@@ -168,6 +177,8 @@ const SWEEP: Duration = Duration::from_millis(500);
 const IDLE_SWEEPS: u32 = 20;
 /// Players get so long to take what is left when their stream has ended.
 const DRAIN: Duration = Duration::from_secs(5);
+/// What a player is told that an administrator sends away.
+const KICKED: &str = "disconnected by the administrator";
 /// Bytes that are read from a player at a time.
 const SCRATCH: usize = 2048;
 
@@ -193,7 +204,7 @@ struct Window {
 }
 
 struct Player {
-    socket: TcpStream,
+    socket: Socket,
     place: PlayerGuard,
     head: Playhead,
     /// Sent before the next packet.
@@ -332,7 +343,7 @@ impl Walker {
                 verdict = player.serve(&self.window, &self.ring);
             }
             if player.place.is_kicked() {
-                verdict = Verdict::Leave("disconnected by the administrator");
+                verdict = player.dismiss(KICKED);
             } else if player.blocked
                 && now.duration_since(player.progress.min(player.whole)) >= self.owner.stall_timeout
             {
@@ -362,7 +373,7 @@ impl Walker {
                 self.load.fetch_sub(1, Relaxed);
                 player.head.report(Instant::now(), &player.place);
                 if let Some(mut control) = player.control {
-                    control.end();
+                    control.end(Farewell::Over);
                     self.owner.spawn(control.take_back(player.socket, player.pending));
                 }
             }
@@ -540,6 +551,17 @@ impl Player {
                     break;
                 }
             }
+        }
+    }
+
+    /// Sends the player away, with a word where its protocol has one.
+    fn dismiss(&mut self, reason: &'static str) -> Verdict {
+        match &mut self.control {
+            Some(control) => {
+                control.end(Farewell::Dismissed(reason));
+                Verdict::TakeBack
+            }
+            None => Verdict::Leave(reason),
         }
     }
 

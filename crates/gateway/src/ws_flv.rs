@@ -19,13 +19,13 @@ use hyper_util::rt::TokioIo;
 use millrace_hub::{BoxFuture, Format, Protocol, StreamId, Subscription};
 use sha1::{Digest, Sha1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::debug;
 
 use crate::http::Server;
 use crate::problem::Problem;
-use crate::walker::{Control, NewPlayer, Verdict};
+use crate::socket::Socket;
+use crate::walker::{Control, Farewell, NewPlayer, Verdict};
 
 /// Whether a request asks for a WebSocket. HTTP/1.0 has no upgrades (RFC 9110, 7.8).
 pub(crate) fn is_upgrade<B>(request: &Request<B>) -> bool {
@@ -76,7 +76,7 @@ async fn upgraded(server: Arc<Server>, peer: SocketAddr, upgrade: OnUpgrade, sub
         Ok(upgraded) => upgraded,
         Err(error) => return debug!(%peer, %error, "the WebSocket's handshake broke off"),
     };
-    let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+    let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<Socket>>() else {
         return debug!(%peer, "a WebSocket on a transport that is not TCP");
     };
     let mut control = Box::new(WsPlayer::default());
@@ -134,7 +134,7 @@ impl Control for WsPlayer {
             bytes = rest;
             match self.frame_complete() {
                 Ok(()) if self.closed => {
-                    self.end(); // the answer to a goodbye is the same (5.5.1)
+                    self.end(Farewell::Over); // the answer to a goodbye is the same (5.5.1)
                     return Verdict::TakeBack;
                 }
                 Ok(()) => {}
@@ -148,14 +148,21 @@ impl Control for WsPlayer {
         (!self.output.is_empty()).then(|| self.output.split().freeze())
     }
 
-    fn end(&mut self) {
-        self.output.put_slice(&[0x80 | CLOSE, 2]);
-        self.output.put_u16(1000); // normal closure (7.4.1)
+    fn end(&mut self, farewell: Farewell) {
+        let (status, reason) = match farewell {
+            Farewell::Over => (1000, ""),                  // normal closure (7.4.1)
+            Farewell::Dismissed(reason) => (1008, reason), // violation of a policy: not to come back at once
+        };
+        debug_assert!(2 + reason.len() <= MAX_CONTROL);
+        #[allow(clippy::cast_possible_truncation)] // so much a control frame carries
+        self.output.put_slice(&[0x80 | CLOSE, 2 + reason.len() as u8]);
+        self.output.put_u16(status);
+        self.output.put_slice(reason.as_bytes());
     }
 
     /// Says what is left to say and closes (7.1.1). What the player still sends is read: a connection
     /// that is closed over unread input is reset, and what is under way to the player would be lost.
-    fn take_back(mut self: Box<Self>, mut socket: TcpStream, unsent: Bytes) -> BoxFuture<'static, ()> {
+    fn take_back(mut self: Box<Self>, mut socket: Socket, unsent: Bytes) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let goodbye = async {
                 socket.write_all(&unsent).await?;

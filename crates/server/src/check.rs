@@ -13,6 +13,7 @@ use crate::{
     ffmpeg::{self, Ffmpeg, Font},
     limits,
     ports::{self, Port},
+    tls,
 };
 
 /// What was found. It prints as a line each.
@@ -42,11 +43,13 @@ impl Report {
         let file = sources.file.as_ref().map_or("no file, defaults".to_owned(), |path| path.display().to_string());
         self.add(Grade::Ok, "configuration", file);
         self.streams(sources, config);
-        for (port, address) in
-            [(ports::HTTP, config.http.listen), (ports::RTMP, config.rtmp.listen), (ports::OPS, config.ops.listen)]
-        {
+        let rtmps = config.tls.certificate.as_ref().map(|_| (ports::RTMPS, config.rtmps.listen));
+        let ports =
+            [(ports::HTTP, config.http.listen), (ports::RTMP, config.rtmp.listen), (ports::OPS, config.ops.listen)];
+        for (port, address) in ports.into_iter().chain(rtmps) {
             self.port(port, address);
         }
+        self.tls(config);
         if !config.ops.listen.ip().is_loopback() {
             self.add(Grade::Warn, "ops", "diagnostics answer beyond this machine; set ops.listen to 127.0.0.1:9600");
         }
@@ -69,6 +72,21 @@ impl Report {
         if let Some(file) = sources.file.as_ref().filter(|file| !config.streams.is_empty() && others_can_read(file)) {
             let advice = format!("{0} holds stream keys and every user can read it; chmod o-r {0}", file.display());
             self.add(Grade::Warn, "streams", advice);
+        }
+    }
+
+    fn tls(&mut self, config: &Config) {
+        match tls::load(config) {
+            Ok(None) => self.add(Grade::Ok, "tls", "no certificate, so no RTMPS"),
+            Err(error) => self.add(Grade::Fail, "tls", error),
+            Ok(Some(certificate)) => match certificate.warning() {
+                Some(words) => self.add(Grade::Warn, "tls", words),
+                None => self.add(Grade::Ok, "tls", format!("certificate valid until {}", certificate.until())),
+            },
+        }
+        if let Some(file) = config.tls.key.as_ref().filter(|file| others_can_read(file)) {
+            let advice = format!("every user can read the private key; chmod o-r {}", file.display());
+            self.add(Grade::Warn, "tls", advice);
         }
     }
 

@@ -1,6 +1,9 @@
 //! File descriptors: each connection needs one.
 
+use millrace_gateway::admission::{ConnectionLimits, reserve};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::config::Config;
 
 /// Raises this process's limit of open files as far as it may, and returns it.
 pub(crate) fn raise_open_files() -> u64 {
@@ -22,12 +25,26 @@ pub(crate) fn connections(files: u64, wanted: usize) -> usize {
     wanted.min(room.max(1))
 }
 
+/// The limits of connections that `config` asks for, as far as `files` descriptors suffice.
+pub(crate) fn connection_limits(config: &Config, files: u64) -> ConnectionLimits {
+    let room = connections(files, usize::MAX);
+    // What is left for the reserve beyond the total is the reserve of that total.
+    let total = config.limits.connections.get::<usize>().min((room / 17 * 16).saturating_sub(reserve(0)).max(1));
+    ConnectionLimits {
+        total,
+        per_address: config.limits.connections_per_address.get(),
+        per_second: config.limits.connects_per_second.get(),
+        trusted: config.limits.trusted.ranges().to_vec(),
+    }
+}
+
 fn most(limit: Option<u64>) -> u64 {
     limit.unwrap_or(u64::MAX)
 }
 
-/// Files that are open for other than connections: listeners, timers, the log, pipes to FFmpeg.
-const RESERVE: u64 = 128;
+/// Files that are open for other than connections: listeners, timers, the log, pipes to FFmpeg, and those that are
+/// being refused.
+const RESERVE: u64 = 256;
 
 #[cfg(test)]
 mod tests {
@@ -35,9 +52,19 @@ mod tests {
 
     #[test]
     fn connections_leave_room_for_the_rest() {
-        assert_eq!(connections(1024, 100_000), 896);
+        assert_eq!(connections(1024, 100_000), 768);
         assert_eq!(connections(1_048_576, 100_000), 100_000);
         assert_eq!(connections(10, 100_000), 1);
         assert_eq!(connections(u64::MAX, 7), 7);
+    }
+
+    #[test]
+    fn the_reserve_has_its_descriptors() {
+        let config = Config::default();
+        for files in [300, 1024, 4096, 65_536] {
+            let total = connection_limits(&config, files).total;
+            assert!((total + reserve(total)) as u64 <= files - RESERVE || total == 1, "{files}: {total}");
+        }
+        assert_eq!(connection_limits(&config, 1_048_576).total, 100_000);
     }
 }

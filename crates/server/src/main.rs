@@ -17,6 +17,7 @@ mod ports;
 mod secrets;
 mod serve;
 mod streams;
+mod tls;
 mod wire;
 
 use std::{

@@ -12,16 +12,18 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub(crate) struct Port {
     /// The key, `http.listen`.
     pub(crate) key: &'static str,
-    /// The flag, `--http`.
+    /// The flag up to its value, `--http `.
     pub(crate) flag: &'static str,
 }
 
 /// Pages, API and playback.
-pub(crate) const HTTP: Port = Port { key: "http.listen", flag: "--http" };
+pub(crate) const HTTP: Port = Port { key: "http.listen", flag: "--http " };
 /// Publishing and playback over RTMP.
-pub(crate) const RTMP: Port = Port { key: "rtmp.listen", flag: "--rtmp" };
+pub(crate) const RTMP: Port = Port { key: "rtmp.listen", flag: "--rtmp " };
+/// RTMP over TLS.
+pub(crate) const RTMPS: Port = Port { key: "rtmps.listen", flag: "--set rtmps.listen=" };
 /// Diagnostics.
-pub(crate) const OPS: Port = Port { key: "ops.listen", flag: "--ops" };
+pub(crate) const OPS: Port = Port { key: "ops.listen", flag: "--ops " };
 
 impl Port {
     /// Listens on `address`, both IPv4 and IPv6 where it is `[::]`.
@@ -48,19 +50,16 @@ impl fmt::Display for PortError {
         write!(f, "cannot listen on {address} ({key}): ")?;
         match (source.kind(), holder) {
             (io::ErrorKind::AddrInUse, Some(holder)) => {
-                write!(f, "port {} is held by {holder}; stop it, or choose another with {flag} ADDRESS", address.port())
+                write!(f, "port {} is held by {holder}; stop it, or choose another with {flag}ADDRESS", address.port())
             }
             (io::ErrorKind::AddrInUse, None) => write!(
                 f,
                 "port {} is in use by a process that this user cannot see; \
-                 `sudo ss -ltnp` names it, or choose another with {flag} ADDRESS",
+                 `sudo ss -ltnp` names it, or choose another with {flag}ADDRESS",
                 address.port()
             ),
             (io::ErrorKind::PermissionDenied, _) => {
-                write!(
-                    f,
-                    "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); choose another with {flag} ADDRESS"
-                )
+                write!(f, "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); choose another with {flag}ADDRESS")
             }
             (io::ErrorKind::AddrNotAvailable, _) => {
                 write!(f, "this machine has no address {}; `ip address` lists those it has", address.ip())

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use millrace_gateway::{Tls, admission::Admission};
 use millrace_hub::Hub;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -26,7 +27,8 @@ use crate::{
     limits, log,
     ports::{self, PortError},
     streams::ConfiguredStreams,
-    wire::{self, Listeners},
+    tls::{self, Certificate, TlsError},
+    wire::{self, Gate, Listeners},
 };
 
 /// Why serving did not start, or ended before it was asked to.
@@ -35,6 +37,9 @@ pub(crate) enum ServeError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The certificate is wrong.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Ports that cannot be had.
     #[error("{}", lines(.0))]
     Ports(Vec<PortError>),
@@ -64,10 +69,11 @@ pub(crate) fn serve(load: impl Fn() -> Result<Config, ConfigError>, demo: Option
     let config = load()?;
     log::start(&config);
     let open_files = limits::raise_open_files();
+    let certificate = tls::load(&config)?;
     let listeners = listen(&config).map_err(ServeError::Ports)?;
     make_data_directory(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
-    let result = runtime.block_on(run(&config, load, demo.clone(), open_files, listeners));
+    let result = runtime.block_on(run(&config, load, demo.clone(), open_files, certificate, listeners));
     // What is still running has had its time.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
@@ -78,6 +84,7 @@ async fn run(
     load: impl Fn() -> Result<Config, ConfigError>,
     demo: Option<Demo>,
     open_files: u64,
+    certificate: Option<Certificate>,
     listeners: Listeners<TcpListener>,
 ) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Runtime)?;
@@ -86,19 +93,28 @@ async fn run(
     let hub = Hub::new(wire::hub_config(config, open_files));
     let streams = Arc::new(ConfiguredStreams::new(config));
     let (health, stop) = (Health::default(), CancellationToken::new());
-    let mut servers = wire::start(config, &hub, streams.clone(), listeners, &health, &stop);
+    let gate = Gate {
+        admission: Admission::new(limits::connection_limits(config, open_files)),
+        tls: certificate.as_ref().map(|certificate| Tls::new(Arc::clone(&certificate.config))),
+    };
+    let mut servers = wire::start(config, &hub, streams.clone(), listeners, &gate, &health, &stop);
     info!(
         version = env!("CARGO_PKG_VERSION"),
-        http = %addresses.http, rtmp = %addresses.rtmp, ops = %addresses.ops, streams = config.streams.len(),
+        http = %addresses.http, rtmp = %addresses.rtmp, rtmps = addresses.rtmps.map(tracing::field::display),
+        ops = %addresses.ops, streams = config.streams.len(),
         "serving"
     );
+    if let Some(words) = certificate.and_then(|certificate| certificate.warning()) {
+        warn!("{words}");
+    }
     greeting::print(config, &addresses, demo.is_some());
     let demo = start_demo(config, demo, addresses.rtmp, &stop).await;
+    let running = Running { config, streams: &streams, hub: &hub, gate: &gate, open_files };
 
     let result = loop {
         tokio::select! {
             asked = signals.next() => match asked {
-                Asked::Reload => reload(config, &load, &streams, &hub).await,
+                Asked::Reload => running.reload(&load).await,
                 Asked::End(signal) => {
                     info!(signal, timeout_s = config.shutdown.timeout.get().as_secs(), "ending");
                     break Ok(());
@@ -137,10 +153,13 @@ async fn run(
 fn listen(config: &Config) -> Result<Listeners<TcpListener>, Vec<PortError>> {
     let http = ports::HTTP.listen(config.http.listen);
     let rtmp = ports::RTMP.listen(config.rtmp.listen);
+    let rtmps = config.tls.certificate.as_ref().map(|_| ports::RTMPS.listen(config.rtmps.listen)).transpose();
     let ops = ports::OPS.listen(config.ops.listen);
-    match (http, rtmp, ops) {
-        (Ok(http), Ok(rtmp), Ok(ops)) => Ok(Listeners { http, rtmp, ops }),
-        (http, rtmp, ops) => Err([http, rtmp, ops].into_iter().filter_map(Result::err).collect()),
+    match (http, rtmp, rtmps, ops) {
+        (Ok(http), Ok(rtmp), Ok(rtmps), Ok(ops)) => Ok(Listeners { http, rtmp, rtmps, ops }),
+        (http, rtmp, rtmps, ops) => {
+            Err([http.err(), rtmp.err(), rtmps.err(), ops.err()].into_iter().flatten().collect())
+        }
     }
 }
 
@@ -170,40 +189,71 @@ async fn start_demo(
     None
 }
 
-/// Takes over the streams of the configuration as it is now. The rest waits for a restart.
-async fn reload(
-    running: &Config,
-    load: &impl Fn() -> Result<Config, ConfigError>,
-    streams: &ConfiguredStreams,
-    hub: &Hub,
-) {
-    let config = match load() {
-        Ok(config) => config,
-        Err(error) => return error!(%error, "the configuration is wrong; nothing is changed"),
-    };
-    let on_air = hub.on_air().into_iter().map(|info| info.id).collect();
-    for id in streams.replace(&config, on_air) {
-        if hub.kick_publisher(&id).await {
-            info!(stream = %id, "the publisher's key is no longer valid; it is cut");
+/// What a reload changes in the running server.
+struct Running<'a> {
+    config: &'a Config,
+    streams: &'a ConfiguredStreams,
+    hub: &'a Hub,
+    gate: &'a Gate,
+    open_files: u64,
+}
+
+impl Running<'_> {
+    /// Takes over what can be changed in the running server, or nothing where the new configuration is wrong.
+    async fn reload(&self, load: &impl Fn() -> Result<Config, ConfigError>) {
+        let config = match load() {
+            Ok(config) => config,
+            Err(error) => return error!(%error, "the configuration is wrong; nothing is changed"),
+        };
+        let certificate = match tls::load(&config) {
+            Ok(certificate) => certificate,
+            Err(error) => return error!(%error, "the certificate is wrong; nothing is changed"),
+        };
+        log::set_level(&config);
+        self.gate.admission.set_limits(limits::connection_limits(&config, self.open_files));
+        self.hub.set_limits(wire::hub_limits(&config, self.open_files));
+        if let (Some(tls), Some(certificate)) = (&self.gate.tls, certificate) {
+            info!(until = certificate.until(), "the certificate is reloaded");
+            if let Some(words) = certificate.warning() {
+                warn!("{words}");
+            }
+            tls.replace(certificate.config);
         }
-    }
-    info!(streams = config.streams.len(), "streams are reloaded");
-    let waiting: Vec<_> = config.differences(running).into_iter().filter(|key| *key != "publish.open").collect();
-    if !waiting.is_empty() {
-        warn!(keys = waiting.join(", "), "changed, but wait for a restart");
+        let on_air = self.hub.on_air().into_iter().map(|info| info.id).collect();
+        for id in self.streams.replace(&config, on_air) {
+            if self.hub.kick_publisher(&id).await {
+                info!(stream = %id, "the publisher's key is no longer valid; it is cut");
+            }
+        }
+        info!(streams = config.streams.len(), "streams are reloaded");
+        let at_once = |key: &str| {
+            let certificate = key.starts_with("tls.") && self.gate.tls.is_some() && config.tls.certificate.is_some();
+            certificate || key.starts_with("limits.") || ["publish.open", "log.level"].contains(&key)
+        };
+        let waiting: Vec<_> = config.differences(self.config).into_iter().filter(|key| !at_once(key)).collect();
+        if !waiting.is_empty() {
+            warn!(keys = waiting.join(", "), "changed, but wait for a restart");
+        }
     }
 }
 
 impl Listeners<TcpListener> {
     fn into_tokio(self) -> io::Result<Listeners<tokio::net::TcpListener>> {
         let into = tokio::net::TcpListener::from_std;
-        Ok(Listeners { http: into(self.http)?, rtmp: into(self.rtmp)?, ops: into(self.ops)? })
+        let rtmps = self.rtmps.map(into).transpose()?;
+        Ok(Listeners { http: into(self.http)?, rtmp: into(self.rtmp)?, rtmps, ops: into(self.ops)? })
     }
 }
 
 impl Listeners<tokio::net::TcpListener> {
     fn addresses(&self) -> io::Result<Listeners<SocketAddr>> {
-        Ok(Listeners { http: self.http.local_addr()?, rtmp: self.rtmp.local_addr()?, ops: self.ops.local_addr()? })
+        let rtmps = self.rtmps.as_ref().map(tokio::net::TcpListener::local_addr).transpose()?;
+        Ok(Listeners {
+            http: self.http.local_addr()?,
+            rtmp: self.rtmp.local_addr()?,
+            rtmps,
+            ops: self.ops.local_addr()?,
+        })
     }
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use millrace_gateway::{
-    ThumbnailConfig,
+    ThumbnailConfig, Tls,
+    admission::Admission,
     http::{self, HttpConfig},
-    rtmp::{self, RtmpConfig},
+    rtmp::{self, RtmpConfig, RtmpListeners},
 };
-use millrace_hub::{Authorizer, Hub, HubConfig};
+use millrace_hub::{Authorizer, Hub, HubConfig, HubLimits};
 use millrace_site::SiteConfig;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -25,8 +26,19 @@ pub(crate) struct Listeners<T> {
     pub(crate) http: T,
     /// Publishing and playback over RTMP.
     pub(crate) rtmp: T,
+    /// The same over TLS, where there is a certificate.
+    pub(crate) rtmps: Option<T>,
     /// Diagnostics.
     pub(crate) ops: T,
+}
+
+/// What connections pass through.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Who may connect.
+    pub(crate) admission: Arc<Admission>,
+    /// The certificate, where there is one.
+    pub(crate) tls: Option<Tls>,
 }
 
 /// Starts all servers. Each ends when `stop` is cancelled and its connections are done, and gives its name.
@@ -35,6 +47,7 @@ pub(crate) fn start(
     hub: &Hub,
     authorizer: Arc<dyn Authorizer>,
     listeners: Listeners<TcpListener>,
+    gate: &Gate,
     health: &Health,
     stop: &CancellationToken,
 ) -> JoinSet<&'static str> {
@@ -42,15 +55,16 @@ pub(crate) fn start(
     let ops = ops::router(hub.clone(), health);
     let mut servers = JoinSet::new();
     let (hub_of_rtmp, leave_of_rtmp, stop_rtmp) = (hub.clone(), Arc::clone(&authorizer), stop.clone());
-    let rtmp_config = rtmp_config(config);
+    let (rtmp_config, admission_of_rtmp) = (rtmp_config(config), Arc::clone(&gate.admission));
+    let rtmp_listeners = RtmpListeners { plain: listeners.rtmp, tls: listeners.rtmps.zip(gate.tls.clone()) };
     servers.spawn(async move {
-        rtmp::serve(listeners.rtmp, hub_of_rtmp, leave_of_rtmp, rtmp_config, stop_rtmp).await;
+        rtmp::serve(rtmp_listeners, hub_of_rtmp, leave_of_rtmp, rtmp_config, admission_of_rtmp, stop_rtmp).await;
         "RTMP"
     });
     let (hub, stop_http) = (hub.clone(), stop.clone());
-    let http_config = http_config(config);
+    let (http_config, admission) = (http_config(config), Arc::clone(&gate.admission));
     servers.spawn(async move {
-        http::serve(listeners.http, hub, authorizer, site, http_config, stop_http).await;
+        http::serve(listeners.http, hub, authorizer, site, http_config, admission, stop_http).await;
         "HTTP"
     });
     let stop_ops = stop.clone();
@@ -75,9 +89,16 @@ pub(crate) fn hub_config(config: &Config, open_files: u64) -> HubConfig {
         hls_segment: config.hls.segment.get(),
         hls_window: config.hls.window.get(),
         hls_keep_after_end: config.hls.keep_after_end.get(),
-        max_streams: config.limits.streams.get(),
-        max_publishers: config.limits.publishers.get(),
-        max_players: limits::connections(open_files, config.limits.players.get()),
+        limits: hub_limits(config, open_files),
+    }
+}
+
+/// What the hub may hold at a time.
+pub(crate) fn hub_limits(config: &Config, open_files: u64) -> HubLimits {
+    HubLimits {
+        streams: config.limits.streams.get(),
+        publishers: config.limits.publishers.get(),
+        players: limits::connections(open_files, config.limits.players.get()),
     }
 }
 

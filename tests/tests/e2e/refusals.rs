@@ -43,7 +43,7 @@ fn only_the_key_publishes_and_no_key_is_ever_logged() {
     ];
     for (n, (key, words)) in words.iter().enumerate() {
         let refusal = refused_publisher(&server, "live", key);
-        assert_eq!((&*refusal.0, &*refusal.1), ("NetStream.Publish.BadName", *words));
+        assert_eq!((&*refusal.0, &*refusal.1), ("NetStream.Publish.Denied", *words));
         let lines = eventually("a line of the log", || {
             Some(server.logged("RTMP request refused")).filter(|lines| lines.len() > n)
         });
@@ -52,7 +52,7 @@ fn only_the_key_publishes_and_no_key_is_ever_logged() {
         assert!(lines[n]["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
     }
     let (code, _) = refused_publisher(&server, "studio", &server.key);
-    assert_eq!(code, "NetStream.Publish.BadName", "the key of another app");
+    assert_eq!(code, "NetStream.Publish.Denied", "the key of another app");
     let (code, _) = refused_publisher(&server, "Live%20App", &server.key);
     assert_eq!(code, "NetConnection.Connect.Rejected", "no app has such a name");
     assert_eq!(server.diagnostics()["streams"].as_array().unwrap().len(), 0);
@@ -142,7 +142,7 @@ fn an_open_server_takes_anyone_by_name_but_only_one() {
     let (code, words) = refused_publisher(&server, "live", "camera-1");
     assert_eq!((&*code, &*words), ("NetStream.Publish.BadName", "the stream is being published already"));
     let (code, _) = refused_publisher(&server, "live", "Camera 1");
-    assert_eq!(code, "NetStream.Publish.BadName");
+    assert_eq!(code, "NetStream.Publish.Denied");
     assert_eq!(server.stream("camera-1").unwrap()["state"], "live", "the first one goes on");
 }
 
@@ -165,8 +165,14 @@ fn the_same_key_takes_over_from_its_ghost_at_once() {
             Err(over) => break over,
         }
     };
-    // As an error, so that it does not come back at once to take over in its turn.
-    assert_eq!(end.refusal(), "NetStream.Unpublish.Success");
+    // As an error that says so, so that it does not come back at once to take over in its turn.
+    match end {
+        Over::Error(millrace_rtmp::Error::Refused { code, description, .. }) => {
+            assert_eq!(code, "NetStream.Publish.Denied");
+            assert_eq!(description, "another publisher with the same key took over");
+        }
+        other => panic!("{other:?}"),
+    }
     server.wait_for_stream("movie", "published by FFmpeg", |s| {
         s["state"] == "live" && s["received"]["video_frames"].as_u64() >= Some(60)
     });

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_hub::{
-    AppName, CutReason, Format, PlayError, PlayRequest, Protocol, PublishError, PublishRequest, PublisherMeta, Refusal,
-    StreamId, StreamName, Subscription,
+    AppName, CutReason, Format, LogLimit, PlayError, PlayRequest, Protocol, PublishError, PublishRequest,
+    PublisherMeta, Refusal, StreamId, StreamName, Subscription,
 };
 use millrace_rtmp::command::code;
 use millrace_rtmp::server::{Connect, Event, ServerSession};
 use millrace_rtmp::{Media, Target};
 use tokio::io::{AsyncWriteExt, Interest};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
@@ -22,18 +21,21 @@ use tracing::{debug, info, warn};
 use super::Server;
 use super::player::RtmpPlayer;
 use super::publish::Publishing;
+use crate::socket::Socket;
 use crate::walker::NewPlayer;
 
 /// One RTMP connection.
 pub(super) struct Connection {
     server: Arc<Server>,
-    socket: TcpStream,
+    socket: Socket,
     peer: SocketAddr,
     session: ServerSession,
     /// The session's clock counts from here.
     epoch: Instant,
     encoder: Option<String>,
     role: Role,
+    /// Why it may not connect.
+    refusal: Option<&'static str>,
 }
 
 enum Role {
@@ -71,22 +73,36 @@ enum Over {
 }
 
 impl Connection {
-    pub(super) fn new(server: Arc<Server>, socket: TcpStream, peer: SocketAddr) -> Self {
+    pub(super) fn new(server: Arc<Server>, socket: Socket, peer: SocketAddr) -> Self {
         // Not a secret: it varies the filler bytes of the handshake.
         let seed = getrandom::u64().unwrap_or_default();
         let session = ServerSession::new(server.session, seed, Duration::ZERO);
-        Self { server, socket, peer, session, epoch: Instant::now(), encoder: None, role: Role::Undecided }
+        Self {
+            server,
+            socket,
+            peer,
+            session,
+            epoch: Instant::now(),
+            encoder: None,
+            role: Role::Undecided,
+            refusal: None,
+        }
     }
 
     /// A connection that a walker gives back.
     pub(super) fn resume(
         server: Arc<Server>,
-        socket: TcpStream,
+        socket: Socket,
         peer: SocketAddr,
         session: ServerSession,
         epoch: Instant,
     ) -> Self {
-        Self { server, socket, peer, session, epoch, encoder: None, role: Role::Undecided }
+        Self { server, socket, peer, session, epoch, encoder: None, role: Role::Undecided, refusal: None }
+    }
+
+    /// The same connection, which is only to be told why it may not connect.
+    pub(super) fn refusing(self, words: &'static str) -> Self {
+        Self { refusal: Some(words), ..self }
     }
 
     /// Runs until the connection ends, or goes to a walker. `events` are those that its session
@@ -110,7 +126,9 @@ impl Connection {
                 let _ = self.send_output().await;
             }
             Err(Over::Fault(error)) => {
-                info!(peer = %self.peer, %error, "RTMP connection closed");
+                if let Some(allowed) = FAULTS.allow(self.peer.ip()) {
+                    info!(peer = %self.peer, %error, unsaid = allowed.unsaid, "RTMP connection closed");
+                }
                 // What the session still has to say may explain it.
                 let _ = self.send_output().await;
             }
@@ -239,6 +257,10 @@ impl Connection {
     }
 
     fn connect(&mut self, connect: &Connect) {
+        if let Some(words) = self.refusal {
+            self.session.reject_connect(code::CONNECT_REJECTED, words);
+            return;
+        }
         if connect.app.parse::<AppName>().is_err() {
             let words = "the application's name may have a-z, 0-9, '_' and '-' only";
             self.refused("connect", words);
@@ -268,8 +290,9 @@ impl Connection {
         let query = target.query.as_deref().unwrap_or_default();
         let request = PublishRequest { app: &app, key: target.key(), query, peer: self.peer };
         let grant = self.server.authorizer.publish(request).await.map_err(|refusal| match refusal {
-            Refusal::NotFound => (code::PUBLISH_BAD_NAME, "the stream key is not known".to_owned()),
-            other => (code::PUBLISH_BAD_NAME, other.to_string()),
+            // The code of which OBS logs the words, and after which it does not wait for more.
+            Refusal::NotFound => (code::PUBLISH_DENIED, "the stream key is not known".to_owned()),
+            other => (code::PUBLISH_DENIED, other.to_string()),
         })?;
         let id = StreamId { app, name: grant.name };
         let meta = PublisherMeta { peer: self.peer, encoder: self.encoder.clone(), takeover: grant.takeover };
@@ -331,7 +354,9 @@ impl Connection {
             Ok(()) => {}
             Err(super::publish::Stop::Cut(reason)) => self.publisher_cut(reason),
             Err(super::publish::Stop::Refused(words)) => {
-                warn!(peer = %self.peer, reason = %words, "publisher refused");
+                if let Some(allowed) = UNCARRIED.allow(self.peer.ip()) {
+                    warn!(peer = %self.peer, reason = %words, unsaid = allowed.unsaid, "publisher refused");
+                }
                 self.session.close_stream(code::PUBLISH_DENIED, &words);
                 self.role = Role::Undecided;
             }
@@ -339,7 +364,12 @@ impl Connection {
     }
 
     fn publisher_cut(&mut self, reason: CutReason) {
-        self.session.close_stream(code::UNPUBLISH_SUCCESS, &reason.to_string());
+        let code = match reason {
+            CutReason::ShuttingDown => code::UNPUBLISH_SUCCESS,
+            // One that is not wanted any more: OBS logs the words of this code.
+            CutReason::TakenOver | CutReason::Kicked => code::PUBLISH_DENIED,
+        };
+        self.session.close_stream(code, &reason.to_string());
         self.role = Role::Undecided;
     }
 
@@ -350,7 +380,9 @@ impl Connection {
     }
 
     fn refused(&self, what: &'static str, reason: &str) {
-        info!(peer = %self.peer, what, reason, "RTMP request refused");
+        if let Some(allowed) = REFUSED.allow(self.peer.ip()) {
+            info!(peer = %self.peer, what, reason, unsaid = allowed.unsaid, "RTMP request refused");
+        }
     }
 }
 
@@ -372,6 +404,10 @@ struct Handover {
     wanted: Wanted,
 }
 
+static FAULTS: LogLimit = LogLimit::new(5);
+static REFUSED: LogLimit = LogLimit::new(5);
+static UNCARRIED: LogLimit = LogLimit::new(5);
+
 /// Longest time that a peer may take for one answer.
 pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that are read at a time.
@@ -384,10 +420,10 @@ thread_local! {
 
 /// Reads what has come. Less than there is room for is all that there is: the runtime is told so at once, which saves
 /// asking the kernel a second time for each message.
-fn read_all(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+fn read_all(socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
     let mut read = None;
     let outcome = socket.try_io(Interest::READABLE, || {
-        let n = rustix::io::read(socket, &mut *buffer)?;
+        let n = rustix::io::read(&**socket, &mut *buffer)?;
         read = Some(n);
         if (1..buffer.len()).contains(&n) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(n) }
     });

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millrace_hub::BoxFuture;
 use millrace_rtmp::ServerSession;
+use millrace_rtmp::command::code;
 use millrace_rtmp::server::Event;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::Server;
 use super::connection::{Connection, SEND_TIMEOUT, Wanted};
-use crate::walker::{Control, Verdict};
+use crate::socket::Socket;
+use crate::walker::{Control, Farewell, Verdict};
 
 /// An RTMP session whose stream a walker writes.
 pub(super) struct RtmpPlayer {
@@ -72,12 +73,15 @@ impl Control for RtmpPlayer {
         (self.wanted.audio && !self.wanted.paused, self.wanted.video && !self.wanted.paused)
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, farewell: Farewell) {
         self.session.set_now(self.epoch.elapsed());
-        self.session.stream_eof();
+        match farewell {
+            Farewell::Over => self.session.stream_eof(),
+            Farewell::Dismissed(reason) => self.session.close_stream(code::PLAY_FAILED, reason),
+        }
     }
 
-    fn take_back(self: Box<Self>, mut socket: TcpStream, unsent: Bytes) -> BoxFuture<'static, ()> {
+    fn take_back(self: Box<Self>, mut socket: Socket, unsent: Bytes) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             if timeout(SEND_TIMEOUT, socket.write_all(&unsent)).await.is_ok_and(|sent| sent.is_ok()) {
                 Connection::resume(self.server, socket, self.peer, self.session, self.epoch).run(self.later).await;

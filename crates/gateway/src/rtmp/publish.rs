@@ -1,8 +1,7 @@
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use millrace_flv::{Depacketizer, Error};
-use millrace_hub::{CutReason, Publisher};
+use millrace_hub::{CutReason, LogLimit, Publisher};
 use millrace_rtmp::Media;
 use tokio::time::Instant;
 use tracing::warn;
@@ -14,7 +13,6 @@ pub(super) struct Publishing {
     since: Instant,
     peer: SocketAddr,
     damaged: u64,
-    last_warning: Option<Instant>,
 }
 
 /// Why a publisher cannot go on.
@@ -27,14 +25,7 @@ pub(super) enum Stop {
 
 impl Publishing {
     pub(super) fn new(publisher: Publisher, peer: SocketAddr) -> Self {
-        Self {
-            publisher,
-            depacketizer: Depacketizer::new(),
-            since: Instant::now(),
-            peer,
-            damaged: 0,
-            last_warning: None,
-        }
+        Self { publisher, depacketizer: Depacketizer::new(), since: Instant::now(), peer, damaged: 0 }
     }
 
     /// Passes on one message.
@@ -74,11 +65,10 @@ impl Publishing {
     async fn damaged(&mut self, error: &Error) {
         self.damaged += 1;
         self.publisher.damaged().await;
-        if self.last_warning.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-            self.last_warning = Some(Instant::now());
+        if DAMAGED.allow(self.peer.ip()).is_some() {
             warn!(stream = %self.publisher.stream(), peer = %self.peer, %error, so_far = self.damaged, "a message of the publisher cannot be read");
         }
     }
 }
 
-const WARN_EVERY: Duration = Duration::from_secs(10);
+static DAMAGED: LogLimit = LogLimit::new(1);

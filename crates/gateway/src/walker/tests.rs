@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use millrace_hub::{Format, Hub, HubConfig, ItemKind, Protocol, Publisher, PublisherMeta, StreamId, Subscription};
 use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::*;
 
@@ -46,7 +46,7 @@ fn frame(track: TrackKind, n: i64, size: usize) -> Unit {
 }
 
 /// Both ends of a connection with small buffers: the player's on the server, and its peer's.
-async fn connection() -> (TcpStream, TcpStream) {
+async fn connection() -> (Socket, TcpStream) {
     let listener = TcpSocket::new_v4().unwrap();
     listener.set_send_buffer_size(16 * 1024).unwrap();
     listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -54,7 +54,7 @@ async fn connection() -> (TcpStream, TcpStream) {
     let there = TcpSocket::new_v4().unwrap();
     there.set_recv_buffer_size(16 * 1024).unwrap();
     let (there, accepted) = tokio::join!(there.connect(listener.local_addr().unwrap()), listener.accept());
-    (accepted.unwrap().0, there.unwrap())
+    (Socket::new(accepted.unwrap().0, None), there.unwrap())
 }
 
 /// A protocol that does as it is told.
@@ -66,7 +66,7 @@ struct Hand {
     output: Mutex<Vec<&'static [u8]>>,
     deaf: AtomicBool,
     blind: AtomicBool,
-    taken_back: Mutex<Option<(TcpStream, Bytes)>>,
+    taken_back: Mutex<Option<(Socket, Bytes)>>,
 }
 
 impl Control for Puppet {
@@ -83,11 +83,11 @@ impl Control for Puppet {
         (!self.0.deaf.load(Relaxed), !self.0.blind.load(Relaxed))
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, _: Farewell) {
         self.0.output.lock().unwrap().push(b"END");
     }
 
-    fn take_back(self: Box<Self>, socket: TcpStream, unsent: Bytes) -> BoxFuture<'static, ()> {
+    fn take_back(self: Box<Self>, socket: Socket, unsent: Bytes) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             *self.0.taken_back.lock().unwrap() = Some((socket, unsent));
         })

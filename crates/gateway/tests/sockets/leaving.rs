@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_hub::HubConfig;
+use millrace_hub::{HubConfig, HubLimits};
 
 use crate::support::player::ALL;
 use crate::support::server::movie;
@@ -45,7 +45,8 @@ async fn whoever_leaves_while_it_is_blocked_gives_up_its_place() {
 
 #[tokio::test]
 async fn whoever_is_kicked_goes_and_the_others_stay() {
-    let server = Server::start(HubConfig { max_players: 5, ..HubConfig::default() });
+    let server =
+        Server::start(HubConfig { limits: HubLimits { players: 5, ..HubLimits::default() }, ..HubConfig::default() });
     let mut show = Show::begin(&server.hub).await;
     let mut stays = Player::join(&server, Via::Rtmp).await;
     let mut players = Vec::new();
@@ -53,14 +54,22 @@ async fn whoever_is_kicked_goes_and_the_others_stay() {
         let mut player = Player::join(&server, via).await;
         player.until(0).await;
         let id = server.info(player.address()).id;
-        players.push((player, id));
+        players.push((via, player, id));
     }
-    for (_, id) in &players {
+    for (_, _, id) in &players {
         assert!(server.hub.kick_player(&movie(), *id));
     }
     eventually(|| server.hub.player_count() == 1).await;
-    for (mut player, id) in players {
-        player.until_closed().await;
+    for (via, mut player, id) in players {
+        match via {
+            Via::WsFlv => player.until_heard("close 1008 disconnected by the administrator").await,
+            Via::Rtmp => player.until_heard("NetStream.Play.Failed").await,
+            Via::Flv | Via::LaterFlv => {} // HTTP has no word within a body
+        }
+        // An RTMP client is left to close the connection itself, having read why.
+        if via != Via::Rtmp {
+            player.until_closed().await;
+        }
         assert!(!server.hub.kick_player(&movie(), id), "it is gone");
     }
     for via in ALL {

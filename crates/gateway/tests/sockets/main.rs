@@ -9,6 +9,7 @@ mod support;
 mod endings;
 mod http;
 mod leaving;
+mod limits;
 mod refusals;
 mod rtmp;
 mod shutdown;

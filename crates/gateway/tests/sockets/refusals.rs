@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use millrace_hub::HubConfig;
+use millrace_hub::{HubConfig, HubLimits};
 use millrace_rtmp::client::{ClientConfig, Event};
 use millrace_rtmp::{ClientSession, Error, RtmpUrl};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,12 +67,15 @@ impl Client {
 
 #[tokio::test]
 async fn publishers_are_told_by_the_codes_that_encoders_know() {
-    let server = Server::start(HubConfig { max_publishers: 1, ..HubConfig::default() });
+    let server = Server::start(HubConfig {
+        limits: HubLimits { publishers: 1, ..HubLimits::default() },
+        ..HubConfig::default()
+    });
     for (path, command, code) in [
         ("Live!/movie-key", "connect", "NetConnection.Connect.Rejected"),
-        ("live/wrong-key", "publish", "NetStream.Publish.BadName"),
-        ("live/movie", "publish", "NetStream.Publish.BadName"),
-        ("live/expired-key", "publish", "NetStream.Publish.BadName"),
+        ("live/wrong-key", "publish", "NetStream.Publish.Denied"),
+        ("live/movie", "publish", "NetStream.Publish.Denied"),
+        ("live/expired-key", "publish", "NetStream.Publish.Denied"),
     ] {
         let answer = Client::publish(&server, path).await.answer().await;
         assert_eq!(answer, Answer::Refused(command, code.to_owned()), "{path}");
@@ -84,12 +87,13 @@ async fn publishers_are_told_by_the_codes_that_encoders_know() {
     // The same key takes over, and the one before is told.
     let mut again = Client::publish(&server, "live/movie-key").await;
     assert_eq!(again.answer().await, Answer::Started);
-    assert!(matches!(first.answer().await, Answer::Refused("publish", _)));
+    assert_eq!(first.answer().await, Answer::Refused("publish", "NetStream.Publish.Denied".to_owned()));
 }
 
 #[tokio::test]
 async fn players_are_told_by_the_codes_that_players_know() {
-    let server = Server::start(HubConfig { max_players: 1, ..HubConfig::default() });
+    let server =
+        Server::start(HubConfig { limits: HubLimits { players: 1, ..HubLimits::default() }, ..HubConfig::default() });
     for (path, command, code) in [
         ("Live!/movie", "connect", "NetConnection.Connect.Rejected"),
         ("live/unheard-of", "play", "NetStream.Play.StreamNotFound"),
@@ -110,7 +114,8 @@ async fn players_are_told_by_the_codes_that_players_know() {
 
 #[tokio::test]
 async fn one_player_too_many_is_told_so_on_every_way() {
-    let server = Server::start(HubConfig { max_players: 1, ..HubConfig::default() });
+    let server =
+        Server::start(HubConfig { limits: HubLimits { players: 1, ..HubLimits::default() }, ..HubConfig::default() });
     let _show = Show::begin(&server.hub).await;
     let mut first = Player::join(&server, Via::Flv).await;
     first.until(0).await;

@@ -6,7 +6,10 @@ use toml::de::DeValue;
 
 use super::{
     streams::StreamEntry,
-    value::{GIB, HOUR, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Origin, SECOND, Setting, Size, Span, Whole},
+    value::{
+        GIB, HOUR, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Networks, Origin, SECOND, Setting, Size, Span,
+        Whole,
+    },
 };
 
 /// A configuration key as the loader and the reference page see it.
@@ -143,9 +146,23 @@ sections! {
         public_port: Whole<0, 65_535> = 0,
     }
 
+    /// RTMP over TLS. Listens where `tls.certificate` and `tls.key` are set.
+    [rtmps] Rtmps {
+        /// Where encoders and RTMP players connect.
+        listen: SocketAddr = "0.0.0.0:1936",
+    }
+
+    /// The certificate for TLS. Read again on SIGHUP.
+    [tls] Tls {
+        /// File with the certificate and those of its issuers, in PEM. Empty: no TLS.
+        certificate: Option<PathBuf> = "",
+        /// File with the certificate's private key, in PEM. Only the server's user should be able to read it.
+        key: Option<PathBuf> = "",
+    }
+
     /// Diagnostics for operators. Not meant for the public: keep it on a private address.
     [ops] Ops {
-        /// Where `/streams` and `/healthz` answer.
+        /// Where `/streams`, `/metrics` and `/healthz` answer.
         listen: SocketAddr = "127.0.0.1:9600",
     }
 
@@ -199,14 +216,23 @@ sections! {
         keep_after_end: Span<0, { 24 * HOUR }> = "60s",
     }
 
-    /// Bounds that keep the server standing. What is beyond them is refused with words that say so.
+    /// Bounds that keep the server standing. What is beyond them is refused with words that say so; who watches or
+    /// publishes already is never cut by them. IPv6 addresses count by their /64.
     [limits] Limits {
+        /// Connections at a time, HTTP and RTMP together. Each needs a file descriptor (`ulimit -n`), and no more are
+        /// admitted than the system gives. A sixteenth more is kept for trusted addresses and for viewers of HLS.
+        connections: Whole<16, 1_000_000> = 100000,
+        /// Connections at a time from one address. Whole networks may stand behind one.
+        connections_per_address: Whole<1, 1_000_000> = 1000,
+        /// Connections that one address may make per second, over ten seconds.
+        connects_per_second: Whole<1, 1000> = 100,
+        /// Addresses to which the two limits before do not apply: a proxy in front, probes of a cluster, one's own network.
+        trusted: Networks = "127.0.0.0/8, ::1",
         /// Publishers at a time.
         publishers: Whole<1, 100_000> = 5000,
         /// Streams at a time, those included that only wait for their publisher.
         streams: Whole<1, 100_000> = 10000,
-        /// Players at a time, on all streams. Each needs a file descriptor (`ulimit -n`), and no more are admitted than
-        /// the system gives.
+        /// Players at a time, on all streams. Each needs a file descriptor, too.
         players: Whole<1, 1_000_000> = 100000,
     }
 

@@ -1,8 +1,14 @@
 //! What a setting's value may be: each type parses itself from text (environment, flags) and from TOML, and says in
 //! plain words what it expects. A value that exists is a value in range.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
+use millrace_gateway::admission::AddressRange;
 use toml::de::DeValue;
 
 /// A type that a configuration key can have.
@@ -160,6 +166,35 @@ impl<T: Setting> Setting for Option<T> {
 
     fn from_text(text: &str) -> Option<Self> {
         if text.is_empty() { Some(None) } else { T::from_text(text).map(Some) }
+    }
+}
+
+/// Addresses and networks, separated by commas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Networks(Vec<AddressRange>);
+
+impl Networks {
+    /// The ranges.
+    pub(crate) fn ranges(&self) -> &[AddressRange] {
+        &self.0
+    }
+}
+
+impl Setting for Networks {
+    fn expected() -> String {
+        "addresses and networks such as \"127.0.0.0/8, ::1\", or nothing".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let range = |text: &str| {
+            let (address, bits) = match text.split_once('/') {
+                Some((address, bits)) => (address.parse::<IpAddr>().ok()?, bits.parse().ok()?),
+                None => text.parse::<IpAddr>().ok().map(|ip| (ip, if ip.is_ipv4() { 32 } else { 128 }))?,
+            };
+            AddressRange::new(address, bits)
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(range).collect::<Option<Vec<_>>>().map(Self)
     }
 }
 
@@ -372,6 +407,18 @@ mod tests {
         }
         assert_eq!(Option::<Origin>::from_text(""), Some(None));
         assert_eq!(Option::<Origin>::from_text("x"), None);
+    }
+
+    #[test]
+    fn networks_are_a_list() {
+        let networks = |text| Networks::from_text(text).map(|n| n.ranges().to_vec());
+        let range = |address: &str, bits| AddressRange::new(address.parse().unwrap(), bits).unwrap();
+        assert_eq!(networks(""), Some(Vec::new()));
+        assert_eq!(networks("10.0.0.0/8, ::1"), Some(vec![range("10.0.0.0", 8), range("::1", 128)]));
+        assert_eq!(networks("192.0.2.1"), Some(vec![range("192.0.2.1", 32)]));
+        for bad in ["localhost", "10.0.0.0/33", "10.0.0.0/", "10/8", "::/129", "10.0.0.0/8 ::1"] {
+            assert_eq!(networks(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -330,7 +330,11 @@ fn ws(begun: &mut bool, buffer: &mut BytesMut) -> Step {
             assert!(matches!(tag, Step::Item(_)) && payload.is_empty(), "a message is one tag");
             tag
         }
-        0x88 => Step::Heard(format!("close {}", u16::from_be_bytes(payload[..].try_into().unwrap()))),
+        0x88 => {
+            let (status, reason) = payload.split_at(2);
+            let words = format!("close {} {}", u16::from_be_bytes(status.try_into().unwrap()), reason.escape_ascii());
+            Step::Heard(words.trim_end().to_owned())
+        }
         0x8a => Step::Heard(format!("pong {}", payload.escape_ascii())),
         other => panic!("a frame that begins with {other:#04x}"),
     }

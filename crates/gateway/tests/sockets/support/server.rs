@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use millrace_gateway::admission::{Admission, ConnectionLimits};
 use millrace_gateway::{ThumbnailConfig, http, rtmp};
 use millrace_hub::{Authorizer, BoxFuture, Grant, Hub, HubConfig, PlayRequest, PublishRequest, Refusal, StreamId};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 /// blocked after some 100 KiB, in the middle of a packet.
 pub(crate) struct Server {
     pub(crate) hub: Hub,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) http: SocketAddr,
     pub(crate) rtmp: SocketAddr,
     shutdown: CancellationToken,
@@ -22,6 +24,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(config: HubConfig) -> Self {
+        Self::start_with(config, ConnectionLimits { total: 1000, per_address: 1000, per_second: 1000, trusted: vec![] })
+    }
+
+    pub(crate) fn start_with(config: HubConfig, limits: ConnectionLimits) -> Self {
+        let admission = Admission::new(limits);
         let hub = Hub::new(config);
         let shutdown = CancellationToken::new();
         let (http_listener, rtmp_listener) = (listen(), listen());
@@ -29,11 +36,21 @@ impl Server {
         let thumbnails = ThumbnailConfig { enabled: false, ..ThumbnailConfig::default() };
         let config = http::HttpConfig { head_timeout: LONG, thumbnails };
         let site = Router::new().fallback(|| async { "the site" });
-        let web = http::serve(http_listener, hub.clone(), Arc::new(Rules), site, config, shutdown.clone());
+        let web = http::serve(
+            http_listener,
+            hub.clone(),
+            Arc::new(Rules),
+            site,
+            config,
+            Arc::clone(&admission),
+            shutdown.clone(),
+        );
         let config = rtmp::RtmpConfig { handshake_timeout: LONG, idle_timeout: LONG };
-        let media = rtmp::serve(rtmp_listener, hub.clone(), Arc::new(Rules), config, shutdown.clone());
+        let listeners = rtmp::RtmpListeners { plain: rtmp_listener, tls: None };
+        let media =
+            rtmp::serve(listeners, hub.clone(), Arc::new(Rules), config, Arc::clone(&admission), shutdown.clone());
         let serving = vec![tokio::spawn(web), tokio::spawn(media)];
-        Self { hub, http, rtmp, shutdown, serving }
+        Self { hub, admission, http, rtmp, shutdown, serving }
     }
 
     /// Ends as the program does, and waits until both ports are done.
@@ -59,8 +76,14 @@ pub(crate) fn movie() -> StreamId {
 
 /// A connection that takes in little before it is read.
 pub(crate) async fn connect(to: SocketAddr) -> TcpStream {
+    connect_from([127, 0, 0, 1], to).await
+}
+
+/// The same from another of this machine's addresses.
+pub(crate) async fn connect_from(address: [u8; 4], to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(BUFFER).unwrap();
+    socket.bind((address, 0).into()).unwrap();
     let socket = socket.connect(to).await.unwrap();
     socket.set_nodelay(true).unwrap();
     socket
