@@ -1,10 +1,17 @@
+mod audio;
+mod video;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Mp3Config, Timeline, TrackKind, Unit, VideoConfig};
+use millrace_media::{Frame, Metadata, Timeline, TrackKind, Unit};
 
+use crate::codec::{self, AudioCodec, FourCc, VideoCodec};
+use crate::enhanced::{self, Packet, PacketType};
 use crate::{Error, body, script};
+use audio::AudioTrack;
+use video::VideoTrack;
 
 /// Turns the tag bodies of one publisher into units.
 ///
@@ -14,9 +21,9 @@ use crate::{Error, body, script};
 #[derive(Debug, Default)]
 pub struct Depacketizer {
     timeline: Timeline,
-    has_video: bool,
-    has_aac: bool,
-    mp3: Option<Mp3Config>,
+    video: VideoTrack,
+    audio: AudioTrack,
+    metadata: Arc<Metadata>,
 }
 
 /// The units of one body: none, one, or a frame with what must go before it.
@@ -41,35 +48,33 @@ impl Depacketizer {
     /// When the codec is not carried, the body is cut short, its configuration cannot be read, or
     /// a frame comes before the sequence header.
     pub fn video(&mut self, clock: u32, data: &Bytes) -> Result<Units, Error> {
-        let truncated = || Error::Truncated { what: "video tag", present: data.len() };
         let Some(&head) = data.first() else { return Ok(Units::new()) };
-        let (kind, codec) = (head >> 4, head & 0x0f);
+        if head & enhanced::VIDEO_EX_HEADER != 0 {
+            let keyframe = head >> 4 & 7 == body::KEYFRAME;
+            return match enhanced::read(TrackKind::Video, data)? {
+                Some(packet) => self.enhanced_video(clock, keyframe, &packet),
+                None => Ok(Units::new()),
+            };
+        }
+        let (kind, id) = (head >> 4, head & 0x0f);
         if kind == body::VIDEO_INFO {
             return Ok(Units::new()); // a command to the player, not a picture
         }
-        if head & ENHANCED != 0 || codec != body::AVC {
-            return Err(unsupported_video(head));
-        }
+        let codec = VideoCodec::from_classic_id(id).ok_or_else(|| Error::Codec {
+            track: "video",
+            id: id.to_string(),
+            name: codec::classic_video_name(id),
+            expected: VideoCodec::NAMES,
+        })?;
+        let truncated = || Error::Truncated { what: "video tag", present: data.len() };
         let &[_, packet, a, b, c] = data.first_chunk::<5>().ok_or_else(truncated)?;
         let payload = data.slice(5..);
         match packet {
-            body::AVC_SEQUENCE_HEADER => {
-                if payload.is_empty() {
-                    return Ok(Units::new()); // some encoders send an empty one before they know
-                }
-                let config = VideoConfig::Avc(AvcConfig::parse(payload)?);
-                self.has_video = true;
-                Ok(one(Unit::VideoConfig(Arc::new(config))))
-            }
-            body::AVC_NALU => {
-                if !self.has_video {
-                    return Err(Error::NoSequenceHeader { track: "video" });
-                }
-                if payload.is_empty() {
-                    return Ok(Units::new());
-                }
-                let composition = i32::from_be_bytes([a, b, c, 0]) >> 8; // sign-extended 24 bits
-                Ok(self.frame(TrackKind::Video, kind == body::KEYFRAME, clock, composition, payload))
+            // Some encoders send an empty sequence header before they know.
+            body::SEQUENCE_HEADER if !payload.is_empty() => self.video_start(codec, payload),
+            body::CODED => {
+                let composition = signed_24(a, b, c);
+                self.picture(clock, 0, codec, kind == body::KEYFRAME, composition, payload)
             }
             _ => Ok(Units::new()), // end of sequence
         }
@@ -80,45 +85,31 @@ impl Depacketizer {
     /// # Errors
     /// As [`Self::video`].
     pub fn audio(&mut self, clock: u32, data: &Bytes) -> Result<Units, Error> {
-        let truncated = || Error::Truncated { what: "audio tag", present: data.len() };
         let Some(&head) = data.first() else { return Ok(Units::new()) };
-        match head >> 4 {
-            body::AAC => {
+        let id = head >> 4;
+        if id == enhanced::AUDIO_EX_HEADER {
+            return match enhanced::read(TrackKind::Audio, data)? {
+                Some(packet) => self.enhanced_audio(clock, &packet),
+                None => Ok(Units::new()),
+            };
+        }
+        match AudioCodec::from_classic_id(id) {
+            Some(AudioCodec::Aac) => {
+                let truncated = || Error::Truncated { what: "audio tag", present: data.len() };
                 let &packet = data.get(1).ok_or_else(truncated)?;
                 let payload = data.slice(2..);
-                if payload.is_empty() {
-                    return Ok(Units::new());
+                if packet == body::SEQUENCE_HEADER {
+                    return self.audio_start(AudioCodec::Aac, &payload);
                 }
-                if packet == body::AAC_SEQUENCE_HEADER {
-                    let config = AudioConfig::Aac(AacConfig::parse(payload)?);
-                    self.has_aac = true;
-                    self.mp3 = None;
-                    return Ok(one(Unit::AudioConfig(Arc::new(config))));
-                }
-                if !self.has_aac {
-                    return Err(Error::NoSequenceHeader { track: "audio" });
-                }
-                Ok(self.frame(TrackKind::Audio, true, clock, 0, payload))
+                self.sound(clock, 0, AudioCodec::Aac, payload)
             }
-            body::MP3 | body::MP3_8K => {
-                let payload = data.slice(1..);
-                if payload.is_empty() {
-                    return Ok(Units::new());
-                }
-                let config = Mp3Config::parse(&payload)?;
-                let frame = self.frame(TrackKind::Audio, true, clock, 0, payload);
-                let mut units = Units::new();
-                if self.mp3 != Some(config) {
-                    self.mp3 = Some(config);
-                    self.has_aac = false;
-                    units.push(Unit::AudioConfig(Arc::new(AudioConfig::Mp3(config))));
-                }
-                units.extend(frame);
-                Ok(units)
-            }
-            // FFmpeg describes more than two channels in an enhanced tag beside its classic ones.
-            ENHANCED_AUDIO if head & 0x0f == MULTICHANNEL_CONFIG => Ok(Units::new()),
-            id => Err(Error::Codec { track: "audio", id, name: audio_codec_name(id), expected: "AAC or MP3" }),
+            Some(codec) => self.sound(clock, 0, codec, data.slice(1..)),
+            None => Err(Error::Codec {
+                track: "audio",
+                id: id.to_string(),
+                name: codec::classic_audio_name(id),
+                expected: AudioCodec::NAMES,
+            }),
         }
     }
 
@@ -127,71 +118,133 @@ impl Depacketizer {
     /// # Errors
     /// When the values are not AMF0.
     pub fn script(&mut self, data: &[u8]) -> Result<Units, Error> {
-        Ok(script::parse(data)?.map(|m| one(Unit::Metadata(Arc::new(m)))).unwrap_or_default())
+        let Some(said) = script::parse(data)? else { return Ok(Units::new()) };
+        Ok(self.say(Metadata { color_info: self.metadata.color_info.clone(), ..said }))
     }
 
-    fn frame(&mut self, track: TrackKind, keyframe: bool, clock: u32, composition: i32, payload: Bytes) -> Units {
-        let times = self.timeline.map(track, clock, 0, composition);
-        let mut units = Units::new();
+    fn enhanced_video(&mut self, clock: u32, keyframe: bool, packet: &Packet) -> Result<Units, Error> {
+        if packet.kind == PacketType::Metadata {
+            let Some(color_info) = script::color_info(&packet.payload)? else { return Ok(Units::new()) };
+            if color_info == self.metadata.color_info {
+                return Ok(Units::new());
+            }
+            return Ok(self.say(Metadata { color_info, ..Metadata::clone(&self.metadata) }));
+        }
+        let codec = VideoCodec::from_fourcc(packet.fourcc)
+            .ok_or_else(|| unsupported("video", packet.fourcc, VideoCodec::NAMES))?;
+        let payload = packet.payload.clone();
+        match packet.kind {
+            PacketType::SequenceStart if !payload.is_empty() => self.video_start(codec, payload),
+            PacketType::TsSequenceStart if codec == VideoCodec::Av1 => {
+                let config = self.video.start_av1_of_ts(&payload)?;
+                Ok(config.map(Unit::VideoConfig).into_iter().collect())
+            }
+            PacketType::CodedFrames if codec.reorders() => {
+                let &[a, b, c] = payload
+                    .first_chunk::<3>()
+                    .ok_or(Error::Truncated { what: "enhanced video tag", present: payload.len() })?;
+                self.picture(clock, packet.nanos, codec, keyframe, signed_24(a, b, c), payload.slice(3..))
+            }
+            PacketType::CodedFrames | PacketType::CodedFramesX => {
+                self.picture(clock, packet.nanos, codec, keyframe, 0, payload)
+            }
+            _ => Ok(Units::new()),
+        }
+    }
+
+    fn enhanced_audio(&mut self, clock: u32, packet: &Packet) -> Result<Units, Error> {
+        let codec = AudioCodec::from_fourcc(packet.fourcc)
+            .ok_or_else(|| unsupported("audio", packet.fourcc, AudioCodec::NAMES))?;
+        match packet.kind {
+            PacketType::SequenceStart => self.audio_start(codec, &packet.payload),
+            PacketType::CodedFrames => self.sound(clock, packet.nanos, codec, packet.payload.clone()),
+            PacketType::MultichannelConfig => {
+                self.audio.multichannel(&packet.payload);
+                Ok(Units::new())
+            }
+            _ => Ok(Units::new()), // silence, or end of sequence
+        }
+    }
+
+    fn video_start(&mut self, codec: VideoCodec, record: Bytes) -> Result<Units, Error> {
+        Ok(self.video.start(codec, record)?.map(Unit::VideoConfig).into_iter().collect())
+    }
+
+    fn audio_start(&mut self, codec: AudioCodec, record: &Bytes) -> Result<Units, Error> {
+        Ok(self.audio.start(codec, record)?.map(Unit::AudioConfig).into_iter().collect())
+    }
+
+    fn picture(
+        &mut self,
+        clock: u32,
+        nanos: u32,
+        codec: VideoCodec,
+        keyframe: bool,
+        composition: i32,
+        mut payload: Bytes,
+    ) -> Result<Units, Error> {
+        if codec == VideoCodec::Av1 && payload.starts_with(&AV1_TEMPORAL_DELIMITER) {
+            payload = payload.slice(AV1_TEMPORAL_DELIMITER.len()..); // MP4 has none (AV1 in ISOBMFF, 2.4)
+        }
+        let (config, follows) = self.video.frame(codec, keyframe, &payload)?;
+        let mut units: Units = config.map(Unit::VideoConfig).into_iter().collect();
+        if follows && !payload.is_empty() {
+            self.frame(TrackKind::Video, keyframe, clock, nanos, composition, payload, &mut units);
+        }
+        Ok(units)
+    }
+
+    fn sound(&mut self, clock: u32, nanos: u32, codec: AudioCodec, payload: Bytes) -> Result<Units, Error> {
+        if payload.is_empty() {
+            return Ok(Units::new());
+        }
+        let config = self.audio.frame(codec, &payload)?;
+        let mut units: Units = config.map(Unit::AudioConfig).into_iter().collect();
+        self.frame(TrackKind::Audio, true, clock, nanos, 0, payload, &mut units);
+        Ok(units)
+    }
+
+    #[allow(clippy::too_many_arguments)] // the fields of a frame
+    fn frame(
+        &mut self,
+        track: TrackKind,
+        keyframe: bool,
+        clock: u32,
+        nanos: u32,
+        composition: i32,
+        payload: Bytes,
+        units: &mut Units,
+    ) {
+        let times = self.timeline.map(track, clock, nanos, composition);
         if times.discontinuity {
             units.push(Unit::Discontinuity);
         }
         units.push(Unit::Frame(Frame { track, keyframe, dts: times.dts, pts: times.pts, payload }));
-        units
+    }
+
+    fn say(&mut self, metadata: Metadata) -> Units {
+        self.metadata = Arc::new(metadata);
+        [Unit::Metadata(Arc::clone(&self.metadata))].into_iter().collect()
     }
 }
 
-/// `IsExHeader` of Enhanced RTMP: the codec is a FourCC behind it.
-const ENHANCED: u8 = 0x80;
-/// `ExHeader` of Enhanced RTMP in place of a sound format.
-const ENHANCED_AUDIO: u8 = 9;
-/// A packet type of [`ENHANCED_AUDIO`].
-const MULTICHANNEL_CONFIG: u8 = 4;
+/// An OBU of type 2 without content.
+const AV1_TEMPORAL_DELIMITER: [u8; 2] = [0x12, 0];
 
-fn one(unit: Unit) -> Units {
-    let mut units = Units::new();
-    units.push(unit);
-    units
+fn signed_24(a: u8, b: u8, c: u8) -> i32 {
+    i32::from_be_bytes([a, b, c, 0]) >> 8
 }
 
-fn unsupported_video(head: u8) -> Error {
-    let (id, name) = match (head & ENHANCED, head & 0x0f) {
-        (0, id) => (id, video_codec_name(id)),
-        (_, packet) => (packet, "Enhanced RTMP"),
-    };
-    Error::Codec { track: "video", id, name, expected: "H.264" }
-}
-
-fn video_codec_name(id: u8) -> &'static str {
-    match id {
-        2 => "Sorenson H.263",
-        3 => "Screen video",
-        4 => "On2 VP6",
-        5 => "On2 VP6 with alpha",
-        6 => "Screen video 2",
-        12 => "HEVC without Enhanced RTMP",
-        _ => "unknown",
-    }
-}
-
-fn audio_codec_name(id: u8) -> &'static str {
-    match id {
-        0 | 3 => "PCM",
-        1 => "ADPCM",
-        4..=6 => "Nellymoser",
-        7 => "G.711 A-law",
-        8 => "G.711 mu-law",
-        9 => "Enhanced RTMP",
-        11 => "Speex",
-        13 => "Opus without Enhanced RTMP",
-        _ => "unknown",
-    }
+fn unsupported(track: &'static str, fourcc: FourCc, expected: &'static str) -> Error {
+    let id = fourcc.escape_ascii().to_string();
+    Error::Codec { track, id, name: codec::fourcc_name(fourcc), expected }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use millrace_media::{AudioConfig, VideoConfig};
     use proptest::prelude::*;
 
     /// Written by x264 for 640x360 at 25 pictures a second.
@@ -234,10 +287,14 @@ mod tests {
     fn codecs_that_are_not_carried_are_named() {
         let mut d = Depacketizer::new();
         let e = d.video(0, &Bytes::from_static(&[0x22, 0])).unwrap_err();
-        assert_eq!(e.to_string(), "video codec 2 (Sorenson H.263) is not supported: H.264 expected");
+        assert_eq!(e.to_string(), "video codec 2 (Sorenson H.263) is not supported: H.264, HEVC, AV1 or VP9 expected");
         let e = d.audio(0, &Bytes::from_static(&[0xb2, 0])).unwrap_err();
-        assert_eq!(e.to_string(), "audio codec 11 (Speex) is not supported: AAC or MP3 expected");
-        assert!(d.video(0, &Bytes::from_static(b"\x91hvc1")).unwrap_err().to_string().contains("Enhanced RTMP"));
+        assert_eq!(
+            e.to_string(),
+            "audio codec 11 (Speex) is not supported: AAC, MP3, Opus, FLAC, AC-3 or E-AC-3 expected"
+        );
+        let e = d.video(0, &Bytes::from_static(b"\x90vp08\x01")).unwrap_err();
+        assert_eq!(e.to_string(), "video codec vp08 (VP8) is not supported: H.264, HEVC, AV1 or VP9 expected");
     }
 
     #[test]
@@ -272,7 +329,7 @@ mod tests {
                 pts: if audio { dts } else { dts.offset_millis(i64::from(composition)) },
                 payload: payload.clone(),
             };
-            let prefix = body::frame_prefix(&written, Some(&v), Some(&a)).unwrap();
+            let prefix = body::frame_prefix(&written, Some(&v), Some(&a), body::Extent::Full).unwrap();
             let tag = Bytes::from([prefix.as_slice(), &payload].concat());
             let units = if audio { d.audio(clock, &tag) } else { d.video(clock, &tag) };
             prop_assert_eq!(frame(&units.unwrap()), written);

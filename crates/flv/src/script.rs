@@ -32,7 +32,38 @@ pub fn parse(data: &[u8]) -> Result<Option<Metadata>, Error> {
         frame_rate: number("framerate").or_else(|| number("fps")),
         width: number("width"),
         height: number("height"),
+        color_info: None,
     }))
+}
+
+/// Reads the content of an enhanced tag's metadata. `None` where it is not about colours; `Some(None)`
+/// where the colours are those of the bitstream again.
+///
+/// # Errors
+/// When the values are not AMF0, or longer than [`MAX_COLOR_INFO`].
+pub(crate) fn color_info(data: &[u8]) -> Result<Option<Option<Bytes>>, Error> {
+    let mut rest = data;
+    if amf0::decode(&mut rest)?.as_str() != Some("colorInfo") {
+        return Ok(None);
+    }
+    let value = if rest.is_empty() { Value::Undefined } else { amf0::decode(&mut rest)? };
+    if !tells(&value) {
+        return Ok(Some(None));
+    }
+    if data.len() > MAX_COLOR_INFO {
+        return Err(Error::ColorInfoTooLong { len: data.len() });
+    }
+    let mut out = BytesMut::with_capacity(data.len());
+    amf0::encode_all(&[Value::String("colorInfo".to_owned()), value], &mut out);
+    Ok(Some(Some(out.freeze())))
+}
+
+/// Something is in it, however deep: encoders send objects of empty objects.
+fn tells(value: &Value) -> bool {
+    match value.properties() {
+        Some(members) => members.iter().any(|(_, v)| tells(v)),
+        None => !matches!(value, Value::Undefined | Value::Null),
+    }
 }
 
 /// `onMetaData` as players are told, from what the bitstream says, else what the publisher said.
@@ -52,13 +83,13 @@ pub fn on_metadata(publisher: &Metadata, video: Option<&VideoConfig>, audio: Opt
             put("framerate", Value::Number(rate));
         }
         if let Some(id) = body::video_codec_id(v) {
-            put("videocodecid", number(u32::from(id)));
+            put("videocodecid", number(id));
         }
         put("videodatarate", Value::Number(publisher.video_kbit_s.unwrap_or(0.0)));
     }
     if let Some(a) = audio {
         if let Some(id) = body::audio_codec_id(a) {
-            put("audiocodecid", number(u32::from(id)));
+            put("audiocodecid", number(id));
         }
         put("audiosamplerate", number(a.output_sample_rate()));
         put("audiosamplesize", number(16));
@@ -73,6 +104,12 @@ pub fn on_metadata(publisher: &Metadata, video: Option<&VideoConfig>, audio: Opt
     Value::EcmaArray(list).encode(&mut out);
     out.freeze()
 }
+
+/// The colours are those of the bitstream again.
+pub const NO_COLOR_INFO: &[u8] = b"\x02\0\x09colorInfo\x06";
+
+/// Longest colour information that is passed on, bytes. All that is specified takes about 500.
+pub const MAX_COLOR_INFO: usize = 4096;
 
 /// Characters of an encoder's name that are kept.
 const MAX_ENCODER: usize = 120;
@@ -110,6 +147,33 @@ mod tests {
         .encode(&mut out);
         let m = parse(&out).unwrap().unwrap();
         assert_eq!(m, Metadata { encoder: Some("ab".into()), ..Metadata::default() });
+    }
+
+    #[test]
+    fn colours_are_kept_where_something_is_told() {
+        // As FFmpeg sends it of a video without colours: two objects without members.
+        let nothing = b"\x02\0\x09colorInfo\x03\0\x0bcolorConfig\x03\0\0\x09\0\0\x09";
+        assert_eq!(color_info(nothing).unwrap(), Some(None));
+        assert_eq!(color_info(b"\x02\0\x09colorInfo").unwrap(), Some(None));
+        assert_eq!(color_info(NO_COLOR_INFO).unwrap(), Some(None));
+        assert_eq!(color_info(b"\x02\0\x04else\x05").unwrap(), None);
+        let colours =
+            b"\x02\0\x09colorInfo\x03\0\x0bcolorConfig\x03\0\x08bitDepth\0\x40\x24\0\0\0\0\0\0\0\0\x09\0\0\x09";
+        assert_eq!(color_info(colours).unwrap().unwrap().unwrap(), &colours[..]);
+        assert!(color_info(b"\x02\0\x09colorInfo\x03").is_err());
+    }
+
+    #[test]
+    fn colour_length_limit() {
+        let of_length = |len: usize| {
+            let mut out = BytesMut::new();
+            let text = Value::String("x".repeat(len - 12 - 3));
+            amf0::encode_all(&[Value::String("colorInfo".into()), text], &mut out);
+            assert_eq!(out.len(), len);
+            color_info(&out)
+        };
+        assert!(of_length(MAX_COLOR_INFO).is_ok());
+        assert!(matches!(of_length(MAX_COLOR_INFO + 1), Err(Error::ColorInfoTooLong { .. })));
     }
 
     #[test]

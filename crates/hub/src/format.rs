@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use millrace_flv::body::{self, Extent};
+use millrace_flv::script;
 use millrace_flv::tag::{self, TagKind};
-use millrace_flv::{body, script};
 use millrace_media::{AudioConfig, Frame, Metadata, Timestamp, TrackKind, VideoConfig};
 use millrace_rtmp::chunk::{self, MessageKind};
 
@@ -56,15 +57,38 @@ impl Format {
         if let Some((prefix, payload)) = video.and_then(body::video_sequence_header) {
             put(TagKind::Video, at, prefix.as_slice(), payload);
         }
+        let colors = tracks.metadata.color_info.as_deref().filter(|_| self.extent() == Extent::Full);
+        if let Some((payload, prefix)) = colors.zip(video.and_then(body::color_info_prefix)) {
+            put(TagKind::Video, at, prefix.as_slice(), payload);
+        }
         if let Some((prefix, payload)) = audio.and_then(body::audio_sequence_header) {
             put(TagKind::Audio, at, prefix.as_slice(), payload);
         }
         out.freeze()
     }
 
+    /// Colours that changed within a stream, for the players that are here.
+    pub(crate) fn colors(self, tracks: &Tracks, at: Timestamp) -> Option<Bytes> {
+        if self.extent() == Extent::Basic {
+            return None;
+        }
+        let prefix = body::color_info_prefix(tracks.video.as_deref()?)?;
+        let payload = tracks.metadata.color_info.as_deref().unwrap_or(script::NO_COLOR_INFO);
+        self.packet(TagKind::Video, at, prefix.as_slice(), payload)
+    }
+
+    /// Players in browsers give up at parts of Enhanced RTMP beyond sequence headers and frames, and
+    /// they play FLV. Those of RTMP are programs and other servers.
+    fn extent(self) -> Extent {
+        match self {
+            Self::Flv | Self::WsFlv => Extent::Basic,
+            Self::Rtmp => Extent::Full,
+        }
+    }
+
     /// One frame. `None` where its track has no configuration, or none that the format carries.
     pub(crate) fn frame(self, frame: &Frame, tracks: &Tracks) -> Option<Bytes> {
-        let prefix = body::frame_prefix(frame, tracks.video.as_deref(), tracks.audio.as_deref())?;
+        let prefix = body::frame_prefix(frame, tracks.video.as_deref(), tracks.audio.as_deref(), self.extent())?;
         let kind = match frame.track {
             TrackKind::Video => TagKind::Video,
             TrackKind::Audio => TagKind::Audio,

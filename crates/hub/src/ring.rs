@@ -201,9 +201,14 @@ impl RingWriter {
         self.push(headers, ItemKind::Header, at);
     }
 
-    /// Other metadata, for those who join from now on.
-    pub(crate) fn set_metadata(&mut self, tracks: &Tracks) {
-        self.shared.lock().tracks.metadata = Arc::clone(&tracks.metadata);
+    /// Other metadata, for those who join from now on; other colours, for those who are here as well.
+    pub(crate) fn set_metadata(&mut self, tracks: &Tracks, at: Timestamp) {
+        let before = std::mem::replace(&mut self.shared.lock().tracks.metadata, Arc::clone(&tracks.metadata));
+        if before.color_info != tracks.metadata.color_info
+            && let Some(colors) = self.shared.format.colors(tracks, at)
+        {
+            self.push(colors, ItemKind::Header, at);
+        }
     }
 
     pub(crate) fn format(&self) -> Format {

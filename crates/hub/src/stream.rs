@@ -322,8 +322,9 @@ impl Owner {
                     publisher.encoder = metadata.encoder.clone().or_else(|| publisher.encoder.take());
                 }
                 self.tracks.metadata = metadata;
+                let at = self.splice.end().unwrap_or_default();
                 for ring in &mut self.rings {
-                    ring.set_metadata(&self.tracks);
+                    ring.set_metadata(&self.tracks, at);
                 }
             }
             Unit::VideoConfig(config) => {

@@ -47,10 +47,16 @@ impl FlacConfig {
         if sample_rate == 0 {
             return Err(invalid("a sampling frequency of 0 Hz".to_owned()));
         }
-        Ok(Self { raw: data.slice_ref(raw), min_block, max_block, sample_rate, channels, bits_per_sample })
+        let mut raw = raw.to_vec();
+        raw[4..10].fill(0);
+        raw[13] &= 0xf0;
+        raw[14..].fill(0);
+        Ok(Self { raw: raw.into(), min_block, max_block, sample_rate, channels, bits_per_sample })
     }
 
-    /// The content of the `STREAMINFO` block, 34 bytes.
+    /// The content of the `STREAMINFO` block, 34 bytes. What can be known of a whole file only (sizes
+    /// of frames, number of samples, digest) is marked as unknown: encoders send it at the end, when
+    /// it is no news to a decoder.
     #[must_use]
     pub fn raw(&self) -> &Bytes {
         &self.raw
@@ -153,6 +159,15 @@ mod tests {
         assert_eq!(FlacConfig::parse(&c.stream_start().into()).unwrap(), c);
         let with_more = [&c.stream_start()[..], &[4, 0, 0, 1, 0]].concat();
         assert_eq!(FlacConfig::parse(&with_more.into()).unwrap(), c);
+    }
+
+    #[test]
+    fn what_is_known_at_the_end_only_makes_no_difference() {
+        let mut v = FLAC_STREAM_INFO.to_vec();
+        v[4..10].fill(7);
+        v[13] |= 1;
+        v[14..].fill(7);
+        assert_eq!(FlacConfig::parse(&v.into()).unwrap(), config());
     }
 
     #[test]

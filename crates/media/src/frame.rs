@@ -49,6 +49,9 @@ pub struct Metadata {
     pub width: Option<f64>,
     /// Declared height, pixels.
     pub height: Option<f64>,
+    /// Colours and light levels beyond what the bitstream tells: the `colorInfo` object of Enhanced
+    /// RTMP, in AMF0. Absent where it is empty.
+    pub color_info: Option<Bytes>,
 }
 
 /// What passes between protocols.

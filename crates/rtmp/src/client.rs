@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use millrace_flv::amf0::{self, Value};
 
+use crate::capabilities;
 use crate::chunk::{ChunkWriter, Message, MessageKind, OUT_CHUNK_SIZE};
 use crate::command::{Command, code};
 use crate::control::{Control, UserControl};
@@ -246,9 +247,10 @@ impl ClientSession {
                 ("capabilities", 15.0.into()),
                 ("audioCodecs", 4071.0.into()),
                 ("videoCodecs", 252.0.into()),
-                ("videoFunction", 1.0.into()),
+                ("videoFunction", capabilities::VIDEO_FUNCTION.into()),
             ]),
         }
+        properties.extend(capabilities::properties());
         let connect =
             Command { object: Value::object(properties), ..Command::new("connect", CONNECT, [Value::Null; 0]) };
         self.link.put_command(0, &connect);

@@ -1,6 +1,7 @@
 //! RTMP as a pair of state machines: bytes and the time in, bytes and events out.
 //!
-//! Specification: Adobe, *Real-Time Messaging Protocol (RTMP) 1.0* (2012), and what encoders and
+//! Specification: Adobe, *Real-Time Messaging Protocol (RTMP) 1.0* (2012), veovera's *Enhanced RTMP*
+//! for what is said of codecs, and what encoders and
 //! players made of it, which the tests hold on to: they are named after the program whose habit
 //! they keep working, and `tests/data` has what the real programs sent.
 //!
@@ -47,6 +48,7 @@
 //! - Only a publisher that was accepted may send messages longer than a command.
 //! - Names, keys and queries do not appear in `Debug` output or errors.
 
+mod capabilities;
 pub mod chunk;
 pub mod client;
 pub mod command;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use millrace_flv::amf0::Value;
 
+use crate::capabilities;
 use crate::chunk::{MAX_MESSAGE, Message, MessageKind};
 use crate::command::{Command, MAX_COMMAND, code, info};
 use crate::control::{Control, UserControl};
@@ -198,10 +199,11 @@ impl ServerSession {
             unreachable!("the information of a status is an object")
         };
         info.push(("objectEncoding".to_owned(), Value::Number(object_encoding)));
+        let known = [("fmsVer", Value::from(SERVER_VERSION)), ("capabilities", Value::Number(31.0))];
         self.link.put_command(
             0,
             &Command {
-                object: Value::object([("fmsVer", Value::from(SERVER_VERSION)), ("capabilities", Value::Number(31.0))]),
+                object: Value::object(known.into_iter().chain(capabilities::properties())),
                 ..Command::new("_result", transaction, [Value::Object(info)])
             },
         );

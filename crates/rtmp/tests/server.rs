@@ -45,6 +45,23 @@ fn connect_is_answered_as_encoders_expect() {
 }
 
 #[test]
+fn the_answer_to_connect_says_what_of_enhanced_rtmp_is_carried() {
+    let mut peer = Peer::new();
+    peer.send(&connect("live"));
+    peer.session.accept_connect();
+    let answer = peer.received().iter().find_map(common::command_of).unwrap();
+    let Some(Value::StrictArray(list)) = answer.object.get("fourCcList") else { panic!("{:?}", answer.object) };
+    let list: Vec<_> = list.iter().filter_map(Value::as_str).collect();
+    assert_eq!(list, ["avc1", "hvc1", "av01", "vp09", "mp4a", ".mp3", "Opus", "fLaC", "ac-3", "ec-3"]);
+    for (map, codec) in [("videoFourCcInfoMap", "hvc1"), ("audioFourCcInfoMap", "Opus")] {
+        let can_forward = 4.0;
+        assert_eq!(answer.object.get(map).unwrap().get(codec), Some(&Value::Number(can_forward)));
+    }
+    // Multitrack, ModEx, nanoseconds; no request to reconnect.
+    assert_eq!(answer.object.get("capsEx"), Some(&Value::Number(14.0)));
+}
+
+#[test]
 fn a_refused_connect_says_why_and_ends() {
     let mut peer = Peer::new();
     peer.send(&connect("nowhere"));
