@@ -3,15 +3,37 @@
 use crate::Error;
 use crate::bits::Bits;
 
-/// What the first syncframe of a frame says. AC-3 has no configuration apart from its frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the first syncframe of a frame says. AC-3 has no configuration apart from its frames. Two are
+/// equal where a decoder need not be told of the change: the bit rate may differ.
+#[derive(Debug, Clone, Copy)]
 pub struct Ac3Config {
     /// Samples per second.
     pub sample_rate: u32,
     /// Number of channels, the one for low frequencies included; those of dependent substreams
     /// (E-AC-3 with more than 5.1 channels) are not counted.
     pub channels: u8,
+    /// `bsid`.
+    id: u8,
+    /// `bsmod`: 0 where it is not said.
+    service: u8,
+    /// `acmod`.
+    layout: u8,
+    /// `lfeon`.
+    low_frequencies: bool,
+    /// `bit_rate_code` of AC-3, kbit/s of E-AC-3.
+    rate: u16,
+    /// Dependent substreams of E-AC-3: their number, and the places of their channels (`chan_loc`).
+    dependent: (u8, u16),
 }
+
+impl PartialEq for Ac3Config {
+    fn eq(&self, other: &Self) -> bool {
+        let layout = |c: &Self| (c.sample_rate, c.channels, c.id, c.service, c.layout, c.low_frequencies, c.dependent);
+        layout(self) == layout(other)
+    }
+}
+
+impl Eq for Ac3Config {}
 
 impl Ac3Config {
     /// Reads the header of an AC-3 syncframe at the start of `frame`.
@@ -23,13 +45,13 @@ impl Ac3Config {
         sync(&mut bits)?;
         bits.skip(16)?; // CRC
         let rate_code = bits.take(2)?;
-        bits.skip(6)?; // length
-        let id = bits.take(5)?;
+        let length_code = bits.byte(6)?;
+        let id = bits.byte(5)?;
         if id > LAST_AC3_ID {
             return Err(bits.invalid(format!("bit stream identification {id}, at most {LAST_AC3_ID} expected")));
         }
-        bits.skip(3)?; // mode
-        let layout = bits.take(3)? as usize;
+        let service = bits.byte(3)?;
+        let layout = bits.byte(3)?;
         if layout & 1 == 1 && layout != 1 {
             bits.skip(2)?; // mix level of the centre
         }
@@ -39,12 +61,22 @@ impl Ac3Config {
         if layout == 2 {
             bits.skip(2)?; // Dolby Surround
         }
-        let channels = CHANNELS[layout] + u8::from(bits.flag()?);
+        let low_frequencies = bits.flag()?;
+        let channels = CHANNELS[usize::from(layout)] + u8::from(low_frequencies);
         let Some(rate) = SAMPLE_RATES.get(rate_code as usize) else {
             return Err(bits.invalid("sampling frequency code 3 is reserved".to_owned()));
         };
         // Identifications 9 and 10 are of encoders that halve and quarter the rate.
-        Ok(Self { sample_rate: rate >> id.saturating_sub(8), channels })
+        Ok(Self {
+            sample_rate: rate >> id.saturating_sub(8),
+            channels,
+            id,
+            service,
+            layout,
+            low_frequencies,
+            rate: u16::from(length_code >> 1),
+            dependent: (0, 0),
+        })
     }
 
     /// Reads the header of an E-AC-3 syncframe at the start of `frame`.
@@ -52,7 +84,63 @@ impl Ac3Config {
     /// # Errors
     /// When there is none.
     pub fn parse_eac3(frame: &[u8]) -> Result<Self, Error> {
-        eac3_header(frame).map(|h| h.config)
+        let first = eac3_header(frame)?;
+        let mut config = first.config;
+        let (mut samples, mut rest) = (first.samples, frame.get(first.len..).unwrap_or_default());
+        for _ in 1..MAX_SYNCFRAMES {
+            let Ok(header) = eac3_header(rest) else { break };
+            if let Some(places) = header.dependent {
+                // Syncframes of fewer than six blocks repeat the substreams.
+                let (count, all) = config.dependent;
+                config.dependent = (count.max(header.substream + 1), all | places);
+            } else if header.first_substream() {
+                samples += header.samples;
+            }
+            rest = rest.get(header.len..).unwrap_or_default();
+        }
+        let bits_per_second = frame.len() as u64 * 8 * u64::from(config.sample_rate) / u64::from(samples);
+        config.rate = u16::try_from(bits_per_second / 1000).unwrap_or(u16::MAX).min((1 << 13) - 1);
+        Ok(config)
+    }
+
+    /// `AC3SpecificBox` of MP4, without its header (ETSI TS 102 366, F.4).
+    #[must_use]
+    pub fn ac3_record(&self) -> [u8; 3] {
+        let bits = u32::from(self.rate_code()) << 22
+            | u32::from(self.id) << 17
+            | u32::from(self.service) << 14
+            | u32::from(self.layout) << 11
+            | u32::from(self.low_frequencies) << 10
+            | u32::from(self.rate & 0x1f) << 5;
+        let [_, record @ ..] = bits.to_be_bytes();
+        record
+    }
+
+    /// `EC3SpecificBox` of MP4, without its header (ETSI TS 102 366, F.6): one independent substream
+    /// and those that depend on it.
+    #[must_use]
+    pub fn eac3_record(&self) -> Vec<u8> {
+        let (dependents, places) = self.dependent;
+        let substream = u32::from(self.rate_code()) << 22
+            | u32::from(self.id) << 17
+            | u32::from(self.service) << 12
+            | u32::from(self.layout) << 9
+            | u32::from(self.low_frequencies) << 8
+            | u32::from(dependents & 0x0f) << 1;
+        let mut record = (self.rate << 3).to_be_bytes().to_vec();
+        if dependents == 0 {
+            record.extend_from_slice(&substream.to_be_bytes()[1..]);
+        } else {
+            record.extend_from_slice(&(substream << 8 | u32::from(places)).to_be_bytes());
+        }
+        record
+    }
+
+    /// `fscod`: 3 for the halved rates of E-AC-3.
+    fn rate_code(&self) -> u8 {
+        let rate =
+            if self.id <= LAST_AC3_ID { self.sample_rate << self.id.saturating_sub(8) } else { self.sample_rate };
+        SAMPLE_RATES.iter().zip(0..).find(|(r, _)| **r == rate).map_or(3, |(_, code)| code)
     }
 }
 
@@ -67,7 +155,7 @@ pub fn eac3_samples_in(frame: &[u8]) -> Option<u32> {
     let mut rest = frame;
     for _ in 0..MAX_SYNCFRAMES {
         let Ok(header) = eac3_header(rest) else { break };
-        if header.first_substream {
+        if header.first_substream() {
             samples += header.samples;
         }
         let Some(after) = rest.get(header.len..) else { break };
@@ -82,16 +170,25 @@ pub const MAX_SYNCFRAMES: usize = 96;
 
 struct Eac3Header {
     config: Ac3Config,
-    first_substream: bool,
+    substream: u8,
+    /// The places of its channels (`chan_loc`), where it depends on the substream before.
+    dependent: Option<u16>,
     /// Bytes of the syncframe, at least 2.
     len: usize,
     samples: u32,
 }
 
+impl Eac3Header {
+    /// True where it goes on with the substream that a player plays.
+    fn first_substream(&self) -> bool {
+        self.dependent.is_none() && self.substream == 0
+    }
+}
+
 fn eac3_header(frame: &[u8]) -> Result<Eac3Header, Error> {
     let mut bits = Bits::new("E-AC-3 syncframe", frame);
     sync(&mut bits)?;
-    let (kind, substream) = (bits.take(2)?, bits.take(3)?);
+    let (kind, substream) = (bits.take(2)?, bits.byte(3)?);
     let len = (bits.take(11)? as usize + 1) * 2;
     let (sample_rate, blocks) = match bits.take(2)? {
         3 => {
@@ -102,18 +199,42 @@ fn eac3_header(frame: &[u8]) -> Result<Eac3Header, Error> {
         }
         code => (SAMPLE_RATES[code as usize], [1, 2, 3, 6][bits.take(2)? as usize]),
     };
-    let layout = bits.take(3)? as usize;
-    let channels = CHANNELS[layout] + u8::from(bits.flag()?);
-    let id = bits.take(5)?;
+    let layout = bits.byte(3)?;
+    let low_frequencies = bits.flag()?;
+    let id = bits.byte(5)?;
     if !EAC3_IDS.contains(&id) {
         return Err(bits.invalid(format!("bit stream identification {id}, 11 to 16 expected")));
     }
-    Ok(Eac3Header {
-        config: Ac3Config { sample_rate, channels },
-        first_substream: kind != DEPENDENT && substream == 0,
-        len,
-        samples: blocks * 256,
-    })
+    let dependent = (kind == DEPENDENT).then(|| channel_places(&mut bits, layout).unwrap_or(0));
+    let channels = CHANNELS[usize::from(layout)] + u8::from(low_frequencies);
+    let config = Ac3Config {
+        sample_rate,
+        channels,
+        id,
+        service: 0,
+        layout,
+        low_frequencies,
+        rate: 0, // told by whole frames
+        dependent: (0, 0),
+    };
+    Ok(Eac3Header { config, substream, dependent, len, samples: blocks * 256 })
+}
+
+/// `chan_loc` (F.6.2.13) from the channel map of a dependent substream (E.1.3.1.8), which goes on
+/// after `bsid`.
+fn channel_places(bits: &mut Bits<'_>, layout: u8) -> Result<u16, Error> {
+    for _ in 0..if layout == 0 { 2 } else { 1 } {
+        bits.skip(5)?; // loudness of dialogue
+        if bits.flag()? {
+            bits.skip(8)?; // compression
+        }
+    }
+    if !bits.flag()? {
+        return Ok(0);
+    }
+    let map = bits.take(16)?;
+    let pairs = (0..8).filter(|k| map >> (10 - k) & 1 == 1).fold(0, |places, k| places | 1 << k);
+    Ok(pairs | if map >> 1 & 1 == 1 { 1 << 8 } else { 0 })
 }
 
 fn sync(bits: &mut Bits<'_>) -> Result<(), Error> {
@@ -124,8 +245,8 @@ fn sync(bits: &mut Bits<'_>) -> Result<(), Error> {
 }
 
 const SYNC_WORD: u32 = 0x0b77;
-const LAST_AC3_ID: u32 = 10;
-const EAC3_IDS: std::ops::RangeInclusive<u32> = 11..=16;
+const LAST_AC3_ID: u8 = 10;
+const EAC3_IDS: std::ops::RangeInclusive<u8> = 11..=16;
 const DEPENDENT: u32 = 1;
 const SAMPLE_RATES: [u32; 3] = [48_000, 44_100, 32_000];
 /// Full channels of each `acmod` (4.4.2.3).
@@ -143,9 +264,9 @@ mod tests {
 
     #[test]
     fn headers_as_ffmpeg_writes_them() {
-        let stereo = Ac3Config { sample_rate: 48_000, channels: 2 };
-        assert_eq!(Ac3Config::parse_ac3(AC3).unwrap(), stereo);
-        assert_eq!(Ac3Config::parse_eac3(EAC3).unwrap(), stereo);
+        for c in [Ac3Config::parse_ac3(AC3).unwrap(), Ac3Config::parse_eac3(EAC3).unwrap()] {
+            assert_eq!((c.sample_rate, c.channels), (48_000, 2));
+        }
         assert!(Ac3Config::parse_ac3(EAC3).unwrap_err().to_string().contains("identification 16"));
         assert!(Ac3Config::parse_eac3(AC3).is_err());
     }
@@ -154,11 +275,37 @@ mod tests {
     fn surround_and_halved_rates() {
         // acmod 7 with mix levels, then lfeon.
         let five_one = [0x0b, 0x77, 0, 0, 0x14, 0x40, 0xe1, 0];
-        assert_eq!(Ac3Config::parse_ac3(&five_one).unwrap(), Ac3Config { sample_rate: 48_000, channels: 6 });
+        let c = Ac3Config::parse_ac3(&five_one).unwrap();
+        assert_eq!((c.sample_rate, c.channels), (48_000, 6));
         let quartered = [0x0b, 0x77, 0, 0, 0x14, 0x50, 0x40, 0];
         assert_eq!(Ac3Config::parse_ac3(&quartered).unwrap().sample_rate, 12_000);
         let halved = [0x0b, 0x77, 0x01, 0x7f, 0xd4, 0x87, 0xc0];
         assert_eq!(Ac3Config::parse_eac3(&halved).unwrap().sample_rate, 22_050);
+    }
+
+    #[test]
+    fn records_as_ffmpeg_writes_them() {
+        // `dac3` and `dec3` of FFmpeg's MP4 for the streams above, 192 kbit/s.
+        assert_eq!(Ac3Config::parse_ac3(AC3).unwrap().ac3_record(), [0x10, 0x11, 0x40]);
+        let mut whole = EAC3.to_vec();
+        whole.resize(768, 0);
+        assert_eq!(Ac3Config::parse_eac3(&whole).unwrap().eac3_record(), [0x06, 0x00, 0x20, 0x04, 0x00]);
+    }
+
+    #[test]
+    fn seven_one_is_five_one_and_a_dependent_substream() {
+        let mut main = vec![0x0b, 0x77, 0x01, 0x7f, 0x3f, 0x87, 0xc0];
+        main.resize(768, 0);
+        // Stereo without compression, mapped to the pair of rear surrounds, the seventh of the map.
+        let mut dependent = vec![0x0b, 0x77, 0x41, 0x7f, 0x34, 0x87, 0xc0, 0, 0];
+        let flag = 16 + 5 + 11 + 4 + 4 + 5 + 5 + 1;
+        for bit in [flag, flag + 7] {
+            dependent[bit / 8] |= 0x80 >> (bit % 8);
+        }
+        dependent.resize(768, 0);
+        let c = Ac3Config::parse_eac3(&[&main[..], &dependent].concat()).unwrap();
+        assert_eq!(c.dependent, (1, 1 << 1));
+        assert_eq!(c.eac3_record(), [0x0c, 0x00, 0x20, 0x0f, 0x02, 0x02]);
     }
 
     #[test]
@@ -186,7 +333,7 @@ mod tests {
                     prop_assert!(c.sample_rate > 0 && c.channels > 0);
                 }
                 if let Ok(c) = Ac3Config::parse_eac3(f) {
-                    prop_assert!(c.sample_rate > 0 && eac3_samples_in(f).is_none_or(|n| n > 0));
+                    prop_assert!(c.sample_rate > 0 && c.eac3_record().len() >= 5 && eac3_samples_in(f).is_none_or(|n| n > 0));
                 }
             }
         }

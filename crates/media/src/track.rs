@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn each_audio_codec_says_what_it_is() {
-        let dolby = Ac3Config { sample_rate: 48_000, channels: 6 };
+        let dolby = Ac3Config::parse_ac3(&[0x0b, 0x77, 0, 0, 0x14, 0x40, 0xe1, 0]).unwrap();
         let configs = [
             (AudioConfig::Opus(OpusConfig::parse(Bytes::from_static(test_data::OPUS_STEREO)).unwrap()), &[0xfc][..]),
             (
