@@ -1,6 +1,6 @@
 //! Sound: which codecs MP4 carries, how it names and describes them.
 
-use millrace_media::{AudioConfig, Mp3Config};
+use millrace_media::{AudioConfig, Mp3Config, OpusConfig};
 
 use crate::Error;
 use crate::boxes::{put_u16, put_u32, put_zeros, write_box, write_descriptor, write_full_box};
@@ -27,7 +27,8 @@ pub fn audio_codec_string(config: &AudioConfig) -> String {
     }
 }
 
-/// Appends the sample entry (ISO/IEC 14496-12, 12.2.3; ISO/IEC 14496-14, 6.7.2).
+/// Appends the sample entry (ISO/IEC 14496-12, 12.2.3) with the codec's record: ISO/IEC 14496-14, 6.7.2;
+/// Encapsulation of Opus, and of FLAC, in ISO Base Media File Format; ETSI TS 102 366, annex F.
 pub(crate) fn write_sample_entry(out: &mut Vec<u8>, config: &AudioConfig) -> Result<(), Error> {
     let unsupported = |why: String| Err(Error::UnsupportedCodec { codec: config.name(), why });
     let rate = config.sample_rate();
@@ -41,6 +42,16 @@ pub(crate) fn write_sample_entry(out: &mut Vec<u8>, config: &AudioConfig) -> Res
         AudioConfig::Mp3(mp3) => {
             write_sound(out, b"mp4a", config, |out| write_esds(out, mp3_object_type(mp3), &[]));
         }
+        AudioConfig::Opus(opus) => write_sound(out, b"Opus", config, |out| write_dops(out, opus)),
+        AudioConfig::Flac(flac) => write_sound(out, b"fLaC", config, |out| {
+            write_full_box(out, b"dfLa", 0, 0, |out| out.extend_from_slice(&flac.metadata_block()));
+        }),
+        AudioConfig::Ac3(ac3) => write_sound(out, b"ac-3", config, |out| {
+            write_box(out, b"dac3", |out| out.extend_from_slice(&ac3.ac3_record()));
+        }),
+        AudioConfig::Eac3(eac3) => write_sound(out, b"ec-3", config, |out| {
+            write_box(out, b"dec3", |out| out.extend_from_slice(&eac3.eac3_record()));
+        }),
         _ => return unsupported("this program has no form for it".to_owned()),
     }
     Ok(())
@@ -59,18 +70,49 @@ fn write_sound(out: &mut Vec<u8>, kind: &[u8; 4], config: &AudioConfig, codec: i
         0 => 2, // only the bitstream tells, and rules over what is said here
         n => n,
     };
+    let bits_per_sample = match config {
+        AudioConfig::Flac(flac) => flac.bits_per_sample(),
+        _ => 16, // as the specifications have it for what is not coded in samples
+    };
     write_box(out, kind, |out| {
         put_zeros(out, 6);
         put_u16(out, 1); // data reference
         put_zeros(out, 8);
         put_u16(out, u16::from(channels));
-        put_u16(out, 16); // bits per sample
+        put_u16(out, u16::from(bits_per_sample));
         put_zeros(out, 4);
         // 16.16; what does not fit is told by the codec's own box.
         put_u32(out, u16::try_from(config.output_sample_rate()).map_or(0, |rate| u32::from(rate) << 16));
         codec(out);
     });
 }
+
+/// `OpusSpecificBox`: the identification header of Opus, in the other byte order.
+///
+/// No edit list takes the pre-skip away: publishers stamp packets with the time at which what the
+/// decoder makes of them is heard, and players join in the middle.
+fn write_dops(out: &mut Vec<u8>, opus: &OpusConfig) {
+    write_box(out, b"dOps", |out| {
+        out.extend_from_slice(&[0, opus.channels()]);
+        put_u16(out, opus.pre_skip());
+        put_u32(out, opus.input_sample_rate());
+        out.extend_from_slice(&opus.output_gain().to_be_bytes());
+        out.push(opus.mapping_family());
+        out.extend_from_slice(opus.mapping_table());
+    });
+}
+
+/// Frames before a point of access that must be decoded for what is heard there to be right, where
+/// there are such (ISO/IEC 14496-12, 10.1).
+pub(crate) fn roll_distance(config: &AudioConfig) -> Option<i16> {
+    match config {
+        AudioConfig::Opus(_) => Some(-OPUS_ROLL),
+        _ => None,
+    }
+}
+
+/// 80 ms in the shortest packets, of 2.5 ms: their length is not known beforehand, and may change.
+const OPUS_ROLL: i16 = 32;
 
 /// The elementary stream's descriptor (ISO/IEC 14496-1, 7.2.6.5).
 fn write_esds(out: &mut Vec<u8>, object_type: u8, specific: &[u8]) {

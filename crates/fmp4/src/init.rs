@@ -62,6 +62,9 @@ impl Track<'_> {
 fn write_ftyp(out: &mut Vec<u8>, tracks: &[Track<'_>]) {
     write_box(out, b"ftyp", |out| {
         out.extend_from_slice(b"iso6\0\0\0\0iso6mp41");
+        if tracks.iter().any(|track| matches!(track, Track::Video(VideoConfig::Av1(_)))) {
+            out.extend_from_slice(b"av01");
+        }
         if tracks.len() == 1 {
             out.extend_from_slice(b"cmfc");
         }
@@ -147,6 +150,22 @@ fn write_minf(out: &mut Vec<u8>, track: &Track<'_>, sample_entry: &[u8]) {
         write_full_box(out, b"stsc", 0, 0, |out| put_u32(out, 0));
         write_full_box(out, b"stsz", 0, 0, |out| put_zeros(out, 8));
         write_full_box(out, b"stco", 0, 0, |out| put_u32(out, 0));
+        if let Track::Audio(config) = track
+            && let Some(distance) = audio::roll_distance(config)
+        {
+            write_sgpd(out, distance);
+        }
+    });
+}
+
+/// All samples are of one group (8.9.3): decoding begins so many of them earlier.
+fn write_sgpd(out: &mut Vec<u8>, roll_distance: i16) {
+    write_full_box(out, b"sgpd", 2, 0, |out| {
+        out.extend_from_slice(b"roll");
+        put_u32(out, 2); // bytes of an entry
+        put_u32(out, 1); // the group of samples that say nothing else
+        put_u32(out, 1);
+        out.extend_from_slice(&roll_distance.to_be_bytes());
     });
 }
 

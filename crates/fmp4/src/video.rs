@@ -1,6 +1,9 @@
 //! Pictures: which codecs MP4 carries, how it names and describes them.
 
-use millrace_media::{AvcConfig, Error as MediaError, VideoConfig};
+use std::borrow::Cow;
+
+use millrace_media::hevc::{NAL_PPS, NAL_SPS, NAL_VPS};
+use millrace_media::{Error as MediaError, HevcConfig, VideoConfig};
 
 use crate::Error;
 use crate::boxes::{put_u16, put_u32, put_zeros, write_box};
@@ -19,29 +22,53 @@ pub fn video_codec_string(config: &VideoConfig) -> String {
     config.codec_string()
 }
 
-/// Appends the sample entry (ISO/IEC 14496-12, 12.1.3; ISO/IEC 14496-15, 5.4.2).
+/// Appends the sample entry (ISO/IEC 14496-12, 12.1.3) with the codec's record: ISO/IEC 14496-15, 5.4.2
+/// and 8.4.1; AV1 Codec ISO Media File Format Binding, 2.2; VP Codec ISO Media File Format Binding.
 pub(crate) fn write_sample_entry(out: &mut Vec<u8>, config: &VideoConfig) -> Result<(), Error> {
     let (kind, codec, record) = match config {
-        VideoConfig::Avc(avc) => (b"avc1", b"avcC", avc.raw()),
+        VideoConfig::Avc(avc) => (b"avc1", b"avcC", Cow::Borrowed(&avc.raw()[..])),
+        VideoConfig::Hevc(hevc) => (b"hvc1", b"hvcC", Cow::Owned(complete_record(hevc))),
+        VideoConfig::Av1(av1) => (b"av01", b"av1C", Cow::Borrowed(&av1.raw()[..])),
+        VideoConfig::Vp9(vp9) => (b"vp09", b"vpcC", Cow::Borrowed(&vp9.raw()[..])),
         other => {
             let why = "this program has no form for it".to_owned();
             return Err(Error::UnsupportedCodec { codec: other.name(), why });
         }
     };
-    write_visual(out, kind, config, |out| write_box(out, codec, |out| out.extend_from_slice(record)));
+    write_visual(out, kind, config, |out| write_box(out, codec, |out| out.extend_from_slice(&record)));
     Ok(())
+}
+
+/// The record as `hvc1` wants it: of version 1, and with all parameter sets declared to be in it
+/// (`array_completeness`), which publishers over FLV seldom say.
+fn complete_record(hevc: &HevcConfig) -> Vec<u8> {
+    const VERSION: u8 = 1;
+    const HEAD: usize = 22;
+    const COMPLETE: u8 = 0x80;
+    let mut record = hevc.raw().to_vec();
+    record[0] = VERSION;
+    let mut at = HEAD + 1;
+    for _ in 0..record[HEAD] {
+        let Some(&[kind, hi, lo]) = record.get(at..).and_then(<[u8]>::first_chunk) else { break };
+        if matches!(kind & 0x3f, NAL_VPS | NAL_SPS | NAL_PPS) {
+            record[at] |= COMPLETE;
+        }
+        at += 3;
+        for _ in 0..u16::from_be_bytes([hi, lo]) {
+            let Some(&[hi, lo]) = record.get(at..).and_then(<[u8]>::first_chunk) else { break };
+            at += 2 + usize::from(u16::from_be_bytes([hi, lo]));
+        }
+    }
+    record
 }
 
 /// Looks through a frame's payload for what would make a decoder fail for good.
 pub(crate) fn check_frame(config: &VideoConfig, payload: &[u8]) -> Result<(), MediaError> {
     match config {
-        VideoConfig::Avc(avc) => check_nal_units(avc, payload),
+        VideoConfig::Avc(avc) => avc.nal_units(payload).try_for_each(|nal| nal.map(drop)),
+        VideoConfig::Hevc(hevc) => hevc.nal_units(payload).try_for_each(|nal| nal.map(drop)),
         _ => Ok(()),
     }
-}
-
-fn check_nal_units(avc: &AvcConfig, payload: &[u8]) -> Result<(), MediaError> {
-    avc.nal_units(payload).try_for_each(|nal| nal.map(drop))
 }
 
 /// Width and height as the file says them: 0 where the configuration does not tell.
