@@ -319,6 +319,9 @@ impl Walker {
             served += 1;
             if served % TURN == 0 {
                 tokio::task::yield_now().await;
+                // What came meanwhile goes out with this walk already, to those who are still to be served: a picture then
+                // waits for half a walk on average, not for a whole one.
+                self.window.refresh(&self.ring);
             }
         }
         let needed = self.players.iter().map(|player| player.head.next).min();
