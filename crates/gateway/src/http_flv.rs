@@ -33,6 +33,13 @@ pub(crate) struct PlainRequest {
     len: usize,
 }
 
+impl PlainRequest {
+    /// Bytes of its head.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+}
+
 /// Looks at a connection's first bytes without reading them. `None` where they are not the whole
 /// of a plain request for FLV: hyper knows better then.
 pub(crate) async fn peek(socket: &Socket) -> io::Result<Option<PlainRequest>> {
@@ -48,7 +55,7 @@ pub(crate) async fn peek(socket: &Socket) -> io::Result<Option<PlainRequest>> {
 
 /// Serves a plain player: its head is answered here, its packets come from a walker.
 pub(crate) async fn play_plain(server: Arc<Server>, mut socket: Socket, peer: SocketAddr, request: PlainRequest) {
-    let mut head = vec![0; request.len];
+    let mut head = vec![0; request.len()];
     if socket.read_exact(&mut head).await.is_err() {
         return;
     }
@@ -102,7 +109,7 @@ const MAX_HEADERS: usize = 48;
 /// Packets that wait for hyper, beside as many that are about to.
 const QUEUE: usize = 8;
 
-fn recognise(head: &[u8]) -> Option<PlainRequest> {
+pub(crate) fn recognise(head: &[u8]) -> Option<PlainRequest> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let httparse::Status::Complete(len) = request.parse(head).ok()? else { return None };

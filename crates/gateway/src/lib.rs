@@ -10,6 +10,8 @@
 
 mod accept;
 pub mod admission;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hls;
 pub mod http;
 mod http_flv;

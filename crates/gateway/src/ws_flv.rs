@@ -105,7 +105,7 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
 
 /// What a player sends is not for us, but for pings and its goodbye.
 #[derive(Debug, Default)]
-struct WsPlayer {
+pub(crate) struct WsPlayer {
     frame: BytesMut,
     /// Bytes of a message's payload still to be thrown away.
     discard: u64,
@@ -120,6 +120,8 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 /// Pongs that wait to be taken; a player that asks for more is not well.
 const MAX_OUTPUT: usize = 64 * 1024;
+/// Bytes that a player's input can have kept, at most.
+pub(crate) const MAX_HELD: usize = 14 + MAX_CONTROL + MAX_OUTPUT + 2 * (2 + MAX_CONTROL);
 /// How long a player may take for the end and its answer.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -179,6 +181,11 @@ impl Control for WsPlayer {
 }
 
 impl WsPlayer {
+    /// Bytes that are kept.
+    pub(crate) fn held(&self) -> usize {
+        self.frame.len() + self.output.len()
+    }
+
     /// Looks whether what was gathered is a header, or a whole control frame.
     fn frame_complete(&mut self) -> Result<(), &'static str> {
         let &[first, second, ..] = &self.frame[..] else { return Ok(()) };
@@ -269,7 +276,7 @@ mod tests {
         fn any_input_is_bounded(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
             let mut p = WsPlayer::default();
             let _ = p.input(&bytes);
-            prop_assert!(p.frame.len() <= 14 + MAX_CONTROL && p.output.len() <= MAX_OUTPUT + 2 + MAX_CONTROL);
+            prop_assert!(p.held() <= MAX_HELD);
         }
     }
 }
