@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+pub mod certificate;
 pub mod clip;
 pub mod flv;
 pub mod frames;
@@ -18,6 +19,7 @@ pub mod server;
 pub mod wait;
 pub mod websocket;
 
+pub use certificate::Certificate;
 pub use clip::{Clip, Temporary};
 pub use process::Program;
 pub use server::Server;

@@ -27,6 +27,7 @@ mod ring;
 mod splice;
 mod stats;
 mod stream;
+mod totals;
 mod window;
 
 pub use auth::{Authorizer, BoxFuture, Grant, PlayRequest, PublishRequest, Refusal};
@@ -43,4 +44,5 @@ pub use publisher::{CutReason, PublishError, Publisher, PublisherMeta};
 pub use registry::{Hub, PlayError, Subscription};
 pub use ring::{Head, Packet, Read, Ring, Start};
 pub use stats::{RATE_WINDOW, RateMeter, Rates, Traffic};
+pub use totals::{HubTotals, SentTotals};
 pub use window::{ItemKind, Join};

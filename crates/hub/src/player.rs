@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use crate::registry::Place;
 use crate::stats::{Rates, Traffic};
+use crate::totals::Totals;
 
 /// How a player takes the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -21,6 +22,22 @@ pub enum Protocol {
     WsFlv,
     /// HLS; counted by address, as its requests stand alone.
     Hls,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Rtmp, Self::HttpFlv, Self::WsFlv, Self::Hls];
+
+    /// Its name, as statistics have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rtmp => "rtmp",
+            Self::HttpFlv => "http-flv",
+            Self::WsFlv => "ws-flv",
+            Self::Hls => "hls",
+        }
+    }
 }
 
 /// One player's live counters. Its connection writes them about once a second.
@@ -76,14 +93,27 @@ pub struct PlayerGuard {
 /// The players of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Players {
+    totals: Arc<Totals>,
     list: Mutex<HashMap<u64, Arc<PlayerStats>>>,
     count: AtomicUsize,
     bytes_of_past: AtomicU64,
 }
 
-impl PlayerStats {
+impl PlayerGuard {
     /// Takes over counters from the connection.
     pub fn update(&self, bytes: u64, traffic: Traffic, rates: Rates, skips: u64, dropped: u64) {
+        let old = self.stats.info();
+        let sent = &self.players.totals.sent[self.stats.protocol as usize];
+        sent.bytes.fetch_add(bytes.saturating_sub(old.bytes), Relaxed);
+        sent.frames.fetch_add(traffic.frames().saturating_sub(old.traffic.frames()), Relaxed);
+        sent.skips.fetch_add(skips.saturating_sub(old.skips), Relaxed);
+        sent.dropped_frames.fetch_add(dropped.saturating_sub(old.dropped_frames), Relaxed);
+        self.stats.update(bytes, traffic, rates, skips, dropped);
+    }
+}
+
+impl PlayerStats {
+    fn update(&self, bytes: u64, traffic: Traffic, rates: Rates, skips: u64, dropped: u64) {
         self.bytes.store(bytes, Relaxed);
         self.video_bytes.store(traffic.video_bytes, Relaxed);
         self.audio_bytes.store(traffic.audio_bytes, Relaxed);
@@ -151,11 +181,17 @@ impl Drop for PlayerGuard {
     fn drop(&mut self) {
         self.players.lock().remove(&self.stats.id);
         self.players.count.fetch_sub(1, Relaxed);
+        self.players.totals.sent[self.stats.protocol as usize].players.fetch_sub(1, Relaxed);
         self.players.bytes_of_past.fetch_add(self.stats.bytes.load(Relaxed), Relaxed);
     }
 }
 
 impl Players {
+    /// Nobody yet; what they get counts in `totals` as well.
+    pub(crate) fn new(totals: Arc<Totals>) -> Self {
+        Self { totals, ..Self::default() }
+    }
+
     /// Adds a player. One that has a connection of its own has a place on the server.
     pub(crate) fn enter(self: &Arc<Self>, protocol: Protocol, peer: SocketAddr, place: Option<Place>) -> PlayerGuard {
         let stats = Arc::new(PlayerStats {
@@ -176,6 +212,7 @@ impl Players {
         });
         self.lock().insert(stats.id, Arc::clone(&stats));
         self.count.fetch_add(1, Relaxed);
+        self.totals.sent[protocol as usize].players.fetch_add(1, Relaxed);
         PlayerGuard { stats, players: Arc::clone(self), _place: place }
     }
 
@@ -225,8 +262,11 @@ mod tests {
         a.update(1000, traffic, Rates { video_kbit_s: 7, audio_kbit_s: 3, frame_rate: 25.0 }, 1, 2);
         let info = &players.list()[0];
         assert_eq!((info.bytes, info.traffic, info.rates.audio_kbit_s, info.dropped_frames), (1000, traffic, 3, 2));
+        let totals = || players.totals.sent[Protocol::HttpFlv as usize].read();
+        assert_eq!((totals().players, totals().bytes, totals().frames, totals().dropped_frames), (1, 1000, 9, 2));
         drop(a);
         assert_eq!((players.len(), players.bytes()), (1, 1000));
+        assert_eq!((totals().players, totals().bytes), (0, 1000), "what was sent stays sent");
         assert!(Place::take(&total, 2).is_some());
     }
 }

@@ -18,6 +18,7 @@ use crate::player::{PlayerGuard, PlayerInfo, Protocol};
 use crate::publisher::{CutReason, PublishError, Publisher, PublisherMeta};
 use crate::ring::Ring;
 use crate::stream::{Command, Shared, StreamHandle};
+use crate::totals::{HubTotals, Totals};
 use crate::{HubConfig, HubLimits, StreamId};
 
 /// All live streams of a server. Clones are handles on the same streams.
@@ -55,6 +56,7 @@ pub(crate) struct Registry {
     pub(crate) config: HubConfig,
     pub(crate) tasks: TaskTracker,
     limits: ArcSwap<HubLimits>,
+    pub(crate) totals: Arc<Totals>,
     streams: RwLock<HashMap<StreamId, StreamHandle>>,
     /// HLS of streams that have ended, until they are forgotten.
     ended: RwLock<HashMap<StreamId, (Instant, HlsView)>>,
@@ -72,6 +74,7 @@ impl Hub {
         Self {
             registry: Arc::new(Registry {
                 limits: ArcSwap::from_pointee(config.limits),
+                totals: Arc::default(),
                 config,
                 tasks: TaskTracker::new(),
                 streams: RwLock::default(),
@@ -233,6 +236,27 @@ impl Hub {
     #[must_use]
     pub fn player_count(&self) -> usize {
         self.registry.players.load(Relaxed)
+    }
+
+    /// What the hub is doing, and has done since it began.
+    #[must_use]
+    pub fn totals(&self) -> HubTotals {
+        let totals = &self.registry.totals;
+        let mut all = HubTotals {
+            publishers: self.registry.publishers.load(Relaxed),
+            received: totals.received.traffic(),
+            damaged_frames: totals.received.damaged(),
+            sent: std::array::from_fn(|n| totals.sent[n].read()),
+            ..HubTotals::default()
+        };
+        for handle in self.registry.handles() {
+            match handle.shared.info.load().as_ref().map(|info| info.state) {
+                Some(StreamState::Live) => all.live += 1,
+                Some(StreamState::Reconnecting) => all.reconnecting += 1,
+                Some(StreamState::Waiting) | None => all.waiting += 1,
+            }
+        }
+        all
     }
 
     /// Asks a player to go; false where there is none with this number.

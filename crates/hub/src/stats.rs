@@ -18,6 +18,14 @@ pub struct Traffic {
     pub audio_frames: u64,
 }
 
+impl Traffic {
+    /// Frames of both kinds.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.video_frames + self.audio_frames
+    }
+}
+
 /// Rates over the last [`RATE_WINDOW`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct Rates {

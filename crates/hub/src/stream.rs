@@ -65,7 +65,7 @@ impl StreamHandle {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let shared = Arc::new(Shared {
             id,
-            players: Arc::new(Players::default()),
+            players: Arc::new(Players::new(Arc::clone(&registry.totals))),
             info: ArcSwapOption::empty(),
             hls: Arc::default(),
             keyframe: Mutex::new(None),
@@ -124,6 +124,8 @@ struct Owner {
     waiting: Vec<Asked>,
     received: Traffic,
     damaged: u64,
+    /// What of that the hub's counters know.
+    counted: (Traffic, u64),
     meter: RateMeter,
     rates: Rates,
     last_frame: Option<Instant>,
@@ -172,6 +174,7 @@ impl Owner {
             waiting: Vec::new(),
             received: Traffic::default(),
             damaged: 0,
+            counted: Default::default(),
             meter: RateMeter::default(),
             rates: Rates::default(),
             last_frame: None,
@@ -517,7 +520,15 @@ impl Owner {
         }
     }
 
+    /// Passes on what came to the hub's counters.
+    fn count_in(&mut self) {
+        let (received, damaged) = self.counted;
+        self.registry.totals.received.add(self.received, received, self.damaged - damaged);
+        self.counted = (self.received, self.damaged);
+    }
+
     fn tick(&mut self, now: Instant) {
+        self.count_in();
         self.rates = self.meter.sample(now, self.received);
         self.rings.retain_mut(|ring| !ring.is_idle(now, FORMAT_IDLE));
         self.waiting.retain(|asked| !asked.reply.is_closed());
@@ -588,6 +599,7 @@ impl Owner {
     }
 
     fn end(&mut self) {
+        self.count_in();
         self.flush();
         for ring in &mut self.rings {
             ring.end();

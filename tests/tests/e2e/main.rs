@@ -10,5 +10,6 @@ mod peers;
 mod playlists;
 mod refusals;
 mod restarts;
+mod rtmps;
 mod slow_players;
 mod statistics;
