@@ -29,6 +29,7 @@ use tracing::debug;
 
 use crate::accept::{Door, accept};
 use crate::admission::{Admission, Excess, Port, Refusing};
+use crate::answers::Answers;
 use crate::hls::{Audience, Viewer};
 use crate::media_path::MediaPath;
 use crate::problem::Problem;
@@ -44,6 +45,8 @@ pub struct HttpConfig {
     pub head_timeout: Duration,
     /// How the live picture is made.
     pub thumbnails: ThumbnailConfig,
+    /// Where answers are counted.
+    pub answers: Answers,
 }
 
 /// Serves HTTP until `shutdown`, and then until the last connection is closed. Players stay until
@@ -65,6 +68,7 @@ pub async fn serve(
         thumbnails: Thumbnails::new(config.thumbnails),
         audience: Audience::default(),
         head_timeout: config.head_timeout,
+        answers: config.answers,
         hub,
         authorizer,
         site,
@@ -97,6 +101,7 @@ pub(crate) struct Server {
     pub(crate) walkers: Arc<Walkers>,
     pub(crate) thumbnails: Thumbnails,
     pub(crate) audience: Audience,
+    pub(crate) answers: Answers,
     authorizer: Arc<dyn Authorizer>,
     site: Router,
     head_timeout: Duration,
@@ -141,6 +146,7 @@ async fn refuse(server: Arc<Server>, mut socket: Socket, peer: SocketAddr, exces
     if HEALTH.iter().any(|request| first[..n].starts_with(request)) {
         return converse(server, socket, peer).await;
     }
+    server.answers.count(StatusCode::TOO_MANY_REQUESTS);
     if socket.write_all(&server.refusals[excess as usize]).await.is_ok() && socket.shutdown().await.is_ok() {
         // A connection that is closed over unread input is reset, and the answer would be lost.
         let mut unread = [0; 1024];
@@ -153,7 +159,8 @@ async fn converse(server: Arc<Server>, socket: Socket, peer: SocketAddr) {
     let service = service_fn(|request| {
         let (server, answering) = (Arc::clone(&server), answering.token());
         async move {
-            let answer = respond(server, peer, request).await;
+            let answer = respond(Arc::clone(&server), peer, request).await;
+            server.answers.count(answer.status());
             Ok::<_, Infallible>(answer.map(|body| Answer { body, _answering: answering }))
         }
     });

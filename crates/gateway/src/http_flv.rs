@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use millrace_hub::{Format, Packet, PlayError, PlayerGuard, Protocol, Read, Ring, StreamId, Subscription};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc;
@@ -66,10 +66,12 @@ pub(crate) async fn play_plain(server: Arc<Server>, mut socket: Socket, peer: So
     };
     match subscription.await {
         Ok(Subscription { ring, player: place }) => {
+            server.answers.count(StatusCode::OK);
             let head = Bytes::from_static(HEAD.as_bytes());
             server.walkers.add(ring, NewPlayer { socket, head, place, control: None }).await;
         }
         Err(problem) => {
+            server.answers.count(problem.status());
             // A peer that does not take a few hundred bytes has left.
             let _ = socket.write_all(&problem.to_http1()).await;
             let _ = socket.shutdown().await;

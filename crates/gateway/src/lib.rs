@@ -10,6 +10,7 @@
 
 mod accept;
 pub mod admission;
+mod answers;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hls;
@@ -25,6 +26,7 @@ mod tls;
 mod walker;
 mod ws_flv;
 
+pub use answers::Answers;
 pub use media_path::{MediaPath, RESERVED_APPS};
 pub use thumbnail::ThumbnailConfig;
 pub use tls::Tls;

@@ -38,6 +38,11 @@ impl Problem {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, code: "010", words: words.into() }
     }
 
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Status, head and body, for those who write to the bare socket.
     pub(crate) fn to_http1(&self) -> Vec<u8> {
         let body = self.body();

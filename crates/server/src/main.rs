@@ -12,6 +12,8 @@ mod greeting;
 mod health;
 mod limits;
 mod log;
+mod metrics;
+mod notify;
 mod ops;
 mod ports;
 mod secrets;

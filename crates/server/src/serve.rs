@@ -25,6 +25,7 @@ use crate::{
     greeting,
     health::Health,
     limits, log,
+    notify::{self, Watchdog},
     ports::{self, PortError},
     streams::ConfiguredStreams,
     tls::{self, Certificate, TlsError},
@@ -111,10 +112,18 @@ async fn run(
     let demo = start_demo(config, demo, addresses.rtmp, &stop).await;
     let running = Running { config, streams: &streams, hub: &hub, gate: &gate, open_files };
 
+    notify::ready();
+    let mut watchdog = Watchdog::new();
+
     let result = loop {
         tokio::select! {
+            () = watchdog.tick() => {}
             asked = signals.next() => match asked {
-                Asked::Reload => running.reload(&load).await,
+                Asked::Reload => {
+                    notify::reloading();
+                    running.reload(&load).await;
+                    notify::ready();
+                }
                 Asked::End(signal) => {
                     info!(signal, timeout_s = config.shutdown.timeout.get().as_secs(), "ending");
                     break Ok(());
@@ -129,6 +138,7 @@ async fn run(
         }
     };
 
+    notify::stopping();
     health.drain();
     stop.cancel();
     let ending = async {

@@ -1,9 +1,9 @@
 //! Hub, gateway and site put together as the configuration says.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use millrace_gateway::{
-    ThumbnailConfig, Tls,
+    Answers, ThumbnailConfig, Tls,
     admission::Admission,
     http::{self, HttpConfig},
     rtmp::{self, RtmpConfig, RtmpListeners},
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Config, Language},
     health::Health,
-    limits, ops,
+    limits, metrics, ops,
 };
 
 /// The listeners, bound before anything starts.
@@ -52,7 +52,14 @@ pub(crate) fn start(
     stop: &CancellationToken,
 ) -> JoinSet<&'static str> {
     let site = millrace_site::router(hub.clone(), site_config(config)).merge(health.routes());
-    let ops = ops::router(hub.clone(), health);
+    let answers = Answers::default();
+    let sources = metrics::Sources {
+        hub: hub.clone(),
+        admission: Arc::clone(&gate.admission),
+        answers: answers.clone(),
+        started: Instant::now(),
+    };
+    let ops = ops::router(hub.clone(), health).merge(metrics::router(sources));
     let mut servers = JoinSet::new();
     let (hub_of_rtmp, leave_of_rtmp, stop_rtmp) = (hub.clone(), Arc::clone(&authorizer), stop.clone());
     let (rtmp_config, admission_of_rtmp) = (rtmp_config(config), Arc::clone(&gate.admission));
@@ -62,7 +69,7 @@ pub(crate) fn start(
         "RTMP"
     });
     let (hub, stop_http) = (hub.clone(), stop.clone());
-    let (http_config, admission) = (http_config(config), Arc::clone(&gate.admission));
+    let (http_config, admission) = (http_config(config, answers), Arc::clone(&gate.admission));
     servers.spawn(async move {
         http::serve(listeners.http, hub, authorizer, site, http_config, admission, stop_http).await;
         "HTTP"
@@ -106,7 +113,7 @@ fn rtmp_config(config: &Config) -> RtmpConfig {
     RtmpConfig { handshake_timeout: config.rtmp.handshake_timeout.get(), idle_timeout: config.rtmp.idle_timeout.get() }
 }
 
-fn http_config(config: &Config) -> HttpConfig {
+fn http_config(config: &Config, answers: Answers) -> HttpConfig {
     HttpConfig {
         head_timeout: config.http.header_timeout.get(),
         thumbnails: ThumbnailConfig {
@@ -114,6 +121,7 @@ fn http_config(config: &Config) -> HttpConfig {
             interval: config.thumbnails.interval.get(),
             ffmpeg: config.ffmpeg.path.clone(),
         },
+        answers,
     }
 }
 

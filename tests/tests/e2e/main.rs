@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod hostile;
 mod http_details;
 mod joining;
 mod lifecycle;

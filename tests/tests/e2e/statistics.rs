@@ -5,6 +5,7 @@ use std::thread;
 use millrace_e2e::{
     Clip, Server,
     clip::Recipe,
+    eventually,
     flv::{FlvReader, Kind, read_file},
     hls, http,
     rtmp::Client,
@@ -105,4 +106,56 @@ fn players_are_counted_by_protocol_with_what_they_took() {
     readers.into_iter().for_each(|reader| reader.join().unwrap());
     server.wait_off_air("movie");
     assert_eq!(server.diagnostics(), serde_json::json!({"players": 0, "streams": []}));
+}
+
+/// The samples of `/metrics`: name and labels, and value.
+fn metrics(server: &Server) -> std::collections::HashMap<String, f64> {
+    let response = http::get(server.ops, "/metrics");
+    assert_eq!(response.status, 200);
+    assert!(response.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    let text = response.text();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    samples
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn metrics_count_what_comes_and_goes_and_never_fall() {
+    let server = Server::start(&[]);
+    let before = metrics(&server);
+    assert_eq!(before["millrace_streams{state=\"live\"}"], 0.0);
+    assert_eq!(before["millrace_sent_bytes_total{protocol=\"http-flv\"}"], 0.0);
+    assert!(before["millrace_resident_memory_bytes"] > 1e6 && before["millrace_open_files"] > 3.0);
+    let publisher = server.publish(&Clip::standard());
+    server.wait_on_air();
+    let (_, mut body) = http::open(server.http, "/live/movie.flv");
+    let reader = std::thread::spawn(move || std::io::Read::read_to_end(&mut body, &mut Vec::new()).unwrap());
+    eventually("a player in the metrics", || {
+        let now = metrics(&server);
+        (now["millrace_players{protocol=\"http-flv\"}"] == 1.0 && now["millrace_publishers"] == 1.0).then_some(())
+    });
+    let during = metrics(&server);
+    assert_eq!(during["millrace_streams{state=\"live\"}"], 1.0);
+    assert_eq!(
+        (during["millrace_connections{port=\"rtmp\"}"], during["millrace_connections{port=\"http\"}"]),
+        (1.0, 1.0)
+    );
+    publisher.wait().silent();
+    let sent = reader.join().unwrap();
+    server.wait_off_air("movie");
+    let after = eventually("the last counts", || {
+        let now = metrics(&server);
+        (now["millrace_sent_bytes_total{protocol=\"http-flv\"}"] >= sent as f64 - 400.0).then_some(now)
+    });
+    let frames = millrace_e2e::flv::read_file(&Clip::standard().path).iter().filter(|tag| tag.is_frame()).count();
+    let received = after["millrace_received_frames_total{kind=\"video\"}"]
+        + after["millrace_received_frames_total{kind=\"audio\"}"];
+    assert_eq!(received, frames as f64, "they stay when the stream is gone");
+    assert_eq!(after["millrace_players{protocol=\"http-flv\"}"], 0.0);
+    assert_eq!(after["millrace_http_requests_total{status=\"2xx\"}"], 1.0);
 }

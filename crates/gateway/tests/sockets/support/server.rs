@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use millrace_gateway::admission::{Admission, ConnectionLimits};
-use millrace_gateway::{ThumbnailConfig, http, rtmp};
+use millrace_gateway::{Answers, ThumbnailConfig, http, rtmp};
 use millrace_hub::{Authorizer, BoxFuture, Grant, Hub, HubConfig, PlayRequest, PublishRequest, Refusal, StreamId};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -34,7 +34,7 @@ impl Server {
         let (http_listener, rtmp_listener) = (listen(), listen());
         let (http, rtmp) = (http_listener.local_addr().unwrap(), rtmp_listener.local_addr().unwrap());
         let thumbnails = ThumbnailConfig { enabled: false, ..ThumbnailConfig::default() };
-        let config = http::HttpConfig { head_timeout: LONG, thumbnails };
+        let config = http::HttpConfig { head_timeout: LONG, thumbnails, answers: Answers::default() };
         let site = Router::new().fallback(|| async { "the site" });
         let web = http::serve(
             http_listener,
