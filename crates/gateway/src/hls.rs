@@ -16,7 +16,10 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use http_body::{Frame, SizeHint};
-use millrace_hub::{Content, HlsView, Hub, PlayerGuard, Protocol, Rates, SegmentLookup, StreamId, Traffic};
+use millrace_hub::{
+    Content, HlsFormat, HlsView, Hub, PlayerGuard, PlaylistQuery, Protocol, Rates, Refused, ResourceName, StreamId,
+    Traffic, Turn,
+};
 use tokio::time::Instant;
 
 use crate::http::Server;
@@ -31,42 +34,71 @@ pub(crate) struct Answer {
 }
 
 /// `/{app}/{name}.m3u8`
-pub(crate) async fn multivariant(server: &Server, id: &StreamId, _query: &str) -> Result<Answer, Problem> {
-    let view = server.hub.hls_multivariant(id).await?;
-    refuse(&view)?;
-    Ok(Answer { content_type: PLAYLIST, cache_control: SHORT, content: view.multivariant.into() })
+pub(crate) fn multivariant(server: &Server, id: &StreamId) -> Result<Answer, Problem> {
+    let content = server.hub.hls_multivariant(id)?.map_err(|words| Problem::unsupported(&*words))?;
+    Ok(playlist(content))
 }
 
-/// `/{app}/{name}/ts.m3u8`. The first request waits for the first segment.
+/// `/{app}/{name}/ts.m3u8` and `cmaf.m3u8`. The first request waits for the first segment; one with
+/// delivery directives until the playlist has what they ask for.
 pub(crate) async fn media_playlist(
     server: &Server,
     id: &StreamId,
-    _query: &str,
+    format: HlsFormat,
+    query: &str,
     viewer: Viewer,
 ) -> Result<Answer, Problem> {
-    let view = tokio::time::timeout(FIRST_SEGMENT, server.hub.hls(id))
-        .await
-        .map_err(|_| Problem::unavailable("the stream's first segment is not complete yet"))??;
-    refuse(&view)?;
-    let snapshot = view.snapshot.ok_or_else(|| Problem::unavailable("the stream has no segment yet"))?;
-    if !snapshot.ended {
+    let query = PlaylistQuery::parse(query).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let mut reader = server.hub.hls(id, format).await?;
+    let there = |view: &HlsView| match &view.refusal {
+        Some(words) => Some(Err(Problem::unsupported(&**words))),
+        None => view.snapshot.as_ref().map(|snapshot| Ok(snapshot.target)),
+    };
+    let target = within(LONGEST_WAIT, reader.until(there)).await???;
+    let look = |view: &HlsView| {
+        let snapshot = view.snapshot.as_ref()?;
+        match snapshot.playlist(&query) {
+            Turn::Now(content) => Some(Ok((content, snapshot.ended))),
+            Turn::Wait => None,
+            Turn::Never(why) => Some(Err(Problem::bad_request(why.to_string()))),
+        }
+    };
+    let (content, ended) = within(LONGEST_WAIT.min(target * BLOCKED), reader.until(look)).await???;
+    if !ended {
         server.audience.watch(&server.hub, id, viewer);
     }
-    Ok(Answer { content_type: PLAYLIST, cache_control: SHORT, content: snapshot.media_playlist.clone().into() })
+    Ok(playlist(content))
 }
 
-/// `/{app}/{name}/{segment}.ts`
-pub(crate) async fn segment(server: &Server, id: &StreamId, name: &str, viewer: Viewer) -> Result<Answer, Problem> {
-    let view = server.hub.hls_multivariant(id).await?;
-    let lookup = view.snapshot.map_or(SegmentLookup::Unknown, |s| s.segment(name));
-    match lookup {
-        SegmentLookup::Found(segment) => {
-            server.audience.sent(id, viewer, segment.bytes.len());
-            let content = segment.bytes.clone().into();
-            Ok(Answer { content_type: "video/mp2t", cache_control: IMMUTABLE, content })
-        }
-        other => Err(Problem::not_found(other.reason().unwrap_or_default())),
-    }
+/// `/{app}/{name}/{segment}`: a segment, a part, or what a decoder needs first. The part that the
+/// playlist hints at is waited for.
+pub(crate) async fn resource(
+    server: &Server,
+    id: &StreamId,
+    name: ResourceName,
+    viewer: Viewer,
+) -> Result<Answer, Problem> {
+    let mut reader = server.hub.hls(id, name.format()).await?;
+    let look = |view: &HlsView| match view.snapshot.as_ref().map(|snapshot| snapshot.resource(name)) {
+        Some(Turn::Now(content)) => Some(Ok(content)),
+        Some(Turn::Wait) => None,
+        Some(Turn::Never(why)) => Some(Err(Problem::not_found(why.to_string()))),
+        None => Some(Err(Problem::not_found(Refused::Unknown.to_string()))),
+    };
+    let content = within(LONGEST_WAIT, reader.until(look)).await???;
+    server.audience.sent(id, viewer, content.len());
+    Ok(Answer { content_type: name.format().content_type(), cache_control: IMMUTABLE, content })
+}
+
+async fn within<T>(longest: Duration, answer: impl Future<Output = T>) -> Result<T, Problem> {
+    let late = |_| Problem::unavailable("the stream does not go on; ask again later");
+    tokio::time::timeout(longest, answer).await.map_err(late)
+}
+
+/// Every playlist leaves here. Its text is the same for all who ask: what is a viewer's own, such as
+/// a token of the request's query that segments have to be asked for with, is to be put in here.
+fn playlist(content: Content) -> Answer {
+    Answer { content_type: PLAYLIST, cache_control: SHORT, content }
 }
 
 impl Answer {
@@ -197,20 +229,15 @@ impl Audience {
     }
 }
 
-fn refuse(view: &HlsView) -> Result<(), Problem> {
-    match &view.refusal {
-        Some(words) => Err(Problem::unsupported(&**words)),
-        None => Ok(()),
-    }
-}
-
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 /// Less than half a segment: a cache may serve many players, and none of them stalls by it.
 const SHORT: &str = "public, max-age=1";
 /// A segment's name never stands for other bytes.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-/// The first request waits so long for the first segment: longer than GOPs are.
-const FIRST_SEGMENT: Duration = Duration::from_secs(15);
+/// A request waits so long at most: longer than GOPs are, for the first segment.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// In target durations, how long a playlist may be waited for that is to have what is yet to come.
+const BLOCKED: u32 = 3;
 /// Viewers of HLS that are counted at a time.
 const MAX_SEATS: usize = 20_000;
 /// Of these from one address, which may stand for a whole house.

@@ -274,11 +274,13 @@ async fn media(
     match path {
         MediaPath::Flv(id) if ws_flv::is_upgrade(&request) => ws_flv::play(server, peer, &mut request, &id).await,
         MediaPath::Flv(id) => http_flv::play(&server, peer, &id, head_only).await,
-        MediaPath::Multivariant(id) => hls::multivariant(&server, &id, query).await.map(hls::Answer::into_response),
-        MediaPath::MediaPlaylist(id) => {
-            hls::media_playlist(&server, &id, query, viewer).await.map(hls::Answer::into_response)
+        MediaPath::Multivariant(id) => hls::multivariant(&server, &id).map(hls::Answer::into_response),
+        MediaPath::MediaPlaylist(id, format) => {
+            hls::media_playlist(&server, &id, format, query, viewer).await.map(hls::Answer::into_response)
         }
-        MediaPath::Segment(id, name) => hls::segment(&server, &id, &name, viewer).await.map(hls::Answer::into_response),
+        MediaPath::Resource(id, name) => {
+            hls::resource(&server, &id, name, viewer).await.map(hls::Answer::into_response)
+        }
         MediaPath::Thumbnail(id) => server.thumbnails.get(&server.hub, &id).await,
     }
 }

@@ -1,4 +1,4 @@
-use millrace_hub::StreamId;
+use millrace_hub::{HlsFormat, ResourceName, StreamId};
 
 /// What a media URL asks for. Everything else on the HTTP port is the site's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,10 +7,10 @@ pub enum MediaPath {
     Flv(StreamId),
     /// `/{app}/{name}.m3u8`: the multivariant playlist.
     Multivariant(StreamId),
-    /// `/{app}/{name}/ts.m3u8`: the media playlist of MPEG-TS segments.
-    MediaPlaylist(StreamId),
-    /// `/{app}/{name}/{segment}.ts`.
-    Segment(StreamId, String),
+    /// `/{app}/{name}/ts.m3u8` or `cmaf.m3u8`: the media playlist of one format.
+    MediaPlaylist(StreamId, HlsFormat),
+    /// `/{app}/{name}/{segment}.ts`, `.m4s` or `.mp4`: what media playlists name.
+    Resource(StreamId, ResourceName),
     /// `/{app}/{name}.jpg`: the live picture.
     Thumbnail(StreamId),
 }
@@ -41,11 +41,13 @@ impl MediaPath {
                     _ => None,
                 }
             }
-            Some((name, "ts.m3u8")) => Some(Self::MediaPlaylist(StreamId::parse(app, name).ok()?)),
-            Some((name, segment)) if segment.ends_with(".ts") && !segment.contains('/') => {
-                Some(Self::Segment(StreamId::parse(app, name).ok()?, segment.to_owned()))
+            Some((name, file)) => {
+                if let Some(format) = HlsFormat::of_playlist(file) {
+                    return Some(Self::MediaPlaylist(StreamId::parse(app, name).ok()?, format));
+                }
+                let resource = ResourceName::parse(file).filter(|_| !file.contains('/'))?;
+                Some(Self::Resource(StreamId::parse(app, name).ok()?, resource))
             }
-            Some(_) => None,
         }
     }
 
@@ -55,8 +57,8 @@ impl MediaPath {
         match self {
             Self::Flv(id)
             | Self::Multivariant(id)
-            | Self::MediaPlaylist(id)
-            | Self::Segment(id, _)
+            | Self::MediaPlaylist(id, _)
+            | Self::Resource(id, _)
             | Self::Thumbnail(id) => id,
         }
     }
@@ -73,8 +75,10 @@ mod tests {
         for (path, expected) in [
             ("/live/movie.flv", MediaPath::Flv(id())),
             ("/live/movie.m3u8", MediaPath::Multivariant(id())),
-            ("/live/movie/ts.m3u8", MediaPath::MediaPlaylist(id())),
-            ("/live/movie/0193-7.ts", MediaPath::Segment(id(), "0193-7.ts".to_owned())),
+            ("/live/movie/ts.m3u8", MediaPath::MediaPlaylist(id(), HlsFormat::Ts)),
+            ("/live/movie/cmaf.m3u8", MediaPath::MediaPlaylist(id(), HlsFormat::Cmaf)),
+            ("/live/movie/0193-7.ts", MediaPath::Resource(id(), ResourceName::parse("0193-7.ts").unwrap())),
+            ("/live/movie/x-init0.mp4", MediaPath::Resource(id(), ResourceName::parse("x-init0.mp4").unwrap())),
             ("/live/movie.jpg", MediaPath::Thumbnail(id())),
         ] {
             assert_eq!(MediaPath::parse(path), Some(expected), "{path}");

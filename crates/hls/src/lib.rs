@@ -1,37 +1,54 @@
-//! HTTP Live Streaming (RFC 8216): from media units to segments and playlists. No I/O, no clock.
+//! HTTP Live Streaming (RFC 8216, and its revision draft-pantos-hls-rfc8216bis for parts): from media
+//! units to segments and playlists. No I/O, no clock.
 //!
-//! - [`Segmenter`] decides where segments begin. It knows nothing of their form:
-//! - a [`Container`] writes it; [`TsContainer`] writes MPEG-TS.
-//! - [`HlsPackager`] drives both for one stream and keeps the playlist. After each segment it hands
-//!   out an immutable [`HlsSnapshot`] that any number of readers answer requests from.
+//! - [`Segmenter`] decides where segments and their parts begin. It knows nothing of their form:
+//! - a [`Container`] writes it: [`TsContainer`] MPEG-TS, [`CmafContainer`] fragmented MP4.
+//! - [`HlsPackager`] drives both for one stream and keeps the playlist. After each part or segment
+//!   it hands out an immutable [`HlsSnapshot`], which says what any request gets now.
+//! - [`Multivariant`] lists the formats that can carry a stream.
 //!
 //! **Invariants:**
-//! - the target duration is fixed when the first segment is complete, and no segment exceeds it
+//! - the target duration is fixed before the first playlist, and no segment exceeds it
 //!   ([`segmenter`] says how that can be promised to a publisher whose keyframes are not known);
+//!   the same goes for the part target and parts;
 //! - media and discontinuity sequence numbers rise over the stream's whole life, over publishers
 //!   that come and go, pauses, and restarts of the server;
-//! - the name of a segment never names other bytes, so it may be cached for ever.
+//! - a name never names other bytes, so what it names may be cached for ever;
+//! - a segment's bytes are those of its parts, which exist once.
 
+mod cmaf;
 mod container;
 mod content;
 mod multivariant;
+mod name;
 mod packager;
+mod parts;
 mod playlist;
+mod query;
 pub mod segmenter;
+mod snapshot;
+mod text;
 mod wall;
 
 use std::time::Duration;
 
-pub use container::{Container, TsContainer};
+pub use cmaf::CmafContainer;
+pub use container::{Chunk, Container, ContainerError, TsContainer};
 pub use content::Content;
-pub use packager::{HlsPackager, HlsSnapshot, MediaSegment, SegmentLookup};
-pub use segmenter::{LONGEST_SEGMENT, MAX_SEGMENT_BYTES, Segment, Segmenter};
+pub use multivariant::{Measured, Multivariant};
+pub use name::{HlsFormat, ResourceName};
+pub use packager::HlsPackager;
+pub use query::{PlaylistQuery, QueryError};
+pub use segmenter::{Cut, LONGEST_SEGMENT, MAX_SEGMENT_BYTES, Part, Segment, Segmenter};
+pub use snapshot::{HlsSnapshot, Init, MediaSegment, Refused, Turn};
 
 /// How a stream is cut and listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HlsConfig {
     /// Segments are cut on the first keyframe after this much.
     pub segment: Duration,
+    /// How long parts come near to be, where the format has them.
+    pub part: Duration,
     /// Number of segments in the playlist.
     pub window: usize,
     /// The longest distance between keyframes that is known of the stream, so that the target
@@ -41,7 +58,7 @@ pub struct HlsConfig {
 
 impl Default for HlsConfig {
     fn default() -> Self {
-        Self { segment: Duration::from_secs(2), window: 6, longest_gop: None }
+        Self { segment: Duration::from_secs(2), part: Duration::from_millis(200), window: 6, longest_gop: None }
     }
 }
 
@@ -52,5 +69,5 @@ pub enum Error {
     /// The container has no form for one of the stream's codecs. That track is left out if units
     /// go on to be pushed.
     #[error("HLS is not available for this stream: {0}")]
-    Unsupported(#[source] millrace_mpegts::Error),
+    Unsupported(#[source] ContainerError),
 }

@@ -1,158 +1,93 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use millrace_media::Unit;
+use millrace_media::{Timestamp, Unit};
 
-use crate::multivariant::Variant;
+use crate::multivariant::Meter;
+use crate::name::Item;
 use crate::playlist::{Listed, Playlist};
+use crate::snapshot::Init;
+use crate::text::{MediaText, OpenText};
 use crate::wall::{WallClock, unix_nanos};
-use crate::{Error, HlsConfig, Segment, Segmenter, TsContainer};
+use crate::{Container, Cut, Error, HlsConfig, HlsSnapshot, MediaSegment, ResourceName, Segment, Segmenter};
 
-/// Packages one stream as HLS with MPEG-TS segments.
+/// Packages one stream as HLS in one format.
 ///
 /// It lives as long as the stream's name is on air: over publishers that come back, and over pauses
 /// in which nobody watches. Owned by one task; readers get [`HlsSnapshot`]s.
 #[derive(Debug)]
-pub struct HlsPackager {
-    segmenter: Segmenter<TsContainer>,
+pub struct HlsPackager<C> {
+    segmenter: Segmenter<C>,
     playlist: Playlist,
-    variant: Variant,
+    meter: Meter,
     wall: WallClock,
-    uri: Box<str>,
-    session: Arc<str>,
+    session: u64,
     next_sequence: u64,
-    snapshot: Option<Arc<HlsSnapshot>>,
+    /// The newest configuration that a segment had, where the format keeps it apart.
+    init: Option<Arc<Init>>,
+    /// When the open segment begins by the calendar, once that was said.
+    open_date: Option<i64>,
+    /// The publisher is away.
+    away: bool,
 }
 
-/// All that requests for a stream are answered with, as of one completed segment. Immutable.
-#[derive(Debug)]
-pub struct HlsSnapshot {
-    /// The media playlist, for `/{app}/{name}/ts.m3u8`.
-    pub media_playlist: Bytes,
-    /// The multivariant playlist, for `/{app}/{name}.m3u8`.
-    pub multivariant: Bytes,
-    /// The stream has ended; nothing follows.
-    pub ended: bool,
-    /// Number of the newest segment.
-    pub newest: u64,
-    session: Arc<str>,
-    /// In order, without gaps between their numbers.
-    segments: Vec<Arc<MediaSegment>>,
-}
-
-/// A segment as players get it.
-#[derive(Debug)]
-pub struct MediaSegment {
-    /// The last part of its path. It never names other bytes.
-    pub name: String,
-    /// Its number.
-    pub sequence: u64,
-    /// How long it plays.
-    pub duration: Duration,
-    /// What it consists of.
-    pub bytes: Bytes,
-}
-
-/// What became of a segment that was asked for.
-#[derive(Debug, Clone)]
-pub enum SegmentLookup {
-    /// Here it is.
-    Found(Arc<MediaSegment>),
-    /// It was there and has left, or is of an earlier session of the server.
-    Expired,
-    /// It never was.
-    Unknown,
-}
-
-impl SegmentLookup {
-    /// Why there is no segment, for the answer's body.
+impl<C: Container> HlsPackager<C> {
+    /// A packager that begins `now`.
     #[must_use]
-    pub fn reason(&self) -> Option<&'static str> {
-        match self {
-            Self::Found(_) => None,
-            Self::Expired => Some("the segment has left the live window; reload the playlist"),
-            Self::Unknown => Some("the stream has no such segment"),
-        }
-    }
-}
-
-impl HlsSnapshot {
-    /// The segment with this name (the last part of the request's path).
-    #[must_use]
-    pub fn segment(&self, name: &str) -> SegmentLookup {
-        let Some((session, sequence)) = parse_name(name) else { return SegmentLookup::Unknown };
-        let Some(first) = self.segments.first() else { return SegmentLookup::Unknown };
-        if session != &*self.session {
-            // Sessions are named by their start, so an earlier one sorts before.
-            return if session < &*self.session { SegmentLookup::Expired } else { SegmentLookup::Unknown };
-        }
-        match sequence.checked_sub(first.sequence).map(|i| usize::try_from(i).ok().and_then(|i| self.segments.get(i))) {
-            None => SegmentLookup::Expired,
-            Some(Some(segment)) => SegmentLookup::Found(segment.clone()),
-            Some(None) => SegmentLookup::Unknown,
-        }
-    }
-
-    /// The segments that can be had, oldest first: those listed, and some that lately were.
-    #[must_use]
-    pub fn segments(&self) -> &[Arc<MediaSegment>] {
-        &self.segments
-    }
-}
-
-impl HlsPackager {
-    /// A packager for the stream `name` (without its application), which begins `now`.
-    #[must_use]
-    pub fn new(config: &HlsConfig, name: &str, now: SystemTime) -> Self {
+    pub fn new(config: &HlsConfig, container: C, now: SystemTime) -> Self {
         // Numbers start from the clock, so that a player which outlives a restart of the server does
         // not see them fall.
         let unix_millis = unix_nanos(now).unsigned_abs() / 1_000_000;
         let first = (unix_millis / 1000).saturating_sub(NUMBERED_FROM);
         Self {
-            segmenter: Segmenter::new(config, TsContainer::default()),
+            segmenter: Segmenter::new(config, container),
             playlist: Playlist::new(config.window, first % DISCONTINUITIES),
-            variant: Variant::default(),
+            meter: Meter::default(),
             wall: WallClock::default(),
-            uri: format!("{name}/ts.m3u8").into(),
-            session: format!("{unix_millis:012x}").into(),
+            session: unix_millis,
             next_sequence: first,
-            snapshot: None,
+            init: None,
+            open_date: None,
+            away: false,
         }
     }
 
-    /// Takes a unit that came (or is replayed) at `now`; returns what readers get from now on,
-    /// where the unit completes a segment.
+    /// Takes a unit that came (or is replayed) at `now`. True where readers are to be shown
+    /// something new by [`Self::publish`].
     ///
     /// Malformed frames are left out and counted ([`Self::skipped_frames`]).
     ///
     /// # Errors
-    /// When MPEG-TS cannot carry a configured codec.
-    pub fn push(&mut self, unit: &Unit, now: SystemTime) -> Result<Option<Arc<HlsSnapshot>>, Error> {
-        match unit {
-            Unit::Metadata(metadata) => self.variant.describe(metadata),
-            Unit::Frame(frame) => self.wall.observe(frame.dts, now),
-            Unit::VideoConfig(_) | Unit::AudioConfig(_) | Unit::Discontinuity => {}
+    /// When the format cannot carry a configured codec.
+    pub fn push(&mut self, unit: &Unit, now: SystemTime) -> Result<bool, Error> {
+        if let Unit::Frame(frame) = unit {
+            self.wall.observe(frame.dts, now);
+            self.away = false;
         }
         let video = self.segmenter.video().cloned();
-        let segment = self.segmenter.push(unit)?;
+        let cut = self.segmenter.push(unit)?;
         if self.segmenter.video() != video.as_ref() {
-            self.variant.restart_frame_rate();
+            self.meter.restart_frame_rate();
         }
-        let snapshot = segment.map(|segment| self.add(segment));
+        let new = !matches!(cut, Cut::None);
+        if let Cut::Segment(segment) = cut {
+            self.add(segment);
+        }
         if matches!(unit, Unit::Discontinuity) {
             self.wall.restart();
         }
-        Ok(snapshot)
+        Ok(new)
     }
 
     /// Completes the open segment: the publisher is away. What is pushed later follows as a
-    /// discontinuity, and may begin with a replay.
-    pub fn pause(&mut self) -> Option<Arc<HlsSnapshot>> {
-        let segment = self.segmenter.interrupt();
-        let snapshot = segment.map(|segment| self.add(segment));
+    /// discontinuity, and may begin with a replay. True where readers are to be shown something new.
+    pub fn pause(&mut self) -> bool {
+        if let Some(segment) = self.segmenter.interrupt() {
+            self.add(segment);
+        }
         self.wall.restart();
-        snapshot
+        self.away = true;
+        !self.playlist.is_empty()
     }
 
     /// Gives back the memory of all segments: nobody watches. What is pushed later follows as a
@@ -160,30 +95,21 @@ impl HlsPackager {
     pub fn suspend(&mut self) {
         self.pause();
         self.playlist.clear();
-        self.snapshot = None;
+        self.segmenter.start_anew();
+        self.away = false;
     }
 
     /// Completes the stream. None where it never had a segment.
     #[must_use]
     pub fn end(mut self) -> Option<Arc<HlsSnapshot>> {
         self.pause();
-        (!self.playlist.is_empty()).then(|| self.publish(true))
+        (!self.playlist.is_empty()).then(|| self.snapshot(true))
     }
 
-    /// What readers get now; none before the first segment.
+    /// What readers get from now on; none before the first segment.
     #[must_use]
-    pub fn snapshot(&self) -> Option<&Arc<HlsSnapshot>> {
-        self.snapshot.as_ref()
-    }
-
-    /// The multivariant playlist as of now. Bit rates are estimated before the first segment.
-    #[must_use]
-    pub fn multivariant(&self) -> Bytes {
-        self.variant.render(
-            &self.uri,
-            self.segmenter.video().map(AsRef::as_ref),
-            self.segmenter.audio().map(AsRef::as_ref),
-        )
+    pub fn publish(&mut self) -> Option<Arc<HlsSnapshot>> {
+        (!self.playlist.is_empty()).then(|| self.snapshot(false))
     }
 
     /// Frames that are in no segment: before the first keyframe, or malformed.
@@ -192,37 +118,88 @@ impl HlsPackager {
         self.segmenter.skipped_frames()
     }
 
-    fn add(&mut self, segment: Segment) -> Arc<HlsSnapshot> {
+    fn add(&mut self, segment: Segment) {
         let correction = self.wall.settle();
         self.playlist.correct_dates(correction);
-        self.variant.add(&segment, self.target());
+        let date = self.open_date.take().map_or_else(|| self.wall.at(segment.start), |said| said + correction);
+        let content = segment.content();
+        self.meter.add(content.len() as u64, segment.pictures, segment.duration, self.target());
         let sequence = self.next_sequence;
         self.next_sequence += 1;
+        let init = self.init_of(segment.init);
         self.playlist.push(Listed {
-            discontinuity: segment.discontinuity,
             independent: segment.independent,
-            date: self.wall.at(segment.start),
+            date,
             segment: Arc::new(MediaSegment {
-                name: format!("{}-{sequence}.ts", self.session),
+                name: ResourceName { format: C::FORMAT, session: self.session, item: Item::Segment(sequence) },
                 sequence,
                 duration: segment.duration,
-                bytes: segment.bytes,
+                discontinuity: segment.discontinuity,
+                parts: segment.parts,
+                content,
+                init,
             }),
         });
-        self.publish(false)
     }
 
-    fn publish(&mut self, ended: bool) -> Arc<HlsSnapshot> {
-        let snapshot = Arc::new(HlsSnapshot {
-            media_playlist: self.playlist.render(self.target(), ended),
-            multivariant: self.multivariant(),
+    /// A configuration that differs from the one before has another number.
+    fn init_of(&mut self, bytes: Option<bytes::Bytes>) -> Option<Arc<Init>> {
+        let bytes = bytes?;
+        let number = match &self.init {
+            Some(init) if init.bytes == bytes => return self.init.clone(),
+            Some(init) => init.number + 1,
+            None => 0,
+        };
+        self.init = Some(Arc::new(Init { number, bytes }));
+        self.init.clone()
+    }
+
+    fn snapshot(&mut self, ended: bool) -> Arc<HlsSnapshot> {
+        let (start, independent, discontinuity) =
+            self.segmenter.open_segment().unwrap_or((Timestamp::ZERO, true, false));
+        let open_init = match self.segmenter.open_parts() {
+            [] => self.init.clone(),
+            _ => self.init_of(self.segmenter.init()),
+        };
+        let date = match self.open_date {
+            Some(date) => date,
+            None if self.segmenter.open_parts().is_empty() => 0,
+            None => *self.open_date.insert(self.wall.begin_at(start)),
+        };
+        let parts = self.segmenter.open_parts();
+        let (target, part_target) = (self.target(), self.segmenter.part_target());
+        let text = MediaText {
+            format: C::FORMAT,
+            session: self.session,
+            playlist: &self.playlist,
+            target,
+            part_target,
+            open: OpenText {
+                sequence: self.next_sequence,
+                parts,
+                discontinuity,
+                independent,
+                date,
+                init: open_init.as_ref(),
+            },
+            away: self.away,
             ended,
+        };
+        Arc::new(HlsSnapshot {
+            playlist: text.full(),
+            delta: text.delta(),
+            ended,
+            target,
             newest: self.next_sequence - 1,
-            session: self.session.clone(),
+            measured: self.meter.measured(),
+            format: C::FORMAT,
+            session: self.session,
+            away: self.away,
+            part_target,
             segments: self.playlist.segments(),
-        });
-        self.snapshot = Some(snapshot.clone());
-        snapshot
+            open: parts.to_vec(),
+            open_init,
+        })
     }
 
     fn target(&self) -> Duration {
@@ -237,11 +214,3 @@ const NUMBERED_FROM: u64 = 1_735_689_600;
 /// take the new time line for the old one; but within this, since hls.js walks an array as long as the number at every
 /// reload.
 const DISCONTINUITIES: u64 = 1 << 16;
-
-/// `{session}-{sequence}.ts`, written as this program writes it.
-fn parse_name(name: &str) -> Option<(&str, u64)> {
-    let (session, sequence) = name.strip_suffix(".ts")?.split_once('-')?;
-    let is_session = session.len() >= 12 && session.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let is_number = sequence.bytes().all(|b| b.is_ascii_digit()) && (sequence == "0" || !sequence.starts_with('0'));
-    if is_session && is_number { Some((session, sequence.parse().ok()?)) } else { None }
-}

@@ -8,7 +8,9 @@
 //!   duration alone.
 //! - The target duration is fixed when the first segment is complete (no playlist exists before),
 //!   from that segment, the configured duration, and the keyframe distance that is known of the
-//!   stream; with [`MARGIN`] for frames that come late.
+//!   stream; with [`MARGIN`] for frames that come late. With parts it is fixed as soon as the
+//!   keyframe distance is known, or the wait for it has been too long, since the first segment is
+//!   short: whoever comes first gets what there is after [`FIRST_SEGMENT`].
 //! - A segment is cut at an earlier keyframe where, judged by the longest of the last
 //!   [`GOPS_KEPT`] distances between keyframes, the one after it may come too late. So keyframes at
 //!   irregular places (scene cuts) do no harm.
@@ -28,7 +30,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use millrace_media::{AudioConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
 
-use crate::{Container, Error, HlsConfig};
+use crate::parts::PartClock;
+use crate::{Chunk, Container, Content, Error, HlsConfig, HlsFormat};
 
 /// A piece of a stream.
 #[derive(Debug, Clone)]
@@ -43,8 +46,40 @@ pub struct Segment {
     pub discontinuity: bool,
     /// Number of pictures in it.
     pub pictures: u32,
+    /// What it consists of, at least one; without parts there is one, the whole.
+    pub parts: Vec<Arc<Part>>,
+    /// What a decoder needs first, where the container keeps it apart.
+    pub init: Option<Bytes>,
+}
+
+/// A piece of a segment that can be had before the segment is complete.
+#[derive(Debug)]
+pub struct Part {
+    /// From its start to that of the next.
+    pub duration: Duration,
+    /// It begins with a keyframe, or is of a stream without pictures.
+    pub independent: bool,
     /// The bytes, in the container's form.
-    pub bytes: Bytes,
+    pub chunk: Chunk,
+}
+
+impl Segment {
+    /// All its bytes.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        self.parts.iter().flat_map(|part| part.chunk.pieces()).cloned().collect()
+    }
+}
+
+/// What a unit completed.
+#[derive(Debug)]
+pub enum Cut {
+    /// Nothing.
+    None,
+    /// A part of the open segment.
+    Part,
+    /// A segment.
+    Segment(Segment),
 }
 
 /// Cuts a stream into segments.
@@ -54,6 +89,10 @@ pub struct Segmenter<C> {
     segment: i64,
     longest_gop: Option<Duration>,
     target: Option<Duration>,
+    /// Where there are parts.
+    parts: Option<PartClock>,
+    /// No segment is listed: the first may be short.
+    first: bool,
     video: Option<Arc<VideoConfig>>,
     audio: Option<Arc<AudioConfig>>,
     /// Tracks whose configuration in force is not that of the open segment.
@@ -79,6 +118,8 @@ pub const GOPS_KEPT: usize = 8;
 /// By how much segments may outlast the first before they no longer fit the target duration,
 /// thousandths.
 pub const MARGIN: u64 = 50;
+/// With parts, the first segment ends with the first part that ends after so much.
+pub const FIRST_SEGMENT: Duration = Duration::from_secs(1);
 
 impl<C: Container> Segmenter<C> {
     /// A segmenter without tracks.
@@ -88,6 +129,8 @@ impl<C: Container> Segmenter<C> {
             segment: nanos(config.segment.max(SHORTEST_SEGMENT)),
             longest_gop: config.longest_gop.filter(|gop| *gop <= LONGEST_SEGMENT),
             target: None,
+            parts: (C::FORMAT == HlsFormat::Cmaf).then(|| PartClock::new(config.part)),
+            first: true,
             video: None,
             audio: None,
             changed: [false; 2],
@@ -100,17 +143,17 @@ impl<C: Container> Segmenter<C> {
         }
     }
 
-    /// Takes a unit; returns the segment that it completes.
+    /// Takes a unit; returns what it completes.
     ///
     /// # Errors
     /// When the container cannot carry a configured codec.
-    pub fn push(&mut self, unit: &Unit) -> Result<Option<Segment>, Error> {
+    pub fn push(&mut self, unit: &Unit) -> Result<Cut, Error> {
         match unit {
-            Unit::Metadata(_) => Ok(None),
-            Unit::VideoConfig(config) => self.set_video(config).map(|()| None),
-            Unit::AudioConfig(config) => self.set_audio(config).map(|()| None),
+            Unit::Metadata(_) => Ok(Cut::None),
+            Unit::VideoConfig(config) => self.set_video(config).map(|()| Cut::None),
+            Unit::AudioConfig(config) => self.set_audio(config).map(|()| Cut::None),
             Unit::Frame(frame) => Ok(self.push_frame(frame)),
-            Unit::Discontinuity => Ok(self.interrupt()),
+            Unit::Discontinuity => Ok(self.interrupt().map_or(Cut::None, Cut::Segment)),
         }
     }
 
@@ -120,7 +163,37 @@ impl<C: Container> Segmenter<C> {
         self.gops = Gops::default();
         let segment = self.close(None);
         self.discontinuity = self.begun;
+        if let Some(parts) = &mut self.parts {
+            parts.interrupt();
+        }
         segment
+    }
+
+    /// As [`Self::interrupt`], and forgets what was listed: the next segment is again a first one.
+    pub fn start_anew(&mut self) {
+        self.interrupt();
+        self.first = true;
+    }
+
+    /// The parts of the open segment that are complete.
+    pub fn open_parts(&self) -> &[Arc<Part>] {
+        self.open.as_ref().map_or(&[], |open| &open.parts)
+    }
+
+    /// When the open segment begins, and whether it is independent and a discontinuity, as far as
+    /// is known.
+    pub fn open_segment(&self) -> Option<(Timestamp, bool, bool)> {
+        self.open.as_ref().map(|open| (open.start, open.independent, open.discontinuity))
+    }
+
+    /// What no part exceeds; known once the first is complete.
+    pub fn part_target(&self) -> Option<Duration> {
+        self.parts.as_ref().and_then(PartClock::target)
+    }
+
+    /// What a decoder needs before the open segment, where the container keeps it apart.
+    pub fn init(&self) -> Option<Bytes> {
+        self.container.init()
     }
 
     /// What no segment exceeds when rounded to seconds; known once the first is complete.
@@ -174,29 +247,50 @@ impl<C: Container> Segmenter<C> {
         self.discontinuity |= self.begun || self.open.is_some();
     }
 
-    fn push_frame(&mut self, frame: &Frame) -> Option<Segment> {
+    fn push_frame(&mut self, frame: &Frame) -> Cut {
         let configured = match frame.track {
             TrackKind::Video => self.video.is_some(),
             TrackKind::Audio => self.audio.is_some(),
         };
         if !configured {
             self.skipped += 1;
-            return None;
+            return Cut::None;
         }
         if frame.is_video_keyframe() {
             self.gops.keyframe(frame.dts);
         }
-        let mut complete = None;
+        let mut cut = Cut::None;
         if self.open.is_some() {
-            if self.must_cut_before(frame) {
-                complete = self.close(Some(frame.dts));
+            let part = self.part_begins_before(frame);
+            if self.must_cut_before(frame) || (part.is_some() && self.first_may_end_before(frame)) {
+                cut = self.close(Some(frame)).map_or(Cut::None, Cut::Segment);
                 self.begin(frame.dts);
+            } else if let Some(at) = part {
+                if self.end_part(at, Some(frame)) {
+                    cut = Cut::Part;
+                }
+                self.begin_part(at);
             }
         } else if self.may_begin_with(frame) {
             self.begin(frame.dts);
         }
         self.write(frame);
-        complete
+        cut
+    }
+
+    /// When the part begins of which the frame is the first.
+    fn part_begins_before(&mut self, frame: &Frame) -> Option<Timestamp> {
+        let boundary = self.parts.as_mut()?.boundary_before(frame, self.video.is_some(), self.audio.is_some())?;
+        if self.target.is_none() {
+            self.target = self.early_target(frame.dts);
+        }
+        Some(boundary)
+    }
+
+    fn first_may_end_before(&self, frame: &Frame) -> bool {
+        let least = nanos(FIRST_SEGMENT).min(self.segment);
+        let enough = self.open.as_ref().is_some_and(|open| frame.dts.signed_nanos_since(open.start) >= least);
+        self.first && self.target.is_some() && enough
     }
 
     /// True where a segment can begin with the frame, which a keyframe is waited for.
@@ -224,15 +318,35 @@ impl<C: Container> Segmenter<C> {
         let step = frame.dts.signed_nanos_since(open.newest).max(0);
         (open.pictures == 0 && elapsed >= self.segment)
             || elapsed + step > self.limit()
-            || self.container.segment_len() + frame.payload.len() > MAX_SEGMENT_BYTES
+            || open.bytes + self.container.part_len() + frame.payload.len() > MAX_SEGMENT_BYTES
     }
 
     fn begin(&mut self, start: Timestamp) {
         let discontinuity = std::mem::take(&mut self.discontinuity);
         self.container.begin_segment(discontinuity);
-        self.open = Some(Open { start, newest: start, step: 0, pictures: 0, independent: true, discontinuity });
+        self.open = Some(Open {
+            start,
+            newest: start,
+            step: 0,
+            pictures: 0,
+            independent: true,
+            discontinuity,
+            parts: Vec::new(),
+            bytes: 0,
+            part: OpenPart::default(),
+        });
         self.changed = [false; 2];
         self.waiting = None;
+        self.begin_part(start);
+    }
+
+    fn begin_part(&mut self, start: Timestamp) {
+        if let Some(parts) = &mut self.parts {
+            parts.begin(start);
+        }
+        if let Some(open) = &mut self.open {
+            open.part = OpenPart::default();
+        }
     }
 
     fn write(&mut self, frame: &Frame) {
@@ -247,29 +361,51 @@ impl<C: Container> Segmenter<C> {
         }
         if self.container.push(frame).is_err() {
             self.skipped += 1;
-        } else if frame.track == TrackKind::Video {
+            return;
+        }
+        if frame.track == TrackKind::Video {
             open.independent &= open.pictures > 0 || frame.keyframe;
             open.pictures += 1;
+            open.part.first_picture.get_or_insert(frame.keyframe);
+        }
+        if let Some(parts) = &mut self.parts {
+            parts.observe(frame, self.video.is_some());
         }
     }
 
-    /// Ends the open segment where the next begins at `next`.
-    fn close(&mut self, next: Option<Timestamp>) -> Option<Segment> {
+    /// Ends the open part where the next begins at `end`. False where it has nothing.
+    fn end_part(&mut self, end: Timestamp, next: Option<&Frame>) -> bool {
+        let (Some(open), Some(chunk)) = (&mut self.open, self.container.end_part(next)) else { return false };
+        open.bytes += chunk.pieces().map(Bytes::len).sum::<usize>();
+        let duration = match &self.parts {
+            Some(parts) => parts.duration(end),
+            None => end.since(open.start),
+        };
+        let independent = open.part.first_picture.unwrap_or(self.video.is_none());
+        open.parts.push(Arc::new(Part { duration, independent, chunk }));
+        true
+    }
+
+    /// Ends the open segment where the next begins with the frame `next`.
+    fn close(&mut self, next: Option<&Frame>) -> Option<Segment> {
         let limit = self.limit();
-        let open = self.open.take()?;
+        let open = self.open.as_ref()?;
         let own = (open.newest.signed_nanos_since(open.start) + open.step).clamp(NANOS_PER_MILLI, limit);
-        let until_next = next.map(|next| next.signed_nanos_since(open.start).max(NANOS_PER_MILLI));
-        let duration = until_next.filter(|d| *d <= limit);
-        if duration.is_none() {
+        let until_next = next.map(|next| next.dts.signed_nanos_since(open.start).max(NANOS_PER_MILLI));
+        let follows = until_next.filter(|d| *d <= limit);
+        if follows.is_none() {
             self.discontinuity = true; // a hole, or nothing, follows
         }
-        let bytes = self.container.end_segment();
-        if bytes.is_empty() {
+        let duration = Duration::from_nanos(follows.unwrap_or(own).unsigned_abs());
+        let end = open.start + duration;
+        self.end_part(end, next.filter(|_| follows.is_some()));
+        let open = self.open.take()?;
+        if open.parts.is_empty() {
             self.discontinuity = open.discontinuity || self.begun;
             return None;
         }
-        let duration = Duration::from_nanos(duration.unwrap_or(own).unsigned_abs());
         self.begun = true;
+        self.first = false;
         if self.target.is_none() {
             self.target = Some(self.choose_target(duration));
         }
@@ -279,14 +415,27 @@ impl<C: Container> Segmenter<C> {
             independent: open.independent,
             discontinuity: open.discontinuity,
             pictures: open.pictures,
-            bytes,
+            parts: open.parts,
+            init: self.container.init(),
         })
+    }
+
+    /// The target duration before the first segment is complete, where it can be told at `now`.
+    fn early_target(&self, now: Timestamp) -> Option<Duration> {
+        let known = self.video.is_none() || self.longest_gop.is_some() || self.gops.count > 0;
+        if known {
+            return Some(self.choose_target(Duration::ZERO));
+        }
+        let waited = now.signed_nanos_since(self.open.as_ref()?.start);
+        (waited > self.segment * 2 + 500 * NANOS_PER_MILLI).then(|| self.choose_target(ASSUMED_GOP))
     }
 
     fn choose_target(&self, first: Duration) -> Duration {
         let segment = Duration::from_nanos(self.segment.unsigned_abs());
-        let by_gop = self.longest_gop.map_or(Duration::ZERO, |gop| {
-            let gop = nanos(gop).max(1);
+        let seen = Some(self.gops.longest()).filter(|seen| (1..=nanos(LONGEST_SEGMENT)).contains(seen));
+        let gop = self.longest_gop.map(nanos).max(seen.filter(|_| self.parts.is_some()));
+        let by_gop = gop.map_or(Duration::ZERO, |gop| {
+            let gop = gop.max(1);
             Duration::from_nanos((self.segment.unsigned_abs()).div_ceil(gop.unsigned_abs()) * gop.unsigned_abs())
         });
         let millis = u64::try_from(first.max(by_gop).as_millis()).unwrap_or(u64::MAX / 2000); // seconds at most
@@ -313,6 +462,17 @@ struct Open {
     pictures: u32,
     independent: bool,
     discontinuity: bool,
+    /// Those that are complete, and their bytes.
+    parts: Vec<Arc<Part>>,
+    bytes: usize,
+    part: OpenPart,
+}
+
+/// A part in the making.
+#[derive(Debug, Default)]
+struct OpenPart {
+    /// Whether its first picture is a keyframe; none where it has no picture yet.
+    first_picture: Option<bool>,
 }
 
 /// The last distances between keyframes.
@@ -337,6 +497,9 @@ impl Gops {
     }
 }
 
+/// The keyframe distance of a stream that shows none for long: encoders left to themselves choose
+/// 250 frames, at 24 a second.
+const ASSUMED_GOP: Duration = Duration::from_millis(10_417);
 const NANOS_PER_MILLI: i64 = 1_000_000;
 const SHORTEST_SEGMENT: Duration = Duration::from_millis(200);
 

@@ -45,6 +45,14 @@ impl WallClock {
         t.as_nanos().saturating_add(self.offset.unwrap_or(0))
     }
 
+    /// As [`Self::at`] for a point from which on segments are shown before they are complete.
+    pub(crate) fn begin_at(&mut self, t: Timestamp) -> i64 {
+        if self.offset.is_none() {
+            self.settle();
+        }
+        self.at(t)
+    }
+
     /// What comes has another relation.
     pub(crate) fn restart(&mut self) {
         *self = Self::default();

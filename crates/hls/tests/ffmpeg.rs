@@ -7,7 +7,7 @@ mod support;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use millrace_hls::{HlsConfig, HlsPackager, HlsSnapshot};
+use millrace_hls::{HlsConfig, HlsPackager, HlsSnapshot, TsContainer};
 use millrace_media::{TrackKind, Unit};
 use support::ffmpeg::{self, TempFile};
 use support::{flv, monitor};
@@ -15,7 +15,7 @@ use support::{flv, monitor};
 fn package(units: &[Unit]) -> HlsSnapshot {
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
     let config = HlsConfig { window: 100, ..HlsConfig::default() };
-    let mut packager = HlsPackager::new(&config, "movie", start);
+    let mut packager = HlsPackager::new(&config, TsContainer::default(), start);
     for unit in units {
         let now = match unit {
             Unit::Frame(f) => start + Duration::from_nanos(f.dts.as_nanos().unsigned_abs()),
@@ -34,10 +34,9 @@ impl Site {
     fn new(name: &str, snapshot: &HlsSnapshot) -> Self {
         let dir = std::env::temp_dir().join(format!("millrace-hls-{}-{name}", std::process::id()));
         std::fs::create_dir_all(dir.join("movie")).unwrap();
-        std::fs::write(dir.join("movie.m3u8"), &snapshot.multivariant).unwrap();
-        std::fs::write(dir.join("movie/ts.m3u8"), &snapshot.media_playlist).unwrap();
+        std::fs::write(dir.join("movie/ts.m3u8"), snapshot.playlist.to_vec()).unwrap();
         for segment in snapshot.segments() {
-            std::fs::write(dir.join("movie").join(&segment.name), &segment.bytes).unwrap();
+            std::fs::write(dir.join("movie").join(segment.name.to_string()), segment.content.to_vec()).unwrap();
         }
         Self(dir)
     }
@@ -69,7 +68,7 @@ fn every_frame_is_in_one_segment_at_its_time() {
         let units = ffmpeg::encode(name, arguments);
         let snapshot = package(&units);
         assert_eq!(snapshot.segments().len(), segments, "{name}");
-        let joined: Vec<u8> = snapshot.segments().iter().flat_map(|s| s.bytes.to_vec()).collect();
+        let joined: Vec<u8> = snapshot.segments().iter().flat_map(|s| s.content.to_vec()).collect();
         let report = monitor::check(&joined);
         report.assert_in_time();
         assert!(report.tables_interval <= 100.0, "{name}: {}", report.tables_interval);
@@ -86,7 +85,7 @@ fn every_frame_is_in_one_segment_at_its_time() {
             }
         }
         let site = Site::new(name, &snapshot);
-        let (pictures, samples) = ffmpeg::decode(&site.0.join("movie.m3u8"));
+        let (pictures, samples) = ffmpeg::decode(&site.0.join("movie/ts.m3u8"));
         assert_eq!(pictures, flv::frames(&units, TrackKind::Video).len(), "{name}");
         assert!(samples > 44_100 * 7, "{name}");
     }

@@ -9,8 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use m3u8_rs::{MasterPlaylist, MediaPlaylist};
-use millrace_hls::{Error, HlsConfig, HlsPackager, HlsSnapshot, SegmentLookup};
-use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Metadata, Timestamp, TrackKind, Unit, VideoConfig};
+use millrace_hls::{
+    Error, HlsConfig, HlsSnapshot, Measured, MediaSegment, Multivariant, ResourceName, TsContainer, Turn,
+};
+use millrace_media::{
+    AacConfig, AudioConfig, AvcConfig, Frame, Metadata, Mp3Config, Timestamp, TrackKind, Unit, VideoConfig,
+};
 use support::monitor;
 
 /// 2026-01-01T00:00:00Z
@@ -46,29 +50,67 @@ fn sound(ms: i64) -> Unit {
     Unit::Frame(Frame { track: TrackKind::Audio, keyframe: true, dts: at, pts: at, payload: vec![0x21; 200].into() })
 }
 
+type HlsPackager = millrace_hls::HlsPackager<TsContainer>;
+
 fn packager(window: usize) -> HlsPackager {
     let config = HlsConfig { window, ..HlsConfig::default() };
-    let mut p = HlsPackager::new(&config, "movie", wall(0));
+    let mut p = HlsPackager::new(&config, TsContainer::default(), wall(0));
     for unit in [avc(), aac()] {
         p.push(&unit, wall(0)).unwrap();
     }
     p
 }
 
+/// What readers get by the unit, where that is something new.
+fn push(p: &mut HlsPackager, unit: &Unit, now: SystemTime) -> Option<Arc<HlsSnapshot>> {
+    p.push(unit, now).unwrap().then(|| p.publish().unwrap())
+}
+
+fn pause(p: &mut HlsPackager) -> Arc<HlsSnapshot> {
+    assert!(p.pause());
+    p.publish().unwrap()
+}
+
+/// What a request for a name gets.
+fn get(s: &HlsSnapshot, name: impl std::fmt::Display) -> Result<Arc<MediaSegment>, String> {
+    let name = ResourceName::parse(&name.to_string()).ok_or("not a name of HLS")?;
+    match s.resource(name) {
+        Turn::Now(_) => Ok(s.segments().iter().find(|segment| segment.name == name).unwrap().clone()),
+        Turn::Wait => panic!("there are no parts"),
+        Turn::Never(why) => Err(why.to_string()),
+    }
+}
+
+const EXPIRED: &str = "the segment has left the live window; reload the playlist";
+const UNKNOWN: &str = "the stream has no such segment";
+
 /// Sends 25 pictures a second with a keyframe every two, and sound, as they come; returns the
 /// snapshots.
 fn live(p: &mut HlsPackager, from: i64, to: i64) -> Vec<Arc<HlsSnapshot>> {
     let mut snapshots = vec![];
     for ms in (from..to).step_by(40) {
-        snapshots.extend(p.push(&picture(ms, (ms - from) % 2000 == 0), wall(ms)).unwrap());
-        snapshots.extend(p.push(&sound(ms), wall(ms)).unwrap());
-        snapshots.extend(p.push(&sound(ms + 20), wall(ms + 20)).unwrap());
+        snapshots.extend(push(p, &picture(ms, (ms - from) % 2000 == 0), wall(ms)));
+        snapshots.extend(push(p, &sound(ms), wall(ms)));
+        snapshots.extend(push(p, &sound(ms + 20), wall(ms + 20)));
     }
     snapshots
 }
 
 fn media(s: &HlsSnapshot) -> MediaPlaylist {
-    m3u8_rs::parse_media_playlist_res(&s.media_playlist).unwrap()
+    m3u8_rs::parse_media_playlist_res(&s.playlist.to_vec()).unwrap()
+}
+
+fn multivariant_text(tracks: &[Unit], metadata: &Metadata, measured: &[Measured]) -> String {
+    let (mut video, mut audio) = (None, None);
+    for track in tracks {
+        match track {
+            Unit::VideoConfig(config) => video = Some(config),
+            Unit::AudioConfig(config) => audio = Some(config),
+            _ => {}
+        }
+    }
+    let text = Multivariant { name: "movie", metadata, video, audio, measured }.render().unwrap();
+    String::from_utf8(text.to_vec()).unwrap()
 }
 
 fn multivariant(bytes: &[u8]) -> MasterPlaylist {
@@ -78,22 +120,40 @@ fn multivariant(bytes: &[u8]) -> MasterPlaylist {
 #[test]
 fn the_first_playlist_to_the_letter() {
     let s = live(&mut packager(6), 0, 2080).remove(0);
-    let text = String::from_utf8(s.media_playlist.to_vec()).unwrap();
+    let text = String::from_utf8(s.playlist.to_vec()).unwrap();
     assert_eq!(
         text,
         "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:31536000\n\
          #EXT-X-DISCONTINUITY-SEQUENCE:13184\n#EXT-X-INDEPENDENT-SEGMENTS\n\
          #EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00.000Z\n#EXTINF:2.000,\n019b76daa800-31536000.ts\n"
     );
-    let text = String::from_utf8(s.multivariant.to_vec()).unwrap();
-    let bits = s.segments()[0].bytes.len() * 8 / 2;
-    assert_eq!(
-        text,
-        format!(
-            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-STREAM-INF:BANDWIDTH={bits},AVERAGE-BANDWIDTH={bits},\
-             CODECS=\"avc1.4d401e,mp4a.40.2\",RESOLUTION=640x360,FRAME-RATE=25.000\nmovie/ts.m3u8\n"
-        )
+}
+
+#[test]
+fn the_multivariant_playlist_to_the_letter() {
+    let s = live(&mut packager(6), 0, 2080).remove(0);
+    let bits = s.segments()[0].content.len() * 8 / 2;
+    let said = format!(
+        "#EXT-X-STREAM-INF:BANDWIDTH={bits},AVERAGE-BANDWIDTH={bits},CODECS=\"avc1.4d401e,mp4a.40.2\",\
+         RESOLUTION=640x360,FRAME-RATE=25.000\n"
     );
+    let text = multivariant_text(&[avc(), aac()], &Metadata::default(), &[s.measured]);
+    assert_eq!(text, format!("#EXTM3U\n#EXT-X-VERSION:3\n{said}movie/cmaf.m3u8\n{said}movie/ts.m3u8\n"));
+}
+
+#[test]
+fn each_stream_is_offered_in_what_can_carry_it_the_better_first() {
+    let uris = |tracks: &[Unit]| -> Vec<_> {
+        let list = multivariant(multivariant_text(tracks, &Metadata::default(), &[]).as_bytes());
+        list.variants.into_iter().map(|v| (v.uri, v.codecs.unwrap())).collect()
+    };
+    let named =
+        |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+    let (cmaf, ts) = ("movie/cmaf.m3u8", "movie/ts.m3u8");
+    assert_eq!(uris(&[aac()]), named(&[(cmaf, "mp4a.40.2"), (ts, "mp4a.40.2")]));
+    let mp3 = Mp3Config { sample_rate: 44_100, channels: 2, samples_per_frame: 1152, kbit_s: 128 };
+    let mp3 = Unit::AudioConfig(Arc::new(AudioConfig::Mp3(mp3)));
+    assert_eq!(uris(&[avc(), mp3]), named(&[(ts, "avc1.4d401e,mp4a.40.34"), (cmaf, "avc1.4d401e,mp4a.6B")]));
 }
 
 #[test]
@@ -109,7 +169,7 @@ fn the_window_moves_and_what_left_it_can_still_be_had() {
         assert_eq!(list.target_duration, 2);
         assert_eq!(list.discontinuity_sequence, 31_536_000 % 65_536, "no discontinuity ever");
         for (i, segment) in list.segments.iter().enumerate() {
-            let SegmentLookup::Found(found) = s.segment(&segment.uri) else { panic!("{} is missing", segment.uri) };
+            let found = get(s, &segment.uri).unwrap();
             assert_eq!(found.sequence, first + i as u64);
             assert!((f64::from(segment.duration) - found.duration.as_secs_f64()).abs() < 0.001);
             let date = segment.program_date_time.unwrap().timestamp_millis();
@@ -121,23 +181,21 @@ fn the_window_moves_and_what_left_it_can_still_be_had() {
     let last = snapshots.last().unwrap();
     assert_eq!(last.segments().len(), 3 + 4);
     let name = |n: u64| format!("019b76daa800-{n}.ts");
-    assert!(matches!(last.segment(&name(last.newest - 6)), SegmentLookup::Found(_)));
-    assert!(matches!(last.segment(&name(last.newest - 7)), SegmentLookup::Expired));
-    assert!(matches!(last.segment(&name(last.newest + 1)), SegmentLookup::Unknown));
+    assert!(get(last, name(last.newest - 6)).is_ok());
+    assert_eq!(get(last, name(last.newest - 7)).unwrap_err(), EXPIRED);
+    assert_eq!(get(last, name(last.newest + 1)).unwrap_err(), UNKNOWN);
 }
 
 #[test]
 fn names_that_are_not_ours_are_told_apart() {
     let s = live(&mut packager(6), 0, 2080).remove(0);
-    let reason = |name: &str| s.segment(name).reason();
-    assert_eq!(reason("019b76daa800-31536000.ts"), None);
-    assert_eq!(reason("019b00000000-31530000.ts"), Some("the segment has left the live window; reload the playlist"));
+    assert!(get(&s, "019b76daa800-31536000.ts").is_ok());
+    assert_eq!(get(&s, "019b00000000-31530000.ts").unwrap_err(), EXPIRED);
     for name in [
-        "",
         ".ts",
         "-.ts",
-        "ts.m3u8",
-        "019b76daa800-31536000",
+        "019b76daa800-31536000.m4s",
+        "019b76daa800-31536000.0.m4s",
         "019b76daa800-031536000.ts",
         "019b76daa800-+31536000.ts",
         "019B76DAA800-31536000.ts",
@@ -145,7 +203,7 @@ fn names_that_are_not_ours_are_told_apart() {
         "019b76daa800-99999999999999999999999.ts",
         "../019b76daa800-31536000.ts",
     ] {
-        assert_eq!(reason(name), Some("the stream has no such segment"), "{name}");
+        assert_eq!(get(&s, name).unwrap_err(), UNKNOWN, "{name}");
     }
 }
 
@@ -153,7 +211,7 @@ fn names_that_are_not_ours_are_told_apart() {
 fn reconnects_keep_sequences_and_time() {
     let mut p = packager(3);
     live(&mut p, 0, 5000);
-    let away = p.pause().unwrap();
+    let away = pause(&mut p);
     assert!(!media(&away).end_list);
     assert!((media(&away).segments.last().unwrap().duration - 1.0).abs() < 0.03, "what was there is not lost");
     // Back after three seconds; the wall clock went on.
@@ -184,7 +242,7 @@ fn after_a_long_pause_nobody_begins_with_what_is_long_past() {
         p.pause();
         let after = live(&mut p, 6000 + pause, 6000 + pause + 2080).remove(0);
         for segment in before.segments() {
-            assert!(matches!(after.segment(&segment.name), SegmentLookup::Found(_)), "it can still be had");
+            assert!(get(&after, segment.name).is_ok(), "it can still be had");
         }
         let list = media(&after);
         assert!(list.segments.last().unwrap().discontinuity);
@@ -201,9 +259,9 @@ fn a_suspended_stream_holds_no_segments_and_goes_on_with_its_numbers() {
     p.pause();
     let old = live(&mut p, 3000, 6000).pop().unwrap();
     p.suspend();
-    assert!(p.snapshot().is_none());
+    assert!(p.publish().is_none());
     let weak = Arc::downgrade(&old.segments()[0]);
-    let name = old.segments()[0].name.clone();
+    let name = old.segments()[0].name;
     drop(old);
     assert!(weak.upgrade().is_none());
     let again = live(&mut p, 10_000, 12_080).remove(0);
@@ -211,7 +269,7 @@ fn a_suspended_stream_holds_no_segments_and_goes_on_with_its_numbers() {
     assert_eq!((list.media_sequence - 31_536_000, list.segments.len()), (4, 1));
     assert_eq!(list.discontinuity_sequence - 31_536_000 % 65_536, 1);
     assert!(list.segments[0].discontinuity);
-    assert!(matches!(again.segment(&name), SegmentLookup::Expired));
+    assert_eq!(get(&again, name).unwrap_err(), EXPIRED);
     p.suspend();
     assert!(p.end().is_none());
 }
@@ -219,17 +277,17 @@ fn a_suspended_stream_holds_no_segments_and_goes_on_with_its_numbers() {
 #[test]
 fn a_restarted_server_goes_on_with_higher_numbers_and_other_names() {
     let first = live(&mut packager(3), 0, 60_040).pop().unwrap();
-    let mut again = HlsPackager::new(&HlsConfig::default(), "movie", wall(61_000));
+    let mut again = HlsPackager::new(&HlsConfig::default(), TsContainer::default(), wall(61_000));
     again.push(&avc(), wall(61_000)).unwrap();
     let mut second = None;
     for ms in (0..4000).step_by(40) {
-        second = again.push(&picture(ms, ms % 2000 == 0), wall(61_000 + ms)).unwrap().or(second);
+        second = push(&mut again, &picture(ms, ms % 2000 == 0), wall(61_000 + ms)).or(second);
     }
     let second = second.unwrap();
     assert!(media(&second).media_sequence > first.newest);
     assert!(media(&second).discontinuity_sequence > media(&first).discontinuity_sequence);
     for segment in first.segments() {
-        assert!(matches!(second.segment(&segment.name), SegmentLookup::Expired));
+        assert_eq!(get(&second, segment.name).unwrap_err(), EXPIRED);
     }
 }
 
@@ -239,10 +297,10 @@ fn a_replay_before_live_frames_has_the_right_dates() {
     // The cache of keyframe groups comes at once, at 5 s; then it is live.
     let mut snapshots = vec![];
     for ms in (0..5000).step_by(40) {
-        snapshots.extend(p.push(&picture(ms, ms % 2000 == 0), wall(5000)).unwrap());
+        snapshots.extend(push(&mut p, &picture(ms, ms % 2000 == 0), wall(5000)));
     }
     for ms in (5000..9000).step_by(40) {
-        snapshots.extend(p.push(&picture(ms, ms % 2000 == 0), wall(ms)).unwrap());
+        snapshots.extend(push(&mut p, &picture(ms, ms % 2000 == 0), wall(ms)));
     }
     let last = media(snapshots.last().unwrap());
     let dates: Vec<_> =
@@ -267,12 +325,12 @@ fn a_segment_without_keyframe_is_not_passed_for_independent() {
     live(&mut p, 0, 4000);
     let mut snapshots = vec![];
     for ms in (4000..9000).step_by(40) {
-        snapshots.extend(p.push(&picture(ms, ms == 4000), wall(ms)).unwrap());
+        snapshots.extend(push(&mut p, &picture(ms, ms == 4000), wall(ms)));
     }
     snapshots.extend(live(&mut p, 9000, 18_000));
     let independent: Vec<_> = snapshots
         .iter()
-        .map(|s| String::from_utf8_lossy(&s.media_playlist).contains("#EXT-X-INDEPENDENT-SEGMENTS\n"))
+        .map(|s| String::from_utf8_lossy(&s.playlist.to_vec()).contains("#EXT-X-INDEPENDENT-SEGMENTS\n"))
         .collect();
     let lengths: Vec<_> = snapshots.iter().map(|s| s.segments().last().unwrap().duration.as_millis()).collect();
     assert_eq!(lengths[..4], [2000, 2480, 2480, 2040], "{lengths:?}");
@@ -282,15 +340,18 @@ fn a_segment_without_keyframe_is_not_passed_for_independent() {
 
 #[test]
 fn bit_rates_before_and_after() {
-    let p = packager(6);
-    let variant = |bytes: &[u8]| multivariant(bytes).variants.remove(0);
-    let before = variant(&p.multivariant());
+    let variant = |metadata: &Metadata, measured: &[Measured]| {
+        let list = multivariant(multivariant_text(&[avc(), aac()], metadata, measured).as_bytes());
+        assert!(list.variants.iter().all(|v| v.bandwidth == list.variants[0].bandwidth), "no reason to change");
+        list.variants[0].clone()
+    };
+    let nothing = Metadata::default();
+    let before = variant(&nothing, &[]);
     assert_eq!(before.bandwidth, (640 * 360 * 25 / 10 + 160_000) * 11 / 10, "a tenth of a bit per pixel");
     assert_eq!(before.average_bandwidth, None);
-    let mut p = packager(6);
     let declared = Metadata { video_kbit_s: Some(3000.0), audio_kbit_s: Some(128.0), ..Metadata::default() };
-    p.push(&Unit::Metadata(Arc::new(declared)), wall(0)).unwrap();
-    assert_eq!(variant(&p.multivariant()).bandwidth, 3_440_800);
+    assert_eq!(variant(&declared, &[]).bandwidth, 3_440_800);
+    let mut p = packager(6);
     // Two seconds with large pictures among quiet ones make the peak, not the average.
     live(&mut p, 0, 4000);
     for ms in (4000..6000).step_by(40) {
@@ -301,26 +362,29 @@ fn bit_rates_before_and_after() {
         p.push(&Unit::Frame(frame), wall(ms)).unwrap();
     }
     let last = live(&mut p, 6000, 16_080).pop().unwrap();
-    let after = variant(&last.multivariant);
-    let sizes: Vec<_> = last.segments().iter().map(|s| s.bytes.len() as u64 * 4).collect();
+    let after = variant(&declared, &[last.measured]);
+    let sizes: Vec<_> = last.segments().iter().map(|s| s.content.len() as u64 * 4).collect();
     assert_eq!(after.bandwidth, sizes.iter().copied().max().unwrap());
     assert_eq!(after.average_bandwidth, Some(sizes.iter().sum::<u64>() / sizes.len() as u64));
     assert!(after.bandwidth > 3 * after.average_bandwidth.unwrap());
-    assert_eq!(after.uri, "movie/ts.m3u8");
+    let other = Measured { peak: after.bandwidth + 1, ..Measured::default() };
+    assert_eq!(variant(&declared, &[other, last.measured]).bandwidth, after.bandwidth + 1, "the most of both");
 }
 
 #[test]
 fn sound_alone_has_no_picture_in_its_description() {
-    let mut p = HlsPackager::new(&HlsConfig::default(), "radio", wall(0));
+    let mut p = HlsPackager::new(&HlsConfig::default(), TsContainer::default(), wall(0));
     p.push(&aac(), wall(0)).unwrap();
     let mut snapshots = vec![];
     for n in 0..500 {
-        snapshots.extend(p.push(&sound(n * 1024 / 48), wall(n * 1024 / 48)).unwrap());
+        snapshots.extend(push(&mut p, &sound(n * 1024 / 48), wall(n * 1024 / 48)));
     }
     assert_eq!(snapshots.len(), 5);
-    let variant = multivariant(&snapshots[4].multivariant).variants.remove(0);
+    let variant = multivariant(multivariant_text(&[aac()], &Metadata::default(), &[snapshots[4].measured]).as_bytes())
+        .variants
+        .remove(0);
     assert_eq!((variant.codecs.as_deref(), variant.resolution, variant.frame_rate), (Some("mp4a.40.2"), None, None));
-    let joined: Vec<u8> = snapshots[4].segments().iter().flat_map(|s| s.bytes.to_vec()).collect();
+    let joined: Vec<u8> = snapshots[4].segments().iter().flat_map(|s| s.content.to_vec()).collect();
     let report = monitor::check(&joined);
     report.assert_in_time();
     assert_eq!(report.adts_frames(), 470);
@@ -331,9 +395,12 @@ fn a_counted_frame_rate_overrules_a_wrong_one() {
     let mut p = packager(6); // its parameter sets say 25
     let mut last = None;
     for n in 0..200 {
-        last = p.push(&picture(n * 20, n % 100 == 0), wall(n * 20)).unwrap().or(last);
+        last = push(&mut p, &picture(n * 20, n % 100 == 0), wall(n * 20)).or(last);
     }
-    let variant = multivariant(&last.unwrap().multivariant).variants.remove(0);
+    let variant =
+        multivariant(multivariant_text(&[avc(), aac()], &Metadata::default(), &[last.unwrap().measured]).as_bytes())
+            .variants
+            .remove(0);
     assert_eq!(variant.frame_rate, Some(50.0));
 }
 
@@ -356,13 +423,13 @@ fn segments_join_into_one_stream_and_stand_alone() {
     snapshots.extend(live(&mut p, 10_000, 16_080));
     let last = snapshots.pop().unwrap();
     assert_eq!(last.segments().len(), 6);
-    let joined: Vec<u8> = last.segments().iter().flat_map(|s| s.bytes.to_vec()).collect();
+    let joined: Vec<u8> = last.segments().iter().flat_map(|s| s.content.to_vec()).collect();
     let report = monitor::check(&joined);
     report.assert_in_time();
     assert_eq!(report.video.len(), 300);
     assert_eq!(report.clocks.iter().filter(|c| c.1).count(), 1);
     for segment in last.segments() {
-        let alone = monitor::check(&segment.bytes);
+        let alone = monitor::check(&segment.content.to_vec());
         assert!(alone.video[0].random_access);
         assert_eq!(alone.video.len(), 50);
     }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_hls::segmenter::GOPS_KEPT;
-use millrace_hls::{Container, Error, HlsConfig, LONGEST_SEGMENT, MAX_SEGMENT_BYTES, Segment, Segmenter};
+use millrace_hls::{
+    Chunk, Container, ContainerError, Cut, Error, HlsConfig, HlsFormat, LONGEST_SEGMENT, MAX_SEGMENT_BYTES, Segment,
+    Segmenter,
+};
 use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Mp3Config, Timestamp, TrackKind, Unit, VideoConfig};
 use millrace_mpegts::Error as TsError;
 use proptest::prelude::*;
@@ -19,13 +22,17 @@ struct Counter {
 }
 
 impl Container for Counter {
-    fn set_video(&mut self, _: &Arc<VideoConfig>) -> Result<(), TsError> {
+    const FORMAT: HlsFormat = HlsFormat::Ts;
+
+    fn set_video(&mut self, _: &Arc<VideoConfig>) -> Result<(), ContainerError> {
         Ok(())
     }
 
-    fn set_audio(&mut self, config: &Arc<AudioConfig>) -> Result<(), TsError> {
+    fn set_audio(&mut self, config: &Arc<AudioConfig>) -> Result<(), ContainerError> {
         match &**config {
-            AudioConfig::Mp3(_) => Err(TsError::UnsupportedCodec { codec: "MP3", why: "for the test".to_owned() }),
+            AudioConfig::Mp3(_) => {
+                Err(TsError::UnsupportedCodec { codec: "MP3", why: "for the test".to_owned() }.into())
+            }
             _ => Ok(()),
         }
     }
@@ -34,9 +41,9 @@ impl Container for Counter {
         assert!(self.text.is_empty());
     }
 
-    fn push(&mut self, frame: &Frame) -> Result<(), TsError> {
+    fn push(&mut self, frame: &Frame) -> Result<(), ContainerError> {
         if frame.payload.first() == Some(&0xff) {
-            return Err(TsError::NoConfig { track: frame.track, dts: frame.dts });
+            return Err(ContainerError::NoTrack);
         }
         self.len += frame.payload.len();
         self.text.push(match (frame.track, frame.keyframe) {
@@ -47,13 +54,14 @@ impl Container for Counter {
         Ok(())
     }
 
-    fn segment_len(&self) -> usize {
+    fn part_len(&self) -> usize {
         self.len
     }
 
-    fn end_segment(&mut self) -> Bytes {
+    fn end_part(&mut self, _: Option<&Frame>) -> Option<Chunk> {
         self.len = 0;
-        std::mem::take(&mut self.text).into()
+        let text = std::mem::take(&mut self.text);
+        (!text.is_empty()).then(|| Chunk::Ts(text.into()))
     }
 }
 
@@ -97,7 +105,19 @@ fn every(ms: i64, until: i64) -> Vec<i64> {
 }
 
 fn run(s: &mut Segmenter<Counter>, units: impl IntoIterator<Item = Unit>) -> Vec<Segment> {
-    units.into_iter().filter_map(|u| s.push(&u).unwrap()).collect()
+    units.into_iter().filter_map(|u| push(s, &u)).collect()
+}
+
+fn push(s: &mut Segmenter<Counter>, unit: &Unit) -> Option<Segment> {
+    match s.push(unit).unwrap() {
+        Cut::Segment(segment) => Some(segment),
+        Cut::None => None,
+        Cut::Part => panic!("there are no parts"),
+    }
+}
+
+fn text(segment: &Segment) -> Vec<u8> {
+    segment.content().to_vec()
 }
 
 fn millis(segments: &[Segment]) -> Vec<u128> {
@@ -117,7 +137,7 @@ fn segments_begin_at_the_first_keyframe_after_the_duration() {
             segments.iter().all(|s| s.duration.as_millis() == expected && s.independent && !s.discontinuity),
             "{gop}"
         );
-        assert!(segments.iter().all(|s| s.bytes[0] == b'k'));
+        assert!(segments.iter().all(|s| text(s)[0] == b'k'));
         assert_eq!(s.target_duration(), Some(Duration::from_secs(target)));
     }
 }
@@ -215,9 +235,9 @@ fn a_returning_publisher_is_a_discontinuity_that_begins_with_a_keyframe() {
     let mut s = segmenter(2);
     run(&mut s, [avc(31), aac(STEREO)]);
     run(&mut s, pictures(0, 3000, &every(2000, 3000)));
-    let ended = s.push(&Unit::Discontinuity).unwrap().unwrap();
+    let ended = push(&mut s, &Unit::Discontinuity).unwrap();
     assert_eq!((ended.duration.as_millis(), ended.pictures), (1000, 25));
-    assert!(s.push(&Unit::Discontinuity).unwrap().is_none(), "nothing is open");
+    assert!(push(&mut s, &Unit::Discontinuity).is_none(), "nothing is open");
     let mut units = vec![avc(31), aac(STEREO), sound(6000), picture(6010, false)];
     units.extend(pictures(6050, 9000, &[6050, 8050]));
     let segments = run(&mut s, units);
@@ -247,8 +267,8 @@ fn a_changed_configuration_begins_a_segment_at_the_next_keyframe() {
     let segments = run(&mut s, units);
     assert_eq!(millis(&segments), [1000, 20, 2080]);
     assert_eq!(segments.iter().map(|s| s.discontinuity).collect::<Vec<_>>(), [false, true, true]);
-    assert!(segments[0].bytes.starts_with(b"kavv"), "sound of the new configuration waits");
-    assert_eq!(segments[1].bytes, "ka");
+    assert!(text(&segments[0]).starts_with(b"kavv"), "sound of the new configuration waits");
+    assert_eq!(text(&segments[1]), b"ka");
 }
 
 #[test]
@@ -257,7 +277,7 @@ fn sound_that_comes_later_waits_for_a_keyframe_where_the_form_needs_it() {
     let mut units = vec![avc(31), picture(0, true), aac(STEREO), sound(0), picture(40, false), sound(40)];
     units.extend([picture(2000, true), sound(2000), picture(2040, false), picture(4000, true)]);
     let segments = run(&mut s, units);
-    assert_eq!(segments.iter().map(|s| &s.bytes[..]).collect::<Vec<_>>(), [&b"kv"[..], b"kav"]);
+    assert_eq!(segments.iter().map(text).collect::<Vec<_>>(), [&b"kv"[..], b"kav"]);
     assert!(segments[1].discontinuity);
 }
 
@@ -282,7 +302,7 @@ fn a_codec_that_does_not_fit_is_refused_and_left_out() {
     assert!(matches!(e, Error::Unsupported(_)));
     assert!(e.to_string().contains("cannot carry MP3"), "{e}");
     let segments = run(&mut s, (0..150).flat_map(|n| [picture(n * 40, n % 50 == 0), sound(n * 40)]));
-    assert!(segments.iter().all(|s| !s.bytes.contains(&b'a')));
+    assert!(segments.iter().all(|s| !text(s).contains(&b'a')));
 }
 
 #[test]
@@ -311,7 +331,7 @@ fn a_segment_has_a_limit_in_bytes() {
             Unit::Frame(Frame { track: TrackKind::Video, keyframe, dts: at, pts: at, payload: vec![1; len].into() })
         };
         s.push(&big(0, true, 100)).unwrap();
-        s.push(&big(40, false, total - 100)).unwrap().is_some()
+        push(&mut s, &big(40, false, total - 100)).is_some()
     };
     assert!(!cut(MAX_SEGMENT_BYTES));
     assert!(cut(MAX_SEGMENT_BYTES + 1));
@@ -352,21 +372,21 @@ proptest! {
                 _ => picture(ms, false),
             };
             given += u64::from(matches!(unit, Unit::Frame(_)));
-            segments.extend(s.push(&unit).unwrap());
+            segments.extend(push(&mut s, &unit));
             if let Some(target) = target {
                 prop_assert_eq!(s.target_duration(), Some(target));
             }
             target = s.target_duration();
         }
         segments.extend(s.interrupt());
-        let held: u64 = segments.iter().map(|s| s.bytes.len() as u64).sum();
+        let held: u64 = segments.iter().map(|s| s.content().len() as u64).sum();
         prop_assert_eq!(held + s.skipped_frames(), given);
         let target = s.target_duration().unwrap_or_default();
         for s in &segments {
             prop_assert!((s.duration.as_millis() + 500) / 1000 <= u128::from(target.as_secs()), "{:?} {:?}", s, target);
-            prop_assert!(s.duration >= Duration::from_millis(1) && !s.bytes.is_empty());
-            let first_picture = s.bytes.iter().find(|b| **b != b'a');
-            prop_assert_eq!(s.independent, first_picture != Some(&b'v'));
+            prop_assert!(s.duration >= Duration::from_millis(1) && !s.content().is_empty());
+            let first_picture = text(s).into_iter().find(|b| *b != b'a');
+            prop_assert_eq!(s.independent, first_picture != Some(b'v'));
         }
         for pair in segments.windows(2).filter(|p| !p[1].discontinuity) {
             prop_assert_eq!(pair[0].start + pair[0].duration, pair[1].start);

@@ -21,6 +21,8 @@ pub struct HubConfig {
     pub publish_grace: Duration,
     /// Least duration of an HLS segment.
     pub hls_segment: Duration,
+    /// How long the parts of HLS segments come near to be, in the format that has parts.
+    pub hls_part: Duration,
     /// Segments in an HLS playlist.
     pub hls_window: usize,
     /// How long the playlist and its segments stay after the stream's end.
@@ -60,6 +62,7 @@ impl Default for HubConfig {
             stall_timeout: Duration::from_secs(30),
             publish_grace: Duration::from_secs(15),
             hls_segment: Duration::from_secs(2),
+            hls_part: Duration::from_millis(200),
             hls_window: 6,
             hls_keep_after_end: Duration::from_secs(60),
             limits: HubLimits::default(),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use millrace_media::{AudioConfig, VideoConfig};
+use millrace_media::{AudioConfig, Metadata, VideoConfig};
 
 use crate::StreamId;
 use crate::stats::{Rates, Traffic};
@@ -20,6 +20,8 @@ pub struct StreamInfo {
     pub started_at: SystemTime,
     /// Its publisher, or the one that was lost.
     pub publisher: Option<PublisherInfo>,
+    /// What the publisher says of it.
+    pub metadata: Arc<Metadata>,
     /// The video track.
     pub video: Option<VideoInfo>,
     /// The audio track.

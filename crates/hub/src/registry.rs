@@ -6,13 +6,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use millrace_hls::{Content, HlsFormat};
 use millrace_media::{Frame, VideoConfig};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::format::Format;
-use crate::hls::HlsView;
+use crate::hls::{EndedHls, HlsReader};
 use crate::info::{StreamInfo, StreamState};
 use crate::player::{PlayerGuard, PlayerInfo, Protocol};
 use crate::publisher::{CutReason, PublishError, Publisher, PublisherMeta};
@@ -59,7 +60,7 @@ pub(crate) struct Registry {
     pub(crate) totals: Arc<Totals>,
     streams: RwLock<HashMap<StreamId, StreamHandle>>,
     /// HLS of streams that have ended, until they are forgotten.
-    ended: RwLock<HashMap<StreamId, (Instant, HlsView)>>,
+    ended: RwLock<HashMap<StreamId, (Instant, EndedHls)>>,
     /// When streams that are off air were last on.
     last_on_air: RwLock<HashMap<StreamId, SystemTime>>,
     players: Arc<AtomicUsize>,
@@ -180,30 +181,43 @@ impl Hub {
         self.registry.get(id).is_some_and(|handle| player.is_among(&handle.shared.players))
     }
 
-    /// What HLS requests for a stream are answered from. The first request begins HLS, and waits
-    /// for its first segment; drop the future to give up. A stream that has ended can be had for a
+    /// What requests for a stream in a format of HLS are answered from. The first request begins the
+    /// format, and has to wait for something to be there. A stream that has ended can be had for a
     /// while.
     ///
     /// # Errors
-    /// When the stream is not on air, or ends before it has a segment.
-    pub async fn hls(&self, id: &StreamId) -> Result<HlsView, PlayError> {
-        let mut view = match self.hls_view(id).await? {
-            Ok(view) => return Ok(view),
-            Err(receiver) => receiver,
+    /// When the stream is not on air.
+    pub async fn hls(&self, id: &StreamId, format: HlsFormat) -> Result<HlsReader, PlayError> {
+        let ended = || {
+            let ended = self.registry.ended_hls(id)?;
+            ended.view(format).cloned().map(HlsReader::ended)
         };
-        let ready = view.wait_for(|v| v.snapshot.is_some() || v.refusal.is_some()).await;
-        ready.map(|view| view.clone()).map_err(|_| PlayError::NotOnAir)
+        let Some(handle) = self.registry.get(id) else { return ended().ok_or(PlayError::NotOnAir) };
+        if let Some(reader) = handle.shared.hls.reader(format) {
+            return Ok(reader);
+        }
+        let (reply, answer) = oneshot::channel();
+        // An owner that is gone answers nothing.
+        let _ = handle.commands.send(Command::Hls { format, reply }).await;
+        match answer.await {
+            Ok(Ok(reader)) => Ok(reader),
+            // It may have ended a moment ago, and somebody wait for its return already.
+            _ => ended().ok_or(PlayError::NotOnAir),
+        }
     }
 
-    /// As [`Self::hls`], without waiting for a segment: the view has a multivariant playlist.
+    /// The multivariant playlist of a stream, or why no format of HLS can carry it. No format is
+    /// begun by it.
     ///
     /// # Errors
     /// When the stream is not on air.
-    pub async fn hls_multivariant(&self, id: &StreamId) -> Result<HlsView, PlayError> {
-        Ok(match self.hls_view(id).await? {
-            Ok(view) => view,
-            Err(receiver) => receiver.borrow().clone(),
-        })
+    pub fn hls_multivariant(&self, id: &StreamId) -> Result<Result<Content, Arc<str>>, PlayError> {
+        let handle = self.registry.get(id);
+        let live = handle.as_ref().and_then(|handle| {
+            let info = handle.shared.info.load_full().filter(|info| info.state != StreamState::Waiting)?;
+            Some(handle.shared.hls.multivariant(&info))
+        });
+        live.or_else(|| self.registry.ended_hls(id).map(|ended| ended.multivariant)).ok_or(PlayError::NotOnAir)
     }
 
     /// The streams that are on air, by name, those whose publisher may return included.
@@ -273,23 +287,6 @@ impl Hub {
         }
     }
 
-    async fn hls_view(&self, id: &StreamId) -> Result<Result<HlsView, watch::Receiver<HlsView>>, PlayError> {
-        let Some(handle) = self.registry.get(id) else {
-            return self.registry.ended_hls(id).map(Ok).ok_or(PlayError::NotOnAir);
-        };
-        if let Some(view) = handle.shared.hls.ready() {
-            return Ok(Ok(view));
-        }
-        let (reply, answer) = oneshot::channel();
-        // An owner that is gone answers nothing.
-        let _ = handle.commands.send(Command::Hls { reply }).await;
-        match answer.await {
-            Ok(Ok(view)) => Ok(Err(view)),
-            // It may have ended a moment ago, and somebody wait for its return already.
-            _ => self.registry.ended_hls(id).map(Ok).ok_or(PlayError::NotOnAir),
-        }
-    }
-
     /// The newest keyframe of a stream, for a thumbnail.
     #[must_use]
     pub fn keyframe(&self, id: &StreamId) -> Option<(Arc<VideoConfig>, Frame)> {
@@ -354,13 +351,13 @@ impl Registry {
     }
 
     /// Keeps the HLS of a stream that has ended, for as long as configured.
-    pub(crate) fn keep_hls(self: &Arc<Self>, id: &StreamId, view: HlsView) {
+    pub(crate) fn keep_hls(self: &Arc<Self>, id: &StreamId, last: EndedHls) {
         let until = Instant::now() + self.config.hls_keep_after_end;
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         if ended.len() >= self.limits().streams {
             return; // what is over is the first to be without
         }
-        ended.insert(id.clone(), (until, view));
+        ended.insert(id.clone(), (until, last));
         drop(ended);
         let registry = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -383,9 +380,9 @@ impl Registry {
         last.insert(id.clone(), SystemTime::now());
     }
 
-    fn ended_hls(&self, id: &StreamId) -> Option<HlsView> {
+    fn ended_hls(&self, id: &StreamId) -> Option<EndedHls> {
         let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
-        ended.get(id).filter(|(until, _)| *until > Instant::now()).map(|(_, view)| view.clone())
+        ended.get(id).filter(|(until, _)| *until > Instant::now()).map(|(_, last)| last.clone())
     }
 
     fn get(&self, id: &StreamId) -> Option<StreamHandle> {

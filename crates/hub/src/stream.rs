@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
+use millrace_hls::HlsFormat;
 use millrace_media::{Frame, TrackKind, Unit, VideoConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::format::{Format, Tracks};
 use crate::gop::{GopCache, kind_of};
-use crate::hls::{Hls, HlsShared, HlsView};
+use crate::hls::{Hls, HlsReader, HlsShared};
 use crate::info::{AudioInfo, PublisherInfo, StreamInfo, StreamState, VideoInfo};
 use crate::player::Players;
 use crate::publisher::{CutReason, Publication, PublishError, Publisher, PublisherMeta};
@@ -35,8 +36,8 @@ pub(crate) enum Command {
     Damaged,
     /// Somebody wants to play; `wait` until there is a publisher.
     Play { format: Format, wait: bool, reply: oneshot::Sender<Result<Ring, PlayError>> },
-    /// Somebody asks for HLS.
-    Hls { reply: oneshot::Sender<Result<watch::Receiver<HlsView>, PlayError>> },
+    /// Somebody asks for HLS in one of its formats.
+    Hls { format: HlsFormat, reply: oneshot::Sender<Result<HlsReader, PlayError>> },
     /// Cut the publisher, and end the stream without grace.
     End { reason: CutReason },
 }
@@ -239,9 +240,9 @@ impl Owner {
                 let _ = reply.send(answer);
             }
             Command::Play { format, wait, reply } => self.play(format, wait, reply),
-            Command::Hls { reply } => {
+            Command::Hls { format, reply } => {
                 // Whoever no longer waits for the answer needs none.
-                let _ = reply.send(self.hls());
+                let _ = reply.send(self.hls(format));
             }
             Command::End { reason } => {
                 self.cut(reason);
@@ -496,15 +497,14 @@ impl Owner {
         reader
     }
 
-    fn hls(&mut self) -> Result<watch::Receiver<HlsView>, PlayError> {
+    fn hls(&mut self, format: HlsFormat) -> Result<HlsReader, PlayError> {
         if self.on_air.is_none() {
             return Err(PlayError::NotOnAir);
         }
-        let hls = self.hls.get_or_insert_with(|| {
-            Hls::new(&self.shared.id, &self.registry.config, self.longest_gop, Arc::clone(&self.shared.hls))
-        });
-        hls.activate(&self.tracks, &self.gop);
-        Ok(hls.reader())
+        let hls = self
+            .hls
+            .get_or_insert_with(|| Hls::new(&self.shared.id, &self.registry.config, Arc::clone(&self.shared.hls)));
+        Ok(hls.activate(format, &self.tracks, &self.gop, self.longest_gop))
     }
 
     fn flush_if_due(&mut self) {
@@ -582,6 +582,7 @@ impl Owner {
             state,
             started_at: self.on_air.unwrap_or_else(SystemTime::now),
             publisher: self.publisher.clone(),
+            metadata: Arc::clone(&self.tracks.metadata),
             video: self
                 .tracks
                 .video
@@ -607,7 +608,9 @@ impl Owner {
         if self.on_air.is_some() {
             self.registry.went_off_air(&self.shared.id);
         }
-        if let Some(last) = self.hls.take().and_then(Hls::end) {
+        if let (Some(hls), Some(info)) = (self.hls.take(), self.shared.info.load_full())
+            && let Some(last) = hls.end(&info)
+        {
             self.registry.keep_hls(&self.shared.id, last);
         }
         for asked in self.waiting.drain(..) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_hub::{
-    CutReason, Format, Hub, HubConfig, HubLimits, ItemKind, Packet, PlayError, Protocol, PublishError, Publisher,
-    PublisherMeta, Read, Ring, StreamId, StreamState, Subscription,
+    CutReason, Format, HlsFormat, HlsSnapshot, Hub, HubConfig, HubLimits, ItemKind, Packet, PlayError, Protocol,
+    PublishError, Publisher, PublisherMeta, Read, Ring, StreamId, StreamState, Subscription,
 };
 use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
 
@@ -268,6 +268,43 @@ async fn statistics_say_what_comes_in() {
     assert!((24.0..26.5).contains(&info.rates.frame_rate), "{}", info.rates.frame_rate);
 }
 
+/// What a request for a format is answered from.
+async fn snapshot(hub: &Hub, format: HlsFormat) -> Result<Arc<HlsSnapshot>, PlayError> {
+    hub.hls(&id(), format).await?.until(|view| view.snapshot.clone()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_multivariant_playlist_begins_no_format() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..30).await;
+    while hub.info(&id()).is_none() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let text = hub.hls_multivariant(&id()).unwrap().unwrap();
+    assert!(String::from_utf8(text.to_vec()).unwrap().contains("cmaf.m3u8\n"));
+    publisher.finish();
+    while hub.info(&id()).is_some() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(hub.hls_multivariant(&id()).is_err(), "nothing was made that could be kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_viewer_of_cmaf_gets_what_the_gop_cache_has_at_once() {
+    let hub = Hub::new(HubConfig::default());
+    let publisher = begin(&hub).await;
+    // Keyframes are a second apart, so that a second and a bit is there.
+    send(&publisher, 0..110).await;
+    let mut reader = hub.hls(&id(), HlsFormat::Cmaf).await.unwrap();
+    let first = reader.until(|view| Some(view.snapshot.clone())).await.unwrap();
+    let playlist = first.map(|s| String::from_utf8(s.playlist.to_vec()).unwrap()).unwrap_or_default();
+    assert!(playlist.is_empty(), "the cache has less than a second: {playlist}");
+    send(&publisher, 110..128).await;
+    let playlist = String::from_utf8(snapshot(&hub, HlsFormat::Cmaf).await.unwrap().playlist.to_vec()).unwrap();
+    assert_eq!(playlist.matches("#EXTINF:1.000,").count(), 1, "{playlist}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn hls_begins_with_its_first_request_and_ends_with_the_stream() {
     let hub = Hub::new(HubConfig { hls_segment: Duration::from_secs(1), ..HubConfig::default() });
@@ -275,22 +312,23 @@ async fn hls_begins_with_its_first_request_and_ends_with_the_stream() {
     send(&publisher, 0..30).await;
     let asked = tokio::spawn({
         let hub = hub.clone();
-        async move { hub.hls(&id()).await }
+        async move { snapshot(&hub, HlsFormat::Ts).await }
     });
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert!(!asked.is_finished(), "no segment is complete");
     send(&publisher, 30..60).await;
-    let view = asked.await.unwrap().unwrap();
-    let playlist = String::from_utf8(view.snapshot.unwrap().media_playlist.to_vec()).unwrap();
+    let snapshot_then = asked.await.unwrap().unwrap();
+    let playlist = String::from_utf8(snapshot_then.playlist.to_vec()).unwrap();
     assert!(playlist.contains("#EXTINF:1.0"), "{playlist}");
     publisher.finish();
     while hub.info(&id()).is_some() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let last = hub.hls(&id()).await.unwrap().snapshot.unwrap();
-    assert!(last.ended);
+    assert!(snapshot(&hub, HlsFormat::Ts).await.unwrap().ended);
+    assert!(hub.hls(&id(), HlsFormat::Cmaf).await.is_err(), "nobody asked for it");
+    assert!(hub.hls_multivariant(&id()).unwrap().is_ok());
     tokio::time::sleep(Duration::from_secs(61)).await;
-    assert_eq!(hub.hls(&id()).await.unwrap_err(), PlayError::NotOnAir);
+    assert_eq!(hub.hls(&id(), HlsFormat::Ts).await.unwrap_err(), PlayError::NotOnAir);
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,13 +342,12 @@ async fn hls_that_nobody_asks_for_pauses_and_begins_anew_with_rising_numbers() {
         }
     };
     pace(0, 30).await;
-    hub.hls_multivariant(&id()).await.unwrap();
+    drop(hub.hls(&id(), HlsFormat::Ts).await.unwrap());
     pace(30, 90).await;
-    let first = hub.hls(&id()).await.unwrap().snapshot.unwrap();
+    let first = snapshot(&hub, HlsFormat::Ts).await.unwrap();
     pace(90, 1800).await;
-    let id = id();
-    let (again, ()) = tokio::join!(hub.hls(&id), pace(1800, 1850));
-    let again = again.unwrap().snapshot.unwrap();
+    let (again, ()) = tokio::join!(snapshot(&hub, HlsFormat::Ts), pace(1800, 1850));
+    let again = again.unwrap();
     assert!(again.newest > first.newest);
     assert!(again.newest < first.newest + 70, "it paused in between");
 }

@@ -94,6 +94,7 @@ pub(crate) fn hub_config(config: &Config, open_files: u64) -> HubConfig {
         stall_timeout: config.play.stall_timeout.get(),
         publish_grace: config.publish.grace.get(),
         hls_segment: config.hls.segment.get(),
+        hls_part: config.hls.part.get(),
         hls_window: config.hls.window.get(),
         hls_keep_after_end: config.hls.keep_after_end.get(),
         limits: hub_limits(config, open_files),

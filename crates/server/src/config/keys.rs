@@ -210,6 +210,9 @@ sections! {
     [hls] Hls {
         /// Shortest length of a segment. It ends at the next keyframe.
         segment: Span<500, { 30 * SECOND }> = "2s",
+        /// About how long the parts of a segment are, by which players that know Low-Latency HLS follow. They keep four of
+        /// them behind live.
+        part: Span<100, { 2 * SECOND }> = "200ms",
         /// Segments in a playlist.
         window: Whole<3, 60> = 6,
         /// How long the playlist and its segments stay after the stream has ended.
