@@ -1,5 +1,7 @@
 //! The live picture as JPEG: the newest keyframe, decoded by FFmpeg.
 
+mod still;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -102,16 +104,10 @@ impl Thumbnails {
     }
 
     async fn decode(&self, id: &StreamId, config: &VideoConfig, frame: &Frame) -> Result<Bytes, Problem> {
-        let VideoConfig::Avc(avc) = config else {
+        let Some((format, input)) = still::file(config, frame) else {
             return Err(Problem::not_found("no thumbnails of this codec"));
         };
-        let mut input = Vec::with_capacity(frame.payload.len() + 256);
-        let units = avc.sps().iter().chain(avc.pps()).map(|b| &b[..]);
-        for unit in units.chain(avc.nal_units(&frame.payload).map_while(Result::ok)) {
-            input.extend_from_slice(&[0, 0, 0, 1]);
-            input.extend_from_slice(unit);
-        }
-        match tokio::time::timeout(DECODE, self.run(input)).await {
+        match tokio::time::timeout(DECODE, self.run(format, input)).await {
             Ok(Ok(jpeg)) if jpeg.starts_with(&[0xff, 0xd8]) => Ok(jpeg),
             Ok(Ok(_)) => Err(Problem::unavailable("the picture could not be decoded")),
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -128,9 +124,9 @@ impl Thumbnails {
         }
     }
 
-    async fn run(&self, input: Vec<u8>) -> std::io::Result<Bytes> {
+    async fn run(&self, format: &str, input: Vec<u8>) -> std::io::Result<Bytes> {
         let mut child = Command::new(&self.config.ffmpeg)
-            .args(["-nostdin", "-v", "error", "-f", "h264", "-i", "pipe:0", "-frames:v", "1", "-vf", SCALE])
+            .args(["-nostdin", "-v", "error", "-f", format, "-i", "pipe:0", "-frames:v", "1", "-vf", SCALE])
             .args(["-f", "image2pipe", "-c:v", "mjpeg", "-q:v", "4", "-threads", "1", "pipe:1"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -82,6 +82,12 @@ impl Av1Config {
         &self.raw
     }
 
+    /// The OBUs after the record's own fields: a sequence header and metadata, or nothing.
+    #[must_use]
+    pub fn config_obus(&self) -> &[u8] {
+        &self.raw[RECORD_LEN..]
+    }
+
     /// Size and rate of the pictures, where the record has a sequence header.
     #[must_use]
     pub fn picture(&self) -> Option<Picture> {

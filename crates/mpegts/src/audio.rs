@@ -39,7 +39,11 @@ impl AudioTrack {
                     return Err(unsupported("frames without samples".to_owned()));
                 }
             }
-            _ => return Err(unsupported("this program writes AAC and MP3 only".to_owned())),
+            AudioConfig::Ac3(_) | AudioConfig::Eac3(_) => {}
+            _ => {
+                let why = "this program writes AAC, MP3, AC-3 and E-AC-3 only, as players read no others";
+                return Err(unsupported(why.to_owned()));
+            }
         }
         let clock = SampleClock::new(config.sample_rate(), TIMESCALE)
             .ok_or_else(|| unsupported("no sampling frequency".to_owned()))?;
@@ -50,12 +54,31 @@ impl AudioTrack {
         &self.config
     }
 
-    /// ISO/IEC 13818-1, table 2-34.
+    /// ISO/IEC 13818-1, table 2-34; those of AC-3 are ATSC's, which HLS took over.
     pub(crate) fn stream_type(&self) -> u8 {
         match &*self.config {
             AudioConfig::Mp3(mp3) if mp3.sample_rate >= 32_000 => 0x03, // ISO/IEC 11172-3
             AudioConfig::Mp3(_) => 0x04,                                // ISO/IEC 13818-3
-            _ => 0x0f,                                                  // ADTS
+            AudioConfig::Ac3(_) => 0x81,                                // ATSC A/53-3, table 6.1
+            AudioConfig::Eac3(_) => 0x87,
+            _ => 0x0f, // ADTS
+        }
+    }
+
+    /// The format identifier of a registration descriptor (2.6.8), for types that others use too.
+    pub(crate) fn registration(&self) -> Option<[u8; 4]> {
+        match &*self.config {
+            AudioConfig::Ac3(_) => Some(*b"AC-3"),
+            AudioConfig::Eac3(_) => Some(*b"EAC3"),
+            _ => None,
+        }
+    }
+
+    /// `stream_id` of PES packets (table 2-22).
+    pub(crate) fn stream_id(&self) -> u8 {
+        match &*self.config {
+            AudioConfig::Ac3(_) | AudioConfig::Eac3(_) => 0xbd, // private stream 1
+            _ => 0xc0,
         }
     }
 
@@ -110,8 +133,10 @@ impl Header {
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub(crate) bytes: Vec<u8>,
-    /// Of the first frame; not meaningful while `bytes` is empty.
+    /// Of the first frame; not meaningful while `bytes` is empty, as the next.
     pub(crate) pts: i64,
+    /// `stream_id` of the packet.
+    pub(crate) stream_id: u8,
 }
 
 /// The clock of MPEG systems, ticks per second.
@@ -126,7 +151,7 @@ pub(crate) const fn ticks(d: Duration) -> i64 {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use millrace_media::{AacConfig, Mp3Config};
+    use millrace_media::{AacConfig, Ac3Config, Mp3Config, OpusConfig};
 
     #[test]
     fn stream_types() {
@@ -135,6 +160,16 @@ mod tests {
             AudioTrack::new(Arc::new(AudioConfig::Mp3(config))).unwrap().stream_type()
         };
         assert_eq!((mp3(44_100), mp3(24_000)), (3, 4));
+        let dolby = Ac3Config { sample_rate: 48_000, channels: 2 };
+        for (config, kind) in [(AudioConfig::Ac3(dolby), 0x81), (AudioConfig::Eac3(dolby), 0x87)] {
+            assert_eq!(AudioTrack::new(Arc::new(config)).unwrap().stream_type(), kind);
+        }
+    }
+
+    #[test]
+    fn what_players_do_not_read_is_refused_with_words() {
+        let e = AudioTrack::new(Arc::new(AudioConfig::Opus(OpusConfig::plain(false)))).unwrap_err();
+        assert!(e.to_string().starts_with("MPEG-TS cannot carry Opus: this program writes AAC"), "{e}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! MPEG transport streams (ISO/IEC 13818-1), written from media frames. No I/O, no clock.
 //!
 //! [`Muxer`] turns [`Frame`](millrace_media::Frame)s into 188-byte packets appended to a buffer of
-//! the caller: H.264 as Annex B with access unit delimiters, AAC as ADTS, MP3 as it is. One program,
-//! one video and one audio stream at most.
+//! the caller: H.264 and HEVC as Annex B with access unit delimiters, AAC as ADTS, MP3, AC-3 and E-AC-3
+//! as they are. One program, one video and one audio stream at most.
 //!
 //! **Invariants** (what a TR 101 290 monitor looks at):
 //! - the output is whole packets; continuity counters go on over segments and discontinuities;

@@ -215,6 +215,7 @@ impl Muxer {
         let header = audio.header(frame)?;
         let (pts, follows) = audio.place(frame, frame.pts.as_90khz());
         let step = audio.frame_ticks(frame);
+        let stream_id = audio.stream_id();
         let len = header.bytes().len() + frame.payload.len();
         if !follows || self.group.bytes.len() + len > MAX_PES_PAYLOAD {
             self.write_group(out);
@@ -229,6 +230,7 @@ impl Muxer {
         }
         if self.group.bytes.is_empty() {
             self.group.pts = pts;
+            self.group.stream_id = stream_id;
         }
         self.group.bytes.extend_from_slice(header.bytes());
         self.group.bytes.extend_from_slice(&frame.payload);
@@ -248,7 +250,7 @@ impl Muxer {
             adaptation.clock = self.due_clock(out);
         }
         let pts = in_stream(self.group.pts);
-        let header = PesHeader { stream_id: AUDIO_STREAM_ID, pts, dts: pts };
+        let header = PesHeader { stream_id: self.group.stream_id, pts, dts: pts };
         let payload = &self.group.bytes;
         let mut pes = self.audio_stream.begin(out, adaptation, header.len() + payload.len());
         header.write(&mut pes, payload.len());
@@ -342,6 +344,7 @@ impl Muxer {
         let program = Program {
             video: self.video.as_ref().map(VideoTrack::stream_type),
             audio: self.audio.as_ref().map(AudioTrack::stream_type),
+            audio_registration: self.audio.as_ref().and_then(AudioTrack::registration),
         };
         if self.tables.set(program) {
             self.tables_wanted = true;
@@ -361,7 +364,6 @@ const TABLES_BY: i64 = 95 * 90;
 /// Smallest step of the clock that is forced.
 const MIN_STEP: i64 = 90;
 const VIDEO_STREAM_ID: u8 = 0xe0;
-const AUDIO_STREAM_ID: u8 = 0xc0;
 
 #[allow(clippy::cast_possible_wrap)]
 fn packets(out: &[u8]) -> Position {

@@ -9,6 +9,8 @@ pub(crate) struct Program {
     pub(crate) video: Option<u8>,
     /// `stream_type` of the audio stream.
     pub(crate) audio: Option<u8>,
+    /// Format identifier of the audio stream's registration descriptor.
+    pub(crate) audio_registration: Option<[u8; 4]>,
 }
 
 impl Program {
@@ -52,10 +54,15 @@ impl Tables {
         let pat = Section::new(0x00, TRANSPORT_STREAM_ID, 0).u16(PROGRAM).u16(0xe000 | PMT_PID).finish();
         self.pat.write_section(out, pat.bytes());
         let mut pmt = Section::new(0x02, PROGRAM, self.version).u16(0xe000 | self.program.clock_pid()).u16(0xf000);
-        for (stream_type, pid) in [(self.program.video, VIDEO_PID), (self.program.audio, AUDIO_PID)] {
-            if let Some(stream_type) = stream_type {
-                pmt = pmt.u8(stream_type).u16(0xe000 | pid).u16(0xf000);
-            }
+        if let Some(stream_type) = self.program.video {
+            pmt = pmt.u8(stream_type).u16(0xe000 | VIDEO_PID).u16(0xf000);
+        }
+        if let Some(stream_type) = self.program.audio {
+            pmt = pmt.u8(stream_type).u16(0xe000 | AUDIO_PID);
+            pmt = match self.program.audio_registration {
+                Some(format) => format.iter().fold(pmt.u16(0xf006).u8(REGISTRATION).u8(4), |pmt, b| pmt.u8(*b)),
+                None => pmt.u16(0xf000),
+            };
         }
         self.pmt.write_section(out, pmt.finish().bytes());
         self.written = true;
@@ -68,8 +75,9 @@ const PMT_PID: u16 = 0x1000;
 const PROGRAM: u16 = 1;
 const TRANSPORT_STREAM_ID: u16 = 1;
 
-/// The longest section that is written: a map of two streams.
-const MAX_SECTION: usize = 8 + 4 + 2 * 5 + 4;
+const REGISTRATION: u8 = 5;
+/// The longest section that is written: a map of two streams, one with a descriptor.
+const MAX_SECTION: usize = 8 + 4 + 2 * 5 + 6 + 4;
 
 /// A section in the making (2.4.4.11): long form, current, the only one of its table.
 struct Section {
@@ -153,8 +161,8 @@ mod tests {
     #[test]
     fn the_version_moves_with_what_was_announced() {
         let mut t = Tables::new();
-        let audio = Program { video: None, audio: Some(0x0f) };
-        let both = Program { video: Some(0x1b), audio: Some(0x0f) };
+        let audio = Program { audio: Some(0x0f), ..Program::default() };
+        let both = Program { video: Some(0x1b), ..audio };
         assert!(!t.set(audio), "nothing was announced yet");
         t.write(&mut Vec::new());
         assert!(!t.set(audio));

@@ -102,6 +102,8 @@ fn recorded_streams_pass_the_monitor() {
         ("audio-aac.flv", None, Some(0x0f)),
         ("audio-mp3.flv", None, Some(0x03)),
         ("h264-aac-large-timestamps.flv", Some(0x1b), Some(0x0f)),
+        ("hevc-aac.flv", Some(0x24), Some(0x0f)),
+        ("h264-eac3.flv", Some(0x1b), Some(0x87)),
     ] {
         let units = flv::fixture(name);
         let report = monitored(&units);
@@ -197,6 +199,43 @@ fn ffmpeg_finds_every_frame_at_its_time_and_warns_of_nothing() {
         let (pictures, samples) = ffmpeg::decode(file.path());
         assert_eq!(pictures, flv::frames(&units, TrackKind::Video).len(), "{name}");
         assert!(samples > 0);
+    }
+}
+
+#[test]
+fn ffmpeg_reads_hevc_and_dolby_sound() {
+    for (name, sound, codecs) in
+        [("hevc-aac.flv", "vp9-ac3.flv", "hevc,ac3"), ("hevc-opus.flv", "h264-eac3.flv", "hevc,eac3")]
+    {
+        let pictures = flv::fixture(name).into_iter().filter(|u| match u {
+            Unit::Frame(f) => f.track == TrackKind::Video,
+            other => matches!(other, Unit::VideoConfig(_)),
+        });
+        let sounds = flv::fixture(sound).into_iter().filter(|u| match u {
+            Unit::Frame(f) => f.track == TrackKind::Audio,
+            other => matches!(other, Unit::AudioConfig(_)),
+        });
+        let mut units: Vec<_> = pictures.chain(sounds).collect();
+        units.sort_by_key(|u| if let Unit::Frame(f) = u { f.dts } else { Timestamp::from_millis(-1) });
+        let ts = mux(&units);
+        monitor::check(&ts).assert_in_time();
+        let file = TempFile::with(&format!("{name}.ts"), &ts);
+        assert_eq!(ffmpeg::codecs(file.path()), codecs);
+        let packets = ffmpeg::packets(file.path());
+        let (video, audio): (Vec<_>, Vec<_>) = packets.iter().partition(|p| p.video);
+        let source = flv::frames(&units, TrackKind::Video);
+        assert_eq!(video.len(), source.len(), "{name}");
+        let shift = video[0].dts - source[0].dts.as_secs_f64();
+        for (found, given) in video.iter().zip(&source) {
+            assert!((found.pts - shift - given.pts.as_secs_f64()).abs() < 0.0005, "{name}: {found:?} {given:?}");
+            assert_eq!(found.keyframe, given.keyframe, "{name}");
+        }
+        assert_eq!(audio.len(), flv::frames(&units, TrackKind::Audio).len(), "{sound}");
+        for pair in audio.windows(2) {
+            assert!((pair[1].pts - pair[0].pts - 0.032).abs() < 0.000_025, "{sound}: {pair:?}");
+        }
+        let (pictures, samples) = ffmpeg::decode(file.path());
+        assert_eq!((pictures, samples), (source.len(), audio.len() * 1536), "{name}");
     }
 }
 

@@ -74,6 +74,16 @@ pub fn packets(ts: &Path) -> Vec<Packet> {
         .collect()
 }
 
+/// The codecs of the streams, as FFmpeg names them.
+pub fn codecs(ts: &Path) -> String {
+    let entries = ["-v", "warning", "-of", "csv=p=0", "-show_entries", "stream=codec_name"];
+    let out = silent(Command::new("ffprobe").args(entries).arg(ts));
+    let mut names: Vec<_> = out.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    names.dedup(); // once for the program, once for itself
+    names.truncate(names.len().min(2));
+    names.join(",")
+}
+
 /// Decodes everything; panics where FFmpeg warns of anything. Returns the number of pictures and
 /// of sound samples.
 pub fn decode(input: &Path) -> (usize, usize) {

@@ -160,8 +160,8 @@ impl Monitor {
         }
         for stream_type in streams.values() {
             match stream_type {
-                0x1b => self.report.video_type = Some(*stream_type),
-                0x0f | 0x03 | 0x04 => self.report.audio_type = Some(*stream_type),
+                0x1b | 0x24 => self.report.video_type = Some(*stream_type),
+                0x0f | 0x03 | 0x04 | 0x81 | 0x87 => self.report.audio_type = Some(*stream_type),
                 other => panic!("stream type {other:#x} in packet {n}"),
             }
         }
@@ -181,7 +181,7 @@ impl Monitor {
         let Some((bytes, random_access, last_packet)) = self.open.remove(&pid) else { return };
         assert_eq!(bytes[..3], [0, 0, 1], "PES start code before packet {last_packet}");
         let video = bytes[3] == 0xe0;
-        assert!(video || bytes[3] == 0xc0, "stream_id {:#x}", bytes[3]);
+        assert!(video || matches!(bytes[3], 0xc0 | 0xbd), "stream_id {:#x}", bytes[3]);
         assert_eq!(bytes[6] & 0xc0, 0x80);
         let length = usize::from(u16::from_be_bytes([bytes[4], bytes[5]]));
         assert!(length == bytes.len() - 6 || (video && length == 0), "PES length {length} of {}", bytes.len());
@@ -202,8 +202,12 @@ impl Monitor {
         assert!(pts >= dts, "PTS {pts} before DTS {dts}");
         let payload = bytes[header..].to_vec();
         if video {
-            assert_eq!(payload[..5], [0, 0, 0, 1, 9], "a delimiter begins the access unit");
-            assert!(!random_access || payload[6..11] == [0, 0, 0, 1, 0x67], "parameter sets where decoding begins");
+            let (delimiter, set): (&[u8], _) = match self.streams.get(&pid) {
+                Some(0x24) => (&[0, 0, 0, 1, 0x46, 1, 0x50], 0x40),
+                _ => (&[0, 0, 0, 1, 9, 0xf0], 0x67),
+            };
+            let rest = payload.strip_prefix(delimiter).expect("a delimiter begins the access unit");
+            assert!(!random_access || rest.starts_with(&[0, 0, 0, 1, set]), "parameter sets where decoding begins");
         } else if self.streams.get(&pid) == Some(&0x0f) {
             assert!(adts_frames(&payload) > 0);
         }
