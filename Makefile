@@ -19,7 +19,7 @@ FONT := /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core
 FFMPEG := ffmpeg=ffmpeg ffprobe=ffmpeg $(FONT)
 TEST_PROGRAMS := $(FFMPEG) chromium=chromium rtmpdump=rtmpdump gst-launch-1.0=gstreamer1.0-tools \
 	gst:flvmux=gstreamer1.0-plugins-good gst:rtmp2sink=gstreamer1.0-plugins-bad gst:x264enc=gstreamer1.0-plugins-ugly \
-	gst:avenc_aac=gstreamer1.0-libav
+	gst:avenc_aac=gstreamer1.0-libav python3=python3 pip3=python3-pip
 
 ## demo: serve with a live channel to look at
 .PHONY: demo
@@ -96,7 +96,8 @@ help:
 # This builds the server, too: its own tests need it, and the end-to-end tests take it from MILLRACE_BIN.
 .PHONY: test-rust
 test-rust:
-	MILLRACE_BIN=$(TARGET)/debug/millrace cargo test --locked --workspace
+	MILLRACE_BIN=$(TARGET)/debug/millrace MILLRACE_TEST_FFMPEG_CURRENT=$(TOOLS)/ffmpeg-current \
+		cargo test --locked --workspace
 
 .PHONY: test-web
 test-web: node-modules
@@ -115,6 +116,7 @@ ffmpeg:
 .PHONY: test-programs
 test-programs:
 	@scripts/need $(TEST_PROGRAMS)
+	@scripts/current-ffmpeg $(TOOLS)
 
 .PHONY: node-modules
 node-modules: web/node_modules/.package-lock.json

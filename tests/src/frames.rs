@@ -11,6 +11,10 @@ pub struct Frames {
     pub video: Vec<Frame>,
     /// Frames of sound.
     pub audio: Vec<Frame>,
+    /// The codec of each track.
+    pub codecs: Vec<String>,
+    /// Width and height of each track of pictures, such as `160x90`.
+    pub sizes: Vec<String>,
 }
 
 /// A coded frame, without what a container adds to it.
@@ -52,14 +56,21 @@ impl Reading {
     /// are left out, as are ADTS headers: what remains is the same in every container.
     #[track_caller]
     pub fn start(input: &str, sound: Sound) -> Self {
+        let mut filters = vec!["-bsf:v", "h264_mp4toannexb,filter_units=remove_types=7-9"];
+        if sound == Sound::Aac {
+            filters.extend(["-bsf:a", "aac_adtstoasc"]);
+        }
+        Self::start_with(&ffmpeg(), input, &filters)
+    }
+
+    /// Begins to read with this FFmpeg, and with these options of the output: its filters of coded frames.
+    #[track_caller]
+    pub fn start_with(ffmpeg: &str, input: &str, filters: &[&str]) -> Self {
         let mut arguments = vec!["-v", "warning", "-nostats", "-nostdin", "-copyts", "-i", input];
         arguments.extend(["-map", "0", "-c", "copy", "-copyinkf"]);
-        arguments.extend(["-bsf:v", "h264_mp4toannexb,filter_units=remove_types=7-9"]);
-        if sound == Sound::Aac {
-            arguments.extend(["-bsf:a", "aac_adtstoasc"]);
-        }
+        arguments.extend(filters);
         arguments.extend(["-f", "framehash", "-hash", "md5", "-"]);
-        Self(Program::start(&ffmpeg(), arguments))
+        Self(Program::start(ffmpeg, arguments))
     }
 
     /// Waits for the end.
@@ -106,6 +117,8 @@ fn parse(lines: &[String]) -> Frames {
                     let tick = 1000.0 * num.parse::<f64>().unwrap() / den.parse::<f64>().unwrap();
                     ticks.insert(stream.to_owned(), tick);
                 }
+                Some(("codec_id", _)) => frames.codecs.push(value.trim().to_owned()),
+                Some(("dimensions", _)) => frames.sizes.push(value.trim().to_owned()),
                 Some(("media_type", stream)) => _ = kinds.insert(stream.to_owned(), value.trim().to_owned()),
                 _ => {}
             }

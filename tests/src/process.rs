@@ -185,3 +185,16 @@ pub fn installed(program: &str) -> bool {
 pub fn ffmpeg() -> String {
     std::env::var("MILLRACE_TEST_FFMPEG").unwrap_or_else(|_| "ffmpeg".to_owned())
 }
+
+/// A current FFmpeg, which knows Enhanced RTMP: the one that `make test-programs` puts below the target
+/// directory, or another that `MILLRACE_TEST_FFMPEG_CURRENT` names.
+pub fn current_ffmpeg() -> String {
+    if let Ok(named) = std::env::var("MILLRACE_TEST_FFMPEG_CURRENT") {
+        return named;
+    }
+    let program = std::env::current_exe().unwrap();
+    let target = program.ancestors().nth(3).expect("tests run in target/<profile>/deps");
+    let path = target.join("tools/ffmpeg-current");
+    assert!(path.exists(), "{} is missing; `make test-programs` installs it", path.display());
+    path.to_str().unwrap().to_owned()
+}

@@ -67,7 +67,7 @@ impl Av1Config {
     /// The same configuration with the sequence header of a keyframe's `payload`, where it has one.
     #[must_use]
     pub fn with_sequence_header(&self, payload: &[u8]) -> Option<Self> {
-        let obu = sequence_header(payload)?;
+        let obu = sequence_header(payload).filter(|obu| obu.len() <= MAX_SEQUENCE_HEADER)?;
         let picture = read_sequence_header(obu).ok()?;
         let mut raw = BytesMut::from(&self.raw[..RECORD_LEN]);
         raw.put_u8(OBU_SEQUENCE_HEADER << 3 | 2); // with a size
@@ -104,6 +104,8 @@ impl Av1Config {
 
 /// Longest record that is read, bytes.
 pub const MAX_CONFIG: usize = 64 * 1024;
+/// Longest sequence header that is taken from a keyframe, bytes. Real ones have about 11.
+pub const MAX_SEQUENCE_HEADER: usize = 1024;
 /// Most OBUs of a payload that are looked through for a sequence header, which comes among the first.
 pub const MAX_OBUS: usize = 16;
 
@@ -259,6 +261,16 @@ mod tests {
         assert!(parse(&v).is_ok());
         v.push(0);
         assert!(parse(&v).is_err());
+
+        let padded = |len: usize| {
+            let mut keyframe = BytesMut::from(&[0x0a][..]);
+            put_leb128(len, &mut keyframe);
+            keyframe.extend_from_slice(&AV1_SVT[6..]);
+            keyframe.resize(keyframe.len() + len - (AV1_SVT.len() - 6), 0);
+            parse(&AV1_SVT[..4]).unwrap().with_sequence_header(&keyframe)
+        };
+        assert!(padded(MAX_SEQUENCE_HEADER).is_some());
+        assert!(padded(MAX_SEQUENCE_HEADER + 1).is_none());
 
         let after = |n| sequence_header(&[[0x12, 0].repeat(n), AV1_SVT[4..].to_vec()].concat()).is_some();
         assert!(after(MAX_OBUS - 1));

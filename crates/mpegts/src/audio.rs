@@ -160,8 +160,9 @@ mod tests {
             AudioTrack::new(Arc::new(AudioConfig::Mp3(config))).unwrap().stream_type()
         };
         assert_eq!((mp3(44_100), mp3(24_000)), (3, 4));
-        let dolby = Ac3Config { sample_rate: 48_000, channels: 2 };
-        for (config, kind) in [(AudioConfig::Ac3(dolby), 0x81), (AudioConfig::Eac3(dolby), 0x87)] {
+        let ac3 = Ac3Config::parse_ac3(&[0x0b, 0x77, 0, 0, 0x14, 0x40, 0x43, 0xe1]).unwrap();
+        let eac3 = Ac3Config::parse_eac3(&[0x0b, 0x77, 0x01, 0x7f, 0x34, 0x87, 0xc0, 0]).unwrap();
+        for (config, kind) in [(AudioConfig::Ac3(ac3), 0x81), (AudioConfig::Eac3(eac3), 0x87)] {
             assert_eq!(AudioTrack::new(Arc::new(config)).unwrap().stream_type(), kind);
         }
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod enhanced;
 mod hostile;
 mod http_details;
 mod joining;

@@ -1,0 +1,184 @@
+//! Enhanced RTMP with a current FFmpeg: codecs that classic FLV does not know come out as they came in.
+
+use std::thread;
+
+use millrace_e2e::{
+    Program, Server,
+    clip::Temporary,
+    frames::{Frames, Reading, assert_consecutive, assert_order},
+    hls, http,
+    process::current_ffmpeg,
+};
+
+const HEVC: &str = "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=100:scenecut=0:bframes=2";
+const AV1: &str = "-c:v libsvtav1 -preset 12 -svtav1-params keyint=100:pred-struct=1";
+const VP9: &str = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 100";
+const H264: &str = "-c:v libx264 -preset ultrafast -g 100 -bf 2";
+const AAC: &str = "-c:a aac";
+const OPUS: &str = "-c:a libopus -b:a 64k";
+const FLAC: &str = "-c:a flac";
+const AC3: &str = "-c:a ac3";
+const EAC3: &str = "-c:a eac3";
+
+#[test]
+fn hevc_with_aac_to_every_output() {
+    let server = Server::start(&["hls.segment=1s", "hls.window=60"]);
+    let clip = clip(HEVC, AAC);
+    let source = start(clip.as_str(), "hevc").finish();
+    let rtmp = passes(&server, &clip, &source, ["hevc", "aac"], |server| {
+        hls::media(server.http, "/live/movie/ts.m3u8");
+        assert_eq!(
+            hls::multivariant(server.http, "/live/movie.m3u8").variants[0].codecs.as_deref().unwrap(),
+            codecs(server)
+        );
+    });
+    let segments = hls::save(server.http, "/live/movie/ts.m3u8");
+    let from_hls = start(segments.as_str(), "hevc").finish();
+    assert_eq!(from_hls.codecs, ["hevc", "aac"]);
+    assert_eq!((from_hls.video.len(), from_hls.audio.len()), (rtmp.video.len(), rtmp.audio.len()));
+    assert_order(&from_hls.video);
+}
+
+#[test]
+fn av1_with_opus() {
+    passes_alone(AV1, OPUS, ["av1", "opus"]);
+}
+
+#[test]
+fn vp9_with_flac() {
+    passes_alone(VP9, FLAC, ["vp9", "flac"]);
+}
+
+#[test]
+fn h264_with_ac3() {
+    passes_alone(H264, AC3, ["h264", "ac3"]);
+}
+
+#[test]
+fn hevc_with_eac3() {
+    passes_alone(HEVC, EAC3, ["hevc", "eac3"]);
+}
+
+#[test]
+fn h264_with_opus() {
+    passes_alone(H264, OPUS, ["h264", "opus"]);
+}
+
+#[test]
+fn of_several_tracks_the_default_ones_are_played() {
+    let server = Server::start(&[]);
+    let file = Temporary::new("tracks.flv");
+    // The other tracks differ in size and in number of channels.
+    let inputs = "-f lavfi -i testsrc2=size=160x90:rate=25 -f lavfi -i testsrc2=size=320x180:rate=25 \
+                  -f lavfi -i aevalsrc=0.1*random(0)|0.1*random(1):s=48000 -f lavfi -i aevalsrc=0.1*random(2):s=48000";
+    let maps = "-map 0:v -map 1:v -map 2:a -map 3:a";
+    encode(&format!("{inputs} {maps} {H264} {OPUS} -t 3"), &file);
+    let publisher = publish(&server, &file);
+    server.wait_on_air();
+    let reading = start(&server.rtmp_url(), "h264");
+    publisher.wait().success();
+    let got = reading.finish();
+    assert_eq!(got.codecs, ["h264", "opus"], "one track of each kind");
+    assert_eq!((got.video.len(), got.sizes.as_slice()), (75, &["160x90".to_owned()][..]));
+    assert_order(&got.video);
+}
+
+#[test]
+fn a_codec_that_is_not_carried_is_refused_by_its_name() {
+    let server = Server::start(&[]);
+    let file = Temporary::new("vp8.flv");
+    encode(&format!("{} -c:v libvpx -deadline realtime -an -t 1", inputs()), &file);
+    publish(&server, &file).wait();
+    let line = server.wait_for_log("publisher refused");
+    assert!(line.to_string().contains("vp08 (VP8) is not supported: H.264, HEVC, AV1 or VP9 expected"), "{line}");
+}
+
+/// Publishes in real time what the clip has, on a server of its own.
+#[track_caller]
+fn passes_alone(video: &str, audio: &str, names: [&str; 2]) {
+    let server = Server::start(&[]);
+    let clip = clip(video, audio);
+    let source = start(clip.as_str(), names[0]).finish();
+    passes(&server, &clip, &source, names, |server| _ = codecs(server));
+}
+
+/// Publishes the clip in real time and compares what FFmpeg reads over RTMP and HTTP. Returns the former.
+#[track_caller]
+fn passes(
+    server: &Server,
+    clip: &Temporary,
+    source: &Frames,
+    names: [&str; 2],
+    meanwhile: impl FnOnce(&Server),
+) -> Frames {
+    let publisher = publish(server, clip);
+    server.wait_on_air();
+    let (rtmp, http_flv) = (start(&server.rtmp_url(), names[0]), start(&server.http_url("/live/movie.flv"), names[0]));
+    meanwhile(server);
+    let http = server.http;
+    let picture = thread::spawn(move || http::get(http, "/live/movie.jpg"));
+    publisher.wait().success();
+    let picture = picture.join().unwrap();
+    assert_eq!(picture.status, 200, "a live picture");
+    assert!(picture.body.starts_with(&[0xff, 0xd8, 0xff]), "JPEG");
+    let [rtmp, http_flv] = [("RTMP", rtmp), ("HTTP-FLV", http_flv)].map(|(output, reading)| {
+        eprintln!("{output}");
+        let got = reading.finish();
+        assert_eq!(got.codecs, names);
+        for (source, got) in [(&source.video, &got.video), (&source.audio, &got.audio)] {
+            let (first, shifts) = assert_consecutive(source, got);
+            assert_eq!(first, 0, "players join at the only keyframe");
+            assert_eq!(got.len(), source.len(), "to the last frame");
+            let spread =
+                shifts.iter().fold(f64::MIN, |a, b| a.max(*b)) - shifts.iter().fold(f64::MAX, |a, b| a.min(*b));
+            assert!(spread <= 1.0, "times as in the source: they differ by up to {spread} ms");
+        }
+        assert_order(&got.video);
+        got
+    });
+    assert_eq!(rtmp.sizes, http_flv.sizes);
+    rtmp
+}
+
+/// Pictures and sound of three seconds in one GOP, every frame unlike every other.
+fn clip(video: &str, audio: &str) -> Temporary {
+    let file = Temporary::new("enhanced.flv");
+    encode(&format!("{} {video} {audio} -t 3", inputs()), &file);
+    file
+}
+
+fn inputs() -> String {
+    "-f lavfi -i testsrc2=size=160x90:rate=25 -f lavfi -i aevalsrc=0.1*random(0)|0.1*random(1):s=48000".to_owned()
+}
+
+#[track_caller]
+fn encode(arguments: &str, file: &Temporary) {
+    let arguments = ["-v", "error", "-nostdin"].into_iter().chain(arguments.split_whitespace());
+    let last = ["-pix_fmt", "yuv420p", "-f", "flv", "-y", file.as_str()];
+    Program::start(&current_ffmpeg(), arguments.chain(last)).wait().success();
+}
+
+fn publish(server: &Server, file: &Temporary) -> Program {
+    let url = server.publish_url();
+    let arguments = ["-v", "warning", "-nostats", "-nostdin", "-re", "-i", file.as_str(), "-map", "0", "-c", "copy"];
+    let last = ["-flvflags", "no_duration_filesize", "-f", "flv", &url];
+    Program::start(&current_ffmpeg(), arguments.iter().chain(&last))
+}
+
+/// Reads with the current FFmpeg, which alone knows Enhanced RTMP.
+#[track_caller]
+fn start(input: &str, video: &str) -> Reading {
+    let filters: &[&str] = match video {
+        // Containers leave out temporal delimiters as they please.
+        "av1" => &["-bsf:v", "av1_metadata=td=remove"],
+        _ => &[],
+    };
+    Reading::start_with(&current_ffmpeg(), input, filters)
+}
+
+/// The codecs that the diagnostics tell, as a playlist writes them.
+fn codecs(server: &Server) -> String {
+    let stream = server.wait_for_stream("movie", "both tracks", |s| s["video"].is_object() && s["audio"].is_object());
+    let codec = |track: &str| stream[track]["codec"].as_str().unwrap().to_owned();
+    format!("{},{}", codec("video"), codec("audio"))
+}
