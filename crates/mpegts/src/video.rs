@@ -148,7 +148,7 @@ impl<'a> Syntax<'a> {
                 (kind == hevc::NAL_AUD, matches!(kind, hevc::NAL_VPS | hevc::NAL_SPS | hevc::NAL_PPS))
             }
         };
-        !is_delimiter && !(is_set && self.parameter_sets().any(|set| set == nal))
+        !(is_delimiter || is_set && self.parameter_sets().any(|set| set == nal))
     }
 }
 
