@@ -1,4 +1,4 @@
-//! HLS over HTTP: playlists and segments from memory.
+//! HLS and MPEG-DASH over HTTP: playlists and segments from memory.
 //!
 //! What is answered knows no HTTP library ([`Answer`]), so that any way of writing to a socket can
 //! send it; hyper's is the one conversion at the end.
@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -68,6 +68,27 @@ pub(crate) async fn media_playlist(
         server.audience.watch(&server.hub, id, viewer);
     }
     Ok(playlist(content))
+}
+
+/// `/{app}/{name}.mpd`, over the segments of `cmaf.m3u8`. The first request waits for the first
+/// segment.
+pub(crate) async fn manifest(server: &Server, id: &StreamId, viewer: Viewer) -> Result<Answer, Problem> {
+    let mut reader = server.hub.hls(id, HlsFormat::Cmaf).await?;
+    let look = |view: &HlsView| match (&view.refusal, &view.snapshot) {
+        (Some(words), _) => Some(Err(Problem::unsupported(&**words))),
+        (None, Some(snapshot)) => snapshot.mpd(id.name.as_str()).map(|content| Ok((content, snapshot.ended))),
+        (None, None) => None,
+    };
+    let (content, ended) = within(LONGEST_WAIT, reader.until(look)).await???;
+    if !ended {
+        server.audience.watch(&server.hub, id, viewer);
+    }
+    Ok(Answer { content_type: MANIFEST, cache_control: SHORT, content })
+}
+
+/// `/{app}/{name}/clock`
+pub(crate) fn clock() -> Answer {
+    Answer { content_type: "text/plain", cache_control: "no-store", content: millrace_hub::clock(SystemTime::now()) }
 }
 
 /// `/{app}/{name}/{segment}`: a segment, a part, or what a decoder needs first. The part that the
@@ -230,6 +251,7 @@ impl Audience {
 }
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+const MANIFEST: &str = "application/dash+xml";
 /// Less than half a segment: a cache may serve many players, and none of them stalls by it.
 const SHORT: &str = "public, max-age=1";
 /// A segment's name never stands for other bytes.

@@ -281,6 +281,8 @@ async fn media(
         MediaPath::Resource(id, name) => {
             hls::resource(&server, &id, name, viewer).await.map(hls::Answer::into_response)
         }
+        MediaPath::Manifest(id) => hls::manifest(&server, &id, viewer).await.map(hls::Answer::into_response),
+        MediaPath::Clock(_) => Ok(hls::clock().into_response()),
         MediaPath::Thumbnail(id) => server.thumbnails.get(&server.hub, &id).await,
     }
 }

@@ -1,4 +1,4 @@
-use millrace_hub::{HlsFormat, ResourceName, StreamId};
+use millrace_hub::{CLOCK, HlsFormat, ResourceName, StreamId};
 
 /// What a media URL asks for. Everything else on the HTTP port is the site's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,10 @@ pub enum MediaPath {
     MediaPlaylist(StreamId, HlsFormat),
     /// `/{app}/{name}/{segment}.ts`, `.m4s` or `.mp4`: what media playlists name.
     Resource(StreamId, ResourceName),
+    /// `/{app}/{name}.mpd`: the manifest of MPEG-DASH.
+    Manifest(StreamId),
+    /// `/{app}/{name}/clock`: the server's time, for players of MPEG-DASH.
+    Clock(StreamId),
     /// `/{app}/{name}.jpg`: the live picture.
     Thumbnail(StreamId),
 }
@@ -37,6 +41,7 @@ impl MediaPath {
                 match extension {
                     "flv" => Some(Self::Flv(id)),
                     "m3u8" => Some(Self::Multivariant(id)),
+                    "mpd" => Some(Self::Manifest(id)),
                     "jpg" => Some(Self::Thumbnail(id)),
                     _ => None,
                 }
@@ -44,6 +49,9 @@ impl MediaPath {
             Some((name, file)) => {
                 if let Some(format) = HlsFormat::of_playlist(file) {
                     return Some(Self::MediaPlaylist(StreamId::parse(app, name).ok()?, format));
+                }
+                if file == CLOCK {
+                    return Some(Self::Clock(StreamId::parse(app, name).ok()?));
                 }
                 let resource = ResourceName::parse(file).filter(|_| !file.contains('/'))?;
                 Some(Self::Resource(StreamId::parse(app, name).ok()?, resource))
@@ -59,6 +67,8 @@ impl MediaPath {
             | Self::Multivariant(id)
             | Self::MediaPlaylist(id, _)
             | Self::Resource(id, _)
+            | Self::Manifest(id)
+            | Self::Clock(id)
             | Self::Thumbnail(id) => id,
         }
     }
@@ -79,6 +89,8 @@ mod tests {
             ("/live/movie/cmaf.m3u8", MediaPath::MediaPlaylist(id(), HlsFormat::Cmaf)),
             ("/live/movie/0193-7.ts", MediaPath::Resource(id(), ResourceName::parse("0193-7.ts").unwrap())),
             ("/live/movie/x-init0.mp4", MediaPath::Resource(id(), ResourceName::parse("x-init0.mp4").unwrap())),
+            ("/live/movie.mpd", MediaPath::Manifest(id())),
+            ("/live/movie/clock", MediaPath::Clock(id())),
             ("/live/movie.jpg", MediaPath::Thumbnail(id())),
         ] {
             assert_eq!(MediaPath::parse(path), Some(expected), "{path}");

@@ -1,17 +1,16 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
 use millrace_fmp4::{Fragmenter, check_audio, check_video, init_segment};
 use millrace_media::{AudioConfig, Frame, TrackKind, VideoConfig};
 
-use crate::{Chunk, Container, ContainerError, HlsFormat};
+use crate::{Chunk, Container, ContainerError, HlsFormat, InitSegment};
 
 /// CMAF: fragments of both tracks beside an init segment of both.
 #[derive(Debug, Default)]
 pub struct CmafContainer {
     video: Track<VideoConfig>,
     audio: Track<AudioConfig>,
-    init: Option<Bytes>,
+    init: Option<InitSegment>,
     /// Numbers the fragments of each track.
     sequence: u32,
 }
@@ -46,7 +45,9 @@ impl Container for CmafContainer {
         let video = self.video.configure(|config| Fragmenter::video(config).ok());
         let audio = self.audio.configure(|config| Fragmenter::audio(config).ok());
         if video || audio {
-            self.init = init_segment(self.video.config.as_deref(), self.audio.config.as_deref()).ok();
+            let (video, audio) = (self.video.config.clone(), self.audio.config.clone());
+            let bytes = init_segment(video.as_deref(), audio.as_deref()).ok();
+            self.init = bytes.map(|bytes| InitSegment { bytes, video, audio });
         }
         if discontinuity {
             for fragmenter in [&mut self.video.fragmenter, &mut self.audio.fragmenter].into_iter().flatten() {
@@ -55,7 +56,7 @@ impl Container for CmafContainer {
         }
     }
 
-    fn init(&self) -> Option<Bytes> {
+    fn init(&self) -> Option<InitSegment> {
         self.init.clone()
     }
 

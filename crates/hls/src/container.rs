@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millrace_fmp4::{Error as Mp4Error, Fragment};
-use millrace_media::{AudioConfig, Frame, VideoConfig};
+use millrace_media::{AudioConfig, Frame, TrackKind, VideoConfig};
 use millrace_mpegts::{Error as TsError, Muxer};
 
 use crate::HlsFormat;
@@ -35,7 +35,7 @@ pub trait Container {
     fn begin_segment(&mut self, discontinuity: bool);
 
     /// What a decoder needs before the open segment, where the form keeps it apart.
-    fn init(&self) -> Option<Bytes> {
+    fn init(&self) -> Option<InitSegment> {
         None
     }
 
@@ -51,6 +51,17 @@ pub trait Container {
     /// Ends the open part of the segment, where the next begins with the frame `next`, or not
     /// directly after. None where nothing is in it.
     fn end_part(&mut self, next: Option<&Frame>) -> Option<Chunk>;
+}
+
+/// What a decoder needs first, and what it was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitSegment {
+    /// Of both tracks.
+    pub bytes: Bytes,
+    /// The pictures.
+    pub video: Option<Arc<VideoConfig>>,
+    /// The sound.
+    pub audio: Option<Arc<AudioConfig>>,
 }
 
 /// The bytes of a part.
@@ -75,6 +86,16 @@ impl Chunk {
             Self::Cmaf { video, audio } => [video, audio].map(|track| track.as_ref().map(|track| &track.bytes)),
         };
         pieces.into_iter().flatten()
+    }
+
+    /// The fragment of one track; none where the container does not keep tracks apart.
+    #[must_use]
+    pub fn fragment(&self, track: TrackKind) -> Option<&Fragment> {
+        match (self, track) {
+            (Self::Ts(_), _) => None,
+            (Self::Cmaf { video, .. }, TrackKind::Video) => video.as_ref(),
+            (Self::Cmaf { audio, .. }, TrackKind::Audio) => audio.as_ref(),
+        }
     }
 }
 

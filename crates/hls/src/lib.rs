@@ -5,6 +5,8 @@
 //! - a [`Container`] writes it: [`TsContainer`] MPEG-TS, [`CmafContainer`] fragmented MP4.
 //! - [`HlsPackager`] drives both for one stream and keeps the playlist. After each part or segment
 //!   it hands out an immutable [`HlsSnapshot`], which says what any request gets now.
+//!   Where tracks are kept apart it has the manifest of MPEG-DASH as well: another view of the same
+//!   segments.
 //! - [`Multivariant`] lists the formats that can carry a stream.
 //!
 //! **Invariants:**
@@ -19,6 +21,7 @@
 mod cmaf;
 mod container;
 mod content;
+mod dash;
 mod multivariant;
 mod name;
 mod packager;
@@ -33,8 +36,9 @@ mod wall;
 use std::time::Duration;
 
 pub use cmaf::CmafContainer;
-pub use container::{Chunk, Container, ContainerError, TsContainer};
+pub use container::{Chunk, Container, ContainerError, InitSegment, TsContainer};
 pub use content::Content;
+pub use dash::{CLOCK, clock};
 pub use multivariant::{Measured, Multivariant};
 pub use name::{HlsFormat, ResourceName};
 pub use packager::HlsPackager;

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use millrace_media::TrackKind;
+
 /// In which form a stream is handed out over HLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HlsFormat {
@@ -48,7 +50,8 @@ impl HlsFormat {
 /// The last part of the path of something that a media playlist names. It never names other bytes.
 ///
 /// It begins with the session, by which what was made by another life of the stream is told apart:
-/// `019b76daa800-31536000.m4s`, `019b76daa800-31536000.4.m4s`, `019b76daa800-init0.mp4`.
+/// `019b76daa800-31536000.m4s`, `019b76daa800-31536000.4.m4s`, `019b76daa800-init0.mp4`; of one track,
+/// `019b76daa800-v1080000.m4s`, `019b76daa800-ainit0.mp4`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResourceName {
     pub(crate) format: HlsFormat,
@@ -66,6 +69,10 @@ pub(crate) enum Item {
     Part(u64, u32),
     /// What a decoder needs first, by the number of the configuration.
     Init(u32),
+    /// The segment of one track that begins at this time, in the track's ticks.
+    Track(TrackKind, u64),
+    /// What a decoder of one track needs first.
+    TrackInit(TrackKind, u32),
     /// Nothing that was written here.
     Other,
 }
@@ -107,7 +114,13 @@ impl ResourceName {
 fn read(format: HlsFormat, stem: &str) -> Option<ResourceName> {
     let (session, item) = stem.split_once('-')?;
     let session = u64::from_str_radix(session, 16).ok()?;
-    let item = if let Some(number) = item.strip_prefix("init") {
+    let track = [TrackKind::Video, TrackKind::Audio].into_iter().find(|track| item.starts_with(letter(*track)));
+    let item = if let Some(track) = track {
+        match item[1..].strip_prefix("init") {
+            Some(number) => Item::TrackInit(track, number.parse().ok()?),
+            None => Item::Track(track, item[1..].parse().ok()?),
+        }
+    } else if let Some(number) = item.strip_prefix("init") {
         Item::Init(number.parse().ok()?)
     } else if let Some((sequence, part)) = item.split_once('.') {
         Item::Part(sequence.parse().ok()?, part.parse().ok()?)
@@ -117,6 +130,14 @@ fn read(format: HlsFormat, stem: &str) -> Option<ResourceName> {
     Some(ResourceName { format, session, item })
 }
 
+/// By which names of one track alone begin.
+fn letter(track: TrackKind) -> char {
+    match track {
+        TrackKind::Video => 'v',
+        TrackKind::Audio => 'a',
+    }
+}
+
 impl fmt::Display for ResourceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (session, extension) = (self.session, self.format.extension());
@@ -124,6 +145,8 @@ impl fmt::Display for ResourceName {
             Item::Segment(sequence) => write!(f, "{session:012x}-{sequence}.{extension}"),
             Item::Part(sequence, part) => write!(f, "{session:012x}-{sequence}.{part}.{extension}"),
             Item::Init(number) => write!(f, "{session:012x}-init{number}.mp4"),
+            Item::Track(track, time) => write!(f, "{session:012x}-{}{time}.{extension}", letter(track)),
+            Item::TrackInit(track, number) => write!(f, "{session:012x}-{}init{number}.mp4", letter(track)),
             Item::Other => f.write_str("?"),
         }
     }
@@ -143,6 +166,10 @@ mod tests {
             ("019b76daa800-31536000.m4s", HlsFormat::Cmaf, Item::Segment(31_536_000)),
             ("019b76daa800-31536000.0.m4s", HlsFormat::Cmaf, Item::Part(31_536_000, 0)),
             ("019b76daa800-init7.mp4", HlsFormat::Cmaf, Item::Init(7)),
+            ("019b76daa800-v1080000.m4s", HlsFormat::Cmaf, Item::Track(TrackKind::Video, 1_080_000)),
+            ("019b76daa800-a0.m4s", HlsFormat::Cmaf, Item::Track(TrackKind::Audio, 0)),
+            ("019b76daa800-vinit7.mp4", HlsFormat::Cmaf, Item::TrackInit(TrackKind::Video, 7)),
+            ("019b76daa800-ainit7.mp4", HlsFormat::Cmaf, Item::TrackInit(TrackKind::Audio, 7)),
         ] {
             let name = ResourceName { format, session, item };
             assert_eq!(ResourceName::parse(text), Some(name));
@@ -165,6 +192,10 @@ mod tests {
             "019b76daa800-1.m4s.ts",
             "019b76daa800-1.mp4",
             "019b76daa800-init0.m4s",
+            "019b76daa800-v01.m4s",
+            "019b76daa800-v1.mp4",
+            "019b76daa800-x1.m4s",
+            "019b76daa800-vinit0.m4s",
             "019b76daa800-99999999999999999999999.ts",
             "é-1.ts",
         ] {

@@ -1,15 +1,18 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use millrace_media::{Timestamp, Unit};
 
+use crate::dash::Periods;
 use crate::multivariant::Meter;
 use crate::name::Item;
 use crate::playlist::{Listed, Playlist};
 use crate::snapshot::Init;
 use crate::text::{MediaText, OpenText};
 use crate::wall::{WallClock, unix_nanos};
-use crate::{Container, Cut, Error, HlsConfig, HlsSnapshot, MediaSegment, ResourceName, Segment, Segmenter};
+use crate::{
+    Container, Cut, Error, HlsConfig, HlsSnapshot, InitSegment, MediaSegment, ResourceName, Segment, Segmenter,
+};
 
 /// Packages one stream as HLS in one format.
 ///
@@ -25,6 +28,7 @@ pub struct HlsPackager<C> {
     next_sequence: u64,
     /// The newest configuration that a segment had, where the format keeps it apart.
     init: Option<Arc<Init>>,
+    periods: Periods,
     /// When the open segment begins by the calendar, once that was said.
     open_date: Option<i64>,
     /// The publisher is away.
@@ -47,6 +51,7 @@ impl<C: Container> HlsPackager<C> {
             session: unix_millis,
             next_sequence: first,
             init: None,
+            periods: Periods::default(),
             open_date: None,
             away: false,
         }
@@ -122,10 +127,12 @@ impl<C: Container> HlsPackager<C> {
         let correction = self.wall.settle();
         self.playlist.correct_dates(correction);
         let date = self.open_date.take().map_or_else(|| self.wall.at(segment.start), |said| said + correction);
+        let period = self.periods.of(&segment, date);
         let content = segment.content();
         self.meter.add(content.len() as u64, segment.pictures, segment.duration, self.target());
         let sequence = self.next_sequence;
         self.next_sequence += 1;
+        let end = segment.end();
         let init = self.init_of(segment.init);
         self.playlist.push(Listed {
             independent: segment.independent,
@@ -134,23 +141,25 @@ impl<C: Container> HlsPackager<C> {
                 name: ResourceName { format: C::FORMAT, session: self.session, item: Item::Segment(sequence) },
                 sequence,
                 duration: segment.duration,
+                end,
                 discontinuity: segment.discontinuity,
                 parts: segment.parts,
                 content,
                 init,
+                period,
             }),
         });
     }
 
     /// A configuration that differs from the one before has another number.
-    fn init_of(&mut self, bytes: Option<bytes::Bytes>) -> Option<Arc<Init>> {
-        let bytes = bytes?;
+    fn init_of(&mut self, segment: Option<InitSegment>) -> Option<Arc<Init>> {
+        let segment = segment?;
         let number = match &self.init {
-            Some(init) if init.bytes == bytes => return self.init.clone(),
+            Some(init) if init.segment == segment => return self.init.clone(),
             Some(init) => init.number + 1,
             None => 0,
         };
-        self.init = Some(Arc::new(Init { number, bytes }));
+        self.init = Some(Arc::new(Init { number, segment }));
         self.init.clone()
     }
 
@@ -198,6 +207,8 @@ impl<C: Container> HlsPackager<C> {
             part_target,
             segments: self.playlist.segments(),
             open: parts.to_vec(),
+            listed: self.playlist.listed().len(),
+            mpd: OnceLock::new(),
             open_init,
         })
     }

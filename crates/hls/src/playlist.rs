@@ -128,10 +128,12 @@ mod tests {
             name: ResourceName { format: HlsFormat::Ts, session: 0, item: Item::Segment(sequence) },
             sequence,
             duration: Duration::from_millis(millis),
+            end: millrace_media::Timestamp::ZERO,
             discontinuity,
             parts: Vec::new(),
             content: crate::Content::default(),
             init: None,
+            period: Arc::default(),
         };
         Listed { segment: Arc::new(segment), independent: true, date: 0 }
     }

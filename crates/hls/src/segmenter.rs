@@ -31,7 +31,7 @@ use bytes::Bytes;
 use millrace_media::{AudioConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
 
 use crate::parts::PartClock;
-use crate::{Chunk, Container, Content, Error, HlsConfig, HlsFormat};
+use crate::{Chunk, Container, Content, Error, HlsConfig, HlsFormat, InitSegment};
 
 /// A piece of a stream.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ pub struct Segment {
     /// What it consists of, at least one; without parts there is one, the whole.
     pub parts: Vec<Arc<Part>>,
     /// What a decoder needs first, where the container keeps it apart.
-    pub init: Option<Bytes>,
+    pub init: Option<InitSegment>,
 }
 
 /// A piece of a segment that can be had before the segment is complete.
@@ -64,6 +64,12 @@ pub struct Part {
 }
 
 impl Segment {
+    /// When it ends.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        self.start + self.duration
+    }
+
     /// All its bytes.
     #[must_use]
     pub fn content(&self) -> Content {
@@ -192,7 +198,7 @@ impl<C: Container> Segmenter<C> {
     }
 
     /// What a decoder needs before the open segment, where the container keeps it apart.
-    pub fn init(&self) -> Option<Bytes> {
+    pub fn init(&self) -> Option<InitSegment> {
         self.container.init()
     }
 

@@ -1,14 +1,17 @@
 //! What requests are answered from, and when: pure functions of one moment's state.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use millrace_fmp4::{Fragment, init_segment};
+use millrace_media::{Timestamp, TrackKind};
 
+use crate::dash::{self, Period};
 use crate::multivariant::Measured;
 use crate::name::Item;
 use crate::query::Wanted;
-use crate::{Content, HlsFormat, Part, PlaylistQuery, ResourceName};
+use crate::{Content, HlsFormat, InitSegment, Part, PlaylistQuery, ResourceName};
 
 /// All that requests for one format of a stream are answered with, as of one completed part or
 /// segment. Immutable.
@@ -37,6 +40,10 @@ pub struct HlsSnapshot {
     /// Parts of the segment after the newest.
     pub(crate) open: Vec<Arc<Part>>,
     pub(crate) open_init: Option<Arc<Init>>,
+    /// How many of `segments`, of the newest, are listed.
+    pub(crate) listed: usize,
+    /// The manifest of DASH, once somebody asked for it.
+    pub(crate) mpd: OnceLock<Option<Content>>,
 }
 
 /// A segment as players get it.
@@ -48,6 +55,8 @@ pub struct MediaSegment {
     pub sequence: u64,
     /// How long it plays.
     pub duration: Duration,
+    /// When it ends, on the stream's time line.
+    pub(crate) end: Timestamp,
     /// Its time does not go on from the segment before.
     pub discontinuity: bool,
     /// Its parts, at least one, in order.
@@ -56,14 +65,33 @@ pub struct MediaSegment {
     pub content: Content,
     /// What a decoder needs first, where that is kept apart.
     pub init: Option<Arc<Init>>,
+    /// The stretch of time that it lies in.
+    pub(crate) period: Arc<Period>,
 }
 
 /// What a decoder needs before the segments of one configuration.
 #[derive(Debug)]
 pub struct Init {
     pub(crate) number: u32,
-    /// The bytes.
-    pub bytes: Bytes,
+    pub(crate) segment: InitSegment,
+}
+
+impl MediaSegment {
+    /// The fragments of one track, where the format keeps tracks apart.
+    pub(crate) fn fragments(&self, track: TrackKind) -> impl Iterator<Item = &Fragment> {
+        self.parts.iter().filter_map(move |part| part.chunk.fragment(track))
+    }
+}
+
+impl Init {
+    /// Of one track alone.
+    fn of_track(&self, track: TrackKind) -> Option<Bytes> {
+        let (video, audio) = (self.segment.video.as_deref(), self.segment.audio.as_deref());
+        match track {
+            TrackKind::Video => init_segment(Some(video?), None).ok(),
+            TrackKind::Audio => init_segment(None, Some(audio?)).ok(),
+        }
+    }
 }
 
 /// What a request gets now.
@@ -155,7 +183,14 @@ impl HlsSnapshot {
                 self.segment(sequence).map_or_else(Turn::Never, |s| Turn::Now(s.content.clone()))
             }
             Item::Part(sequence, part) => self.part(sequence, part),
-            Item::Init(number) => self.init(number),
+            Item::Init(number) => {
+                self.init(number).map_or_else(Turn::Never, |i| Turn::Now(i.segment.bytes.clone().into()))
+            }
+            Item::Track(track, time) => self.track(track, time).map_or_else(Turn::Never, Turn::Now),
+            Item::TrackInit(track, number) => {
+                let init = self.init(number).and_then(|init| init.of_track(track).ok_or(Refused::Unknown));
+                init.map_or_else(Turn::Never, |bytes| Turn::Now(bytes.into()))
+            }
             Item::Other => Turn::Never(Refused::Unknown),
         }
     }
@@ -184,13 +219,35 @@ impl HlsSnapshot {
         }
     }
 
-    fn init(&self, number: u32) -> Turn<Content> {
+    fn init(&self, number: u32) -> Result<&Init, Refused> {
         let mut inits = self.segments.iter().map(|s| &s.init).chain([&self.open_init]).flatten();
         match inits.find(|init| init.number == number) {
-            Some(init) => Turn::Now(init.bytes.clone().into()),
-            None if self.open_init.as_ref().is_some_and(|init| number < init.number) => Turn::Never(Refused::Expired),
-            None => Turn::Never(Refused::Unknown),
+            Some(init) => Ok(init),
+            None if self.open_init.as_ref().is_some_and(|init| number < init.number) => Err(Refused::Expired),
+            None => Err(Refused::Unknown),
         }
+    }
+
+    /// The segment of one track that begins at `time`, in its ticks.
+    fn track(&self, track: TrackKind, time: u64) -> Result<Content, Refused> {
+        let mut starts = self.segments.iter().filter_map(|s| Some((s, s.fragments(track).next()?.start))).peekable();
+        if starts.peek().is_some_and(|(_, first)| time < *first) {
+            return Err(Refused::Expired);
+        }
+        let (segment, _) = starts.find(|(_, start)| *start == time).ok_or(Refused::Unknown)?;
+        Ok(segment.fragments(track).map(|fragment| fragment.bytes.clone()).collect())
+    }
+
+    /// The manifest of DASH for the stream `name`; none where the format does not keep tracks apart.
+    /// It is written once, for all who ask.
+    #[must_use]
+    pub fn mpd(&self, name: &str) -> Option<Content> {
+        self.mpd.get_or_init(|| dash::render(self, name)).clone()
+    }
+
+    /// The segments that are listed, oldest first.
+    pub(crate) fn listed(&self) -> &[Arc<MediaSegment>] {
+        &self.segments[self.segments.len().saturating_sub(self.listed)..]
     }
 
     /// The segments that can be had, oldest first: those listed, and some that lately were.

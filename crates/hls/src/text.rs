@@ -184,7 +184,7 @@ const HOLD_BACK: u32 = 3;
 const PART_HOLD_BACK: u32 = 4;
 
 /// Seconds with milliseconds, rounded to the nearest.
-struct Seconds(Duration);
+pub(crate) struct Seconds(pub(crate) Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -196,7 +196,8 @@ impl fmt::Display for Seconds {
 const MILLISECONDS: EncodedConfig =
     Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: std::num::NonZeroU8::new(3) }).encode();
 
-fn rfc3339(unix_nanos: i64) -> Option<String> {
+/// A point of time, given in nanoseconds since 1970, with milliseconds.
+pub(crate) fn rfc3339(unix_nanos: i64) -> Option<String> {
     let date = OffsetDateTime::from_unix_timestamp_nanos(unix_nanos.into()).ok()?;
     date.format(&Iso8601::<MILLISECONDS>).ok()
 }

@@ -36,7 +36,9 @@ pub use format::Format;
 pub use hls::{HlsReader, HlsView};
 pub use info::{AudioInfo, PublisherInfo, StreamInfo, StreamState, VideoInfo};
 pub use log_limit::{Allowed, LogLimit};
-pub use millrace_hls::{Content, HlsFormat, HlsSnapshot, MediaSegment, PlaylistQuery, Refused, ResourceName, Turn};
+pub use millrace_hls::{
+    CLOCK, Content, HlsFormat, HlsSnapshot, MediaSegment, PlaylistQuery, Refused, ResourceName, Turn, clock,
+};
 pub use names::{AppName, MAX_NAME, NameError, StreamId, StreamName};
 pub use network::Network;
 pub use player::{PlayerGuard, PlayerInfo, PlayerStats, Protocol};
