@@ -103,6 +103,13 @@ impl PartClock {
         (elapsed >= target).then(|| self.start + Duration::from_nanos(target.unsigned_abs()))
     }
 
+    /// A segment ends: with it the part target is said, whatever is known.
+    pub(crate) fn settle(&mut self, sound_too: bool) {
+        if self.length.is_none() {
+            self.length = self.choose(i64::MAX / 2, self.usual_step().unwrap_or(self.wanted).max(1), sound_too);
+        }
+    }
+
     /// A frame is in the open part.
     pub(crate) fn observe(&mut self, frame: &Frame, video: bool) {
         if video && frame.track == TrackKind::Audio {

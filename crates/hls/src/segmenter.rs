@@ -404,6 +404,9 @@ impl<C: Container> Segmenter<C> {
         }
         let duration = Duration::from_nanos(follows.unwrap_or(own).unsigned_abs());
         let end = open.start + duration;
+        if let Some(parts) = &mut self.parts {
+            parts.settle(self.video.is_some() && self.audio.is_some());
+        }
         self.end_part(end, next.filter(|_| follows.is_some()));
         let open = self.open.take()?;
         if open.parts.is_empty() {

@@ -1,0 +1,394 @@
+//! CMAF in parts: what is listed when, and what requests get.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use millrace_hls::{
+    CmafContainer, HlsConfig, HlsPackager, HlsSnapshot, PlaylistQuery, Refused, ResourceName, Turn,
+};
+use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
+use proptest::prelude::*;
+
+/// 2026-01-01T00:00:00Z
+const START: u64 = 1_767_225_600_000;
+const FIRST: u64 = 31_536_000;
+
+fn wall(ms: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(START.checked_add_signed(ms).unwrap())
+}
+
+fn avc(level: u8) -> Unit {
+    let mut x264 = vec![
+        0x01, 0x4d, 0x40, level, 0xff, 0xe1, 0x00, 0x18, 0x67, 0x4d, 0x40, 0x1e, 0xec, 0xa0, 0x50, 0x17, 0xfc, 0xb8,
+        0x08, 0x80, 0x00, 0x00, 0x03, 0x00, 0x80, 0x00, 0x00, 0x19, 0x07, 0x8b, 0x16, 0xcb, 0x01, 0x00, 0x05, 0x68,
+        0xeb, 0xe3, 0xcb, 0x20,
+    ];
+    x264[11] = level;
+    Unit::VideoConfig(Arc::new(VideoConfig::Avc(AvcConfig::parse(x264.into()).unwrap())))
+}
+
+fn aac() -> Unit {
+    let config = AacConfig::parse(Bytes::from_static(&[0x11, 0x90])).unwrap();
+    Unit::AudioConfig(Arc::new(AudioConfig::Aac(config)))
+}
+
+fn frame(track: TrackKind, ms: i64, keyframe: bool) -> Unit {
+    let at = Timestamp::from_millis(ms);
+    let payload = match track {
+        TrackKind::Video => vec![0, 0, 0, 4, if keyframe { 0x65 } else { 0x41 }, 0xa5, 0xa5, 0xa5],
+        TrackKind::Audio => vec![0x21; 20],
+    };
+    Unit::Frame(Frame { track, keyframe, dts: at, pts: at, payload: payload.into() })
+}
+
+struct Stream {
+    packager: HlsPackager<CmafContainer>,
+    snapshots: Vec<Arc<HlsSnapshot>>,
+}
+
+impl Stream {
+    fn new(config: &HlsConfig, tracks: &[Unit]) -> Self {
+        let mut packager = HlsPackager::new(config, CmafContainer::default(), wall(0));
+        for track in tracks {
+            packager.push(track, wall(0)).unwrap();
+        }
+        Self { packager, snapshots: Vec::new() }
+    }
+
+    /// One whose keyframe distance is known, as it is to the hub.
+    fn usual(window: usize) -> Self {
+        let config = HlsConfig { window, longest_gop: Some(Duration::from_secs(2)), ..HlsConfig::default() };
+        Self::new(&config, &[avc(30), aac()])
+    }
+
+    fn push(&mut self, unit: &Unit, ms: i64) {
+        if self.packager.push(unit, wall(ms)).unwrap() {
+            self.snapshots.extend(self.packager.publish());
+        }
+    }
+
+    /// 25 pictures a second with a keyframe every two, and sound.
+    fn live(&mut self, from: i64, to: i64) {
+        for ms in (from..to).step_by(40) {
+            self.push(&frame(TrackKind::Video, ms, (ms - from) % 2000 == 0), ms);
+            self.push(&frame(TrackKind::Audio, ms, true), ms);
+            self.push(&frame(TrackKind::Audio, ms + 20, true), ms + 20);
+        }
+    }
+
+    fn last(&self) -> &HlsSnapshot {
+        self.snapshots.last().unwrap()
+    }
+}
+
+fn text(s: &HlsSnapshot) -> String {
+    String::from_utf8(s.playlist.to_vec()).unwrap()
+}
+
+/// Durations and independence of the parts that are listed.
+fn parts(text: &str) -> Vec<(f64, bool)> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("#EXT-X-PART:DURATION="));
+    lines.map(|line| (line.split(',').next().unwrap().parse().unwrap(), line.contains("INDEPENDENT=YES"))).collect()
+}
+
+fn value(text: &str, before: &str) -> f64 {
+    let rest = text.split_once(before).unwrap_or_else(|| panic!("{before} in {text}")).1;
+    rest.split([',', '\n']).next().unwrap().parse().unwrap()
+}
+
+fn ask(s: &HlsSnapshot, query: &str) -> Turn<String> {
+    match s.playlist(&PlaylistQuery::parse(query).unwrap()) {
+        Turn::Now(content) => Turn::Now(String::from_utf8(content.to_vec()).unwrap()),
+        Turn::Wait => Turn::Wait,
+        Turn::Never(why) => Turn::Never(why),
+    }
+}
+
+fn get(s: &HlsSnapshot, name: &str) -> Turn<usize> {
+    match s.resource(ResourceName::parse(name).unwrap()) {
+        Turn::Now(content) => Turn::Now(content.len()),
+        Turn::Wait => Turn::Wait,
+        Turn::Never(why) => Turn::Never(why),
+    }
+}
+
+#[test]
+fn a_playlist_to_the_letter() {
+    let mut s = Stream::usual(6);
+    s.live(0, 2640);
+    let part = |n: u64, p: u64, independent: &str| {
+        format!("#EXT-X-PART:DURATION=0.200,URI=\"019b76daa800-{n}.{p}.m4s\"{independent}\n")
+    };
+    let mut expected = "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:2\n\
+        #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=12.000,HOLD-BACK=6.000,PART-HOLD-BACK=0.880\n\
+        #EXT-X-PART-INF:PART-TARGET=0.220\n#EXT-X-MEDIA-SEQUENCE:31536000\n#EXT-X-DISCONTINUITY-SEQUENCE:13184\n\
+        #EXT-X-MAP:URI=\"019b76daa800-init0.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00.000Z\n"
+        .to_owned();
+    // The first is short: whoever comes first is not to wait. The keyframe puts it right.
+    for (sequence, length, from) in [(FIRST, 5, 0), (FIRST + 1, 5, 1), (FIRST + 2, 3, 2)] {
+        if from > 0 {
+            expected += &format!("#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:0{from}.000Z\n");
+        }
+        for p in 0..length {
+            expected += &part(sequence, p, if p == 0 && from != 1 { ",INDEPENDENT=YES" } else { "" });
+        }
+        if length == 5 {
+            expected += &format!("#EXTINF:1.000,\n019b76daa800-{sequence}.m4s\n");
+        }
+    }
+    expected += "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"019b76daa800-31536002.3.m4s\"\n";
+    assert_eq!(text(s.last()), expected);
+}
+
+#[test]
+fn parts_suit_the_stream() {
+    for (step, video, longest, shortest, target) in [
+        (40.0, true, 0.2, 0.2, 0.220),
+        (1000.0 / 30.0, true, 0.201, 0.199, 0.220),
+        (1000.0 / 24.0, true, 0.209, 0.207, 0.230),
+        (1001.0 / 60.0, true, 0.201, 0.198, 0.222),
+        (500.0, true, 0.5, 0.5, 0.550),
+        (1024.0 / 48.0, false, 0.214, 0.212, 0.231),
+    ] {
+        let config = HlsConfig { longest_gop: Some(Duration::from_secs(2)), ..HlsConfig::default() };
+        let mut s = Stream::new(&config, &[if video { avc(30) } else { aac() }]);
+        let track = if video { TrackKind::Video } else { TrackKind::Audio };
+        #[allow(clippy::cast_possible_truncation)]
+        for n in 0..1000 {
+            let ms = (f64::from(n) * step) as i64;
+            let keyframe = !video || ms / 2000 != ((f64::from(n - 1) * step) as i64) / 2000 || n == 0;
+            s.push(&frame(track, ms, keyframe), ms);
+        }
+        let text = text(s.last());
+        assert!((value(&text, "PART-TARGET=") - target).abs() < 0.004, "{step}: {text}");
+        let mut whole = 0;
+        for segment in text.split("#EXTINF") {
+            let parts = parts(segment);
+            for (n, (duration, _)) in parts.iter().enumerate() {
+                assert!(*duration <= longest, "{step}: {segment}");
+                assert!(*duration >= shortest || n + 1 == parts.len(), "{step}: {segment}");
+                whole += usize::from(*duration >= shortest);
+            }
+        }
+        assert!(whole >= 8, "{step}: {text}");
+    }
+}
+
+#[test]
+fn a_part_is_had_by_its_name_and_the_hinted_one_is_waited_for() {
+    let mut s = Stream::usual(6);
+    s.live(0, 2640);
+    let s = s.last();
+    let name = |rest: &str| format!("019b76daa800-{rest}");
+    let length = |rest: &str| match get(s, &name(rest)) {
+        Turn::Now(length) => length,
+        other => panic!("{rest}: {other:?}"),
+    };
+    let parts: usize = (0..5).map(|part| length(&format!("31536000.{part}.m4s"))).sum();
+    assert_eq!(length("31536000.m4s"), parts, "a segment is its parts");
+    assert!(length("31536002.2.m4s") > 0 && length("init0.mp4") > 0);
+    assert_eq!(get(s, &name("31536002.3.m4s")), Turn::Wait);
+    for unknown in ["31536002.4.m4s", "31536003.0.m4s", "31536002.m4s", "31536000.5.m4s", "init1.mp4", "31536000.ts"] {
+        assert_eq!(get(s, &name(unknown)), Turn::Never(Refused::Unknown), "{unknown}");
+    }
+    assert_eq!(get(s, &name("31535999.0.m4s")), Turn::Never(Refused::Expired));
+    assert_eq!(get(s, "019b76daa7ff-31536000.0.m4s"), Turn::Never(Refused::Expired));
+    assert_eq!(get(s, "019b76daa801-init0.mp4"), Turn::Never(Refused::Unknown));
+}
+
+#[test]
+fn a_playlist_is_waited_for_until_it_has_what_is_asked_for() {
+    let mut s = Stream::usual(6);
+    s.live(0, 2640);
+    // The newest segment is FIRST + 1, of five parts; of the next there are three.
+    let last = s.last();
+    let all = Turn::Now(text(last));
+    for (query, expected) in [
+        (String::new(), &all),
+        (format!("_HLS_msn={}", FIRST - 9), &all),
+        (format!("_HLS_msn={}", FIRST + 1), &all),
+        (format!("_HLS_msn={}&_HLS_part=4", FIRST + 1), &all),
+        // Beyond the last part is the next segment's first.
+        (format!("_HLS_msn={}&_HLS_part=5", FIRST + 1), &all),
+        (format!("_HLS_msn={}&_HLS_part=2", FIRST + 2), &all),
+        (format!("_HLS_msn={}&_HLS_part=3", FIRST + 2), &Turn::Wait),
+        (format!("_HLS_msn={}", FIRST + 2), &Turn::Wait),
+        (format!("_HLS_msn={}&_HLS_part=0", FIRST + 3), &Turn::Wait),
+        (format!("_HLS_msn={}", FIRST + 3), &Turn::Wait),
+    ] {
+        assert_eq!(&ask(last, &query), expected, "{query}");
+    }
+    // Three seconds of parts ahead are 14; nothing is two segments ahead but one.
+    let refused = Turn::Never(Refused::TooFarAhead { newest: FIRST + 1, parts: 3 });
+    assert_eq!(ask(last, &format!("_HLS_msn={}&_HLS_part=16", FIRST + 2)), Turn::Wait);
+    for query in ["31536002&_HLS_part=17", "31536004", "31536004&_HLS_part=0", "31536003&_HLS_part=14", "9999999999"] {
+        assert_eq!(ask(last, &format!("_HLS_msn={query}")), refused, "{query}");
+    }
+    let end = s.packager.end().unwrap();
+    let list = Turn::Now(text(&end));
+    assert!(text(&end).ends_with("#EXT-X-ENDLIST\n") && !text(&end).contains("PRELOAD-HINT"));
+    for query in ["_HLS_msn=31536002&_HLS_part=9", "_HLS_msn=9999999999"] {
+        assert_eq!(ask(&end, query), list, "nothing follows that could be waited for");
+    }
+}
+
+#[test]
+fn while_the_publisher_is_away_nobody_waits() {
+    let mut s = Stream::usual(6);
+    s.live(0, 2640);
+    assert!(s.packager.pause());
+    let away = s.packager.publish().unwrap();
+    let list = text(&away);
+    assert!(!list.contains("CAN-BLOCK-RELOAD") && !list.contains("PRELOAD-HINT") && !list.contains("ENDLIST"), "{list}");
+    assert_eq!(ask(&away, &format!("_HLS_msn={}&_HLS_part=0", FIRST + 3)), Turn::Now(list));
+    s.push(&Unit::Discontinuity, 5000);
+    s.push(&avc(31), 5000);
+    s.live(5000, 5400);
+    let back = text(s.last());
+    let (_, after) = back.split_once("#EXT-X-DISCONTINUITY\n").unwrap();
+    assert!(after.starts_with("#EXT-X-MAP:URI=\"019b76daa800-init1.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:05"));
+    assert_eq!(parts(after)[0], (0.2, true));
+    assert!(back.contains("CAN-BLOCK-RELOAD=YES"));
+    assert!(matches!(get(s.last(), "019b76daa800-init0.mp4"), Turn::Now(_)), "it is still listed");
+}
+
+#[test]
+fn a_changed_configuration_has_another_init_segment_and_the_old_one_stays_as_long_as_its_segments() {
+    let mut s = Stream::usual(3);
+    s.live(0, 4000);
+    s.push(&avc(31), 4000);
+    s.live(4000, 30_000);
+    let list = text(s.last());
+    assert_eq!(list.matches("#EXT-X-MAP").count(), 1);
+    assert!(list.contains("init1.mp4"));
+    assert_eq!(get(s.last(), "019b76daa800-init0.mp4"), Turn::Never(Refused::Expired));
+    let both = s.snapshots.iter().find(|s| text(s).contains("init1.mp4")).unwrap();
+    let list = text(both);
+    let (before, after) = list.split_once("#EXT-X-DISCONTINUITY\n").unwrap();
+    assert!(before.contains("init0.mp4") && after.starts_with("#EXT-X-MAP:URI=\"019b76daa800-init1.mp4\"\n"), "{list}");
+}
+
+#[test]
+fn parts_are_listed_of_what_is_new_only() {
+    let mut s = Stream::usual(6);
+    s.live(0, 20_040);
+    let list = text(s.last());
+    let with_parts = list.split("#EXTINF").filter(|segment| segment.contains("#EXT-X-PART:")).count();
+    assert_eq!(with_parts, 3, "three target durations: {list}");
+    assert!(matches!(get(s.last(), &format!("019b76daa800-{}.0.m4s", FIRST + 4)), Turn::Now(_)), "it can still be had");
+}
+
+/// What a player makes of a delta update and the playlist that it has.
+fn merged(before: &str, delta: &str) -> String {
+    let (head, rest) = delta.split_once("#EXT-X-SKIP:SKIPPED-SEGMENTS=").unwrap();
+    let (skipped, rest) = rest.split_once('\n').unwrap();
+    let sequence = |text: &str| value(text, "#EXT-X-MEDIA-SEQUENCE:");
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let gone = (sequence(delta) - sequence(before)) as usize;
+    let lines: Vec<_> = before.split_inclusive('\n').collect();
+    let ends: Vec<_> = (0..lines.len()).filter(|i| !lines[*i].starts_with('#')).collect();
+    let header = |line: &&&str| {
+        ["EXTM3U", "EXT-X-VERSION", "EXT-X-TARGET", "EXT-X-SERVER", "EXT-X-PART-INF", "EXT-X-MEDIA-S", "EXT-X-DISCONTINUITY-S", "EXT-X-INDEP"]
+            .iter()
+            .any(|name| line[1..].starts_with(name))
+    };
+    let map = lines[..=ends[gone]].iter().rfind(|line| line.starts_with("#EXT-X-MAP")).unwrap();
+    let first = gone.checked_sub(1).map_or_else(|| lines.iter().take_while(header).count(), |last| ends[last] + 1);
+    let skipped: usize = skipped.parse().unwrap();
+    // Parts of what is old have left the list.
+    let kept = lines[first..=ends[gone + skipped - 1]].iter().filter(|line| !line.starts_with("#EXT-X-PART:"));
+    let kept: String = kept.filter(|line| !line.starts_with("#EXT-X-MAP")).copied().collect();
+    format!("{head}{map}{kept}{rest}")
+}
+
+#[test]
+fn a_delta_update_merged_is_the_whole_playlist() {
+    let mut s = Stream::usual(12);
+    s.live(0, 60_040);
+    let mut deltas = 0;
+    for pair in s.snapshots.windows(2) {
+        let Some(delta) = &pair[1].delta else { continue };
+        let delta = String::from_utf8(delta.to_vec()).unwrap();
+        assert!(delta.len() < text(&pair[1]).len());
+        assert_eq!(merged(&text(&pair[0]), &delta), text(&pair[1]));
+        assert_eq!(ask(&pair[1], "_HLS_skip=YES"), Turn::Now(delta));
+        deltas += 1;
+    }
+    assert!(deltas > 150, "{deltas}");
+    let short = s.snapshots.iter().find(|s| s.delta.is_none()).unwrap();
+    assert_eq!(ask(short, "_HLS_skip=YES"), Turn::Now(text(short)), "there is nothing to leave out");
+}
+
+#[test]
+fn a_stream_whose_keyframe_distance_is_not_known_is_waited_for_but_not_for_ever() {
+    let first = |gop: i64| {
+        let mut s = Stream::new(&HlsConfig::default(), &[avc(30), aac()]);
+        for ms in (0..20_000).step_by(40) {
+            s.push(&frame(TrackKind::Video, ms, ms % gop == 0), ms);
+            if let Some(first) = s.snapshots.first() {
+                return (ms, value(&text(first), "TARGETDURATION:"));
+            }
+        }
+        panic!("no playlist");
+    };
+    assert_eq!(first(1000), (1000, 2.0));
+    assert_eq!(first(2000), (2000, 2.0));
+    assert_eq!(first(4000), (4000, 4.0));
+    let (at, target) = first(10_000);
+    assert!((4500..5000).contains(&at) && (target - 11.0).abs() < 0.1, "{at} {target}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Whatever comes: parts keep the part target, which never changes, and what is listed can be had.
+    #[test]
+    fn promises_hold_for_any_stream(
+        steps in proptest::collection::vec((prop_oneof![12 => 15i64..45, 2 => 40i64..200, 1 => 0i64..4000], 0u8..90), 100..500),
+        sound in any::<bool>(),
+        wanted in 100u64..600,
+    ) {
+        let config = HlsConfig { part: Duration::from_millis(wanted), ..HlsConfig::default() };
+        let tracks = if sound { vec![avc(30), aac()] } else { vec![avc(30)] };
+        let mut s = Stream::new(&config, &tracks);
+        let (mut ms, mut heard) = (0, 0);
+        for (step, kind) in steps {
+            ms += step;
+            while sound && heard < ms {
+                s.push(&frame(TrackKind::Audio, heard, true), heard);
+                heard += 21;
+            }
+            match kind {
+                0 => s.push(&Unit::Discontinuity, ms),
+                _ => s.push(&frame(TrackKind::Video, ms, kind < 4), ms),
+            }
+        }
+        let mut promised = None;
+        for s in &s.snapshots {
+            let text = text(s);
+            let target = value(&text, "PART-TARGET=");
+            prop_assert_eq!(*promised.get_or_insert(target), target);
+            let total = value(&text, "TARGETDURATION:");
+            for segment in text.split("#EXTINF:") {
+                if let Some(length) = segment.split(',').next().and_then(|n| n.parse::<f64>().ok()) {
+                    prop_assert!(length.round() <= total, "{}", text);
+                }
+                let parts = parts(segment);
+                for (n, (duration, _)) in parts.iter().enumerate() {
+                    prop_assert!(*duration <= target, "{}", text);
+                    prop_assert!(*duration >= target * 0.85 - 0.0011 || n + 1 == parts.len(), "{}", text);
+                }
+            }
+            for quoted in text.split("URI=\"").skip(1) {
+                let name = quoted.split('"').next().unwrap();
+                let hint = text.contains(&format!("TYPE=PART,URI=\"{name}\""));
+                match get(s, name) {
+                    Turn::Now(length) => prop_assert!(!hint && length > 0),
+                    other => prop_assert!(hint && other == Turn::Wait, "{} {:?}", name, other),
+                }
+            }
+        }
+    }
+}
