@@ -7,6 +7,7 @@
 mod support;
 
 mod endings;
+mod hls;
 mod http;
 mod leaving;
 mod limits;
