@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use millrace_hls::{
-    CmafContainer, HlsConfig, HlsPackager, HlsSnapshot, PlaylistQuery, Refused, ResourceName, Turn,
-};
+use millrace_hls::{CmafContainer, HlsConfig, HlsPackager, HlsSnapshot, PlaylistQuery, Refused, ResourceName, Turn};
 use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
 use proptest::prelude::*;
 
@@ -241,14 +239,19 @@ fn while_the_publisher_is_away_nobody_waits() {
     assert!(s.packager.pause());
     let away = s.packager.publish().unwrap();
     let list = text(&away);
-    assert!(!list.contains("CAN-BLOCK-RELOAD") && !list.contains("PRELOAD-HINT") && !list.contains("ENDLIST"), "{list}");
+    assert!(
+        !list.contains("CAN-BLOCK-RELOAD") && !list.contains("PRELOAD-HINT") && !list.contains("ENDLIST"),
+        "{list}"
+    );
     assert_eq!(ask(&away, &format!("_HLS_msn={}&_HLS_part=0", FIRST + 3)), Turn::Now(list));
     s.push(&Unit::Discontinuity, 5000);
     s.push(&avc(31), 5000);
     s.live(5000, 5400);
     let back = text(s.last());
     let (_, after) = back.split_once("#EXT-X-DISCONTINUITY\n").unwrap();
-    assert!(after.starts_with("#EXT-X-MAP:URI=\"019b76daa800-init1.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:05"));
+    assert!(
+        after.starts_with("#EXT-X-MAP:URI=\"019b76daa800-init1.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:05")
+    );
     assert_eq!(parts(after)[0], (0.2, true));
     assert!(back.contains("CAN-BLOCK-RELOAD=YES"));
     assert!(matches!(get(s.last(), "019b76daa800-init0.mp4"), Turn::Now(_)), "it is still listed");
@@ -290,9 +293,18 @@ fn merged(before: &str, delta: &str) -> String {
     let lines: Vec<_> = before.split_inclusive('\n').collect();
     let ends: Vec<_> = (0..lines.len()).filter(|i| !lines[*i].starts_with('#')).collect();
     let header = |line: &&&str| {
-        ["EXTM3U", "EXT-X-VERSION", "EXT-X-TARGET", "EXT-X-SERVER", "EXT-X-PART-INF", "EXT-X-MEDIA-S", "EXT-X-DISCONTINUITY-S", "EXT-X-INDEP"]
-            .iter()
-            .any(|name| line[1..].starts_with(name))
+        [
+            "EXTM3U",
+            "EXT-X-VERSION",
+            "EXT-X-TARGET",
+            "EXT-X-SERVER",
+            "EXT-X-PART-INF",
+            "EXT-X-MEDIA-S",
+            "EXT-X-DISCONTINUITY-S",
+            "EXT-X-INDEP",
+        ]
+        .iter()
+        .any(|name| line[1..].starts_with(name))
     };
     let map = lines[..=ends[gone]].iter().rfind(|line| line.starts_with("#EXT-X-MAP")).unwrap();
     let first = gone.checked_sub(1).map_or_else(|| lines.iter().take_while(header).count(), |last| ends[last] + 1);

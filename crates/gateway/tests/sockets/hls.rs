@@ -66,7 +66,8 @@ async fn begin(server: &Server) -> (Radio, Web, String, String) {
     drop(hub.hls(&movie(), millrace_hub::HlsFormat::Cmaf).await.unwrap());
     radio.frames(120).await;
     let text = playlist(&mut web, "").await;
-    let hinted = text.rsplit("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"").next().unwrap().trim_end_matches("\"\n").to_owned();
+    let hinted =
+        text.rsplit("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"").next().unwrap().trim_end_matches("\"\n").to_owned();
     let mut numbers = hinted.split(['-', '.']).skip(1);
     let query = format!("?_HLS_msn={}&_HLS_part={}", numbers.next().unwrap(), numbers.next().unwrap());
     (radio, web, hinted, query)
