@@ -10,7 +10,7 @@ interface Codec {
   name: string;
   /** Two browsers that play it on most machines. */
   playedBy: readonly [Program, Program];
-  /** Whether FLV carries it to mpegts.js; what FLV does not goes by HLS. */
+  /** Whether mpegts.js plays it from FLV; what it does not goes by HLS. It knows AV1 and FLAC, but not well enough. */
   inFlv: boolean;
 }
 
@@ -48,13 +48,13 @@ function find(codec: string): Codec | undefined {
 const CODECS: Codec[] = [
   { prefixes: ['avc1', 'avc3'], name: 'H.264', playedBy: ['Chrome', 'Safari'], inFlv: true },
   { prefixes: ['hvc1', 'hev1'], name: 'HEVC', playedBy: ['Safari', 'Edge'], inFlv: true },
-  { prefixes: ['av01'], name: 'AV1', playedBy: ['Chrome', 'Firefox'], inFlv: true },
+  { prefixes: ['av01'], name: 'AV1', playedBy: ['Chrome', 'Firefox'], inFlv: false },
   { prefixes: ['vp09', 'vp9'], name: 'VP9', playedBy: ['Chrome', 'Firefox'], inFlv: false },
   { prefixes: ['vp08', 'vp8'], name: 'VP8', playedBy: ['Chrome', 'Firefox'], inFlv: false },
   { prefixes: ['mp3', 'mp4a.6b', 'mp4a.69', 'mp4a.40.34'], name: 'MP3', playedBy: ['Chrome', 'Safari'], inFlv: true },
   { prefixes: ['mp4a.40', 'mp4a.67'], name: 'AAC', playedBy: ['Chrome', 'Safari'], inFlv: true },
   { prefixes: ['opus'], name: 'Opus', playedBy: ['Chrome', 'Firefox'], inFlv: true },
-  { prefixes: ['flac'], name: 'FLAC', playedBy: ['Chrome', 'Firefox'], inFlv: true },
+  { prefixes: ['flac'], name: 'FLAC', playedBy: ['Chrome', 'Firefox'], inFlv: false },
   { prefixes: ['ac-3'], name: 'AC-3', playedBy: ['Safari', 'Edge'], inFlv: false },
   { prefixes: ['ec-3'], name: 'E-AC-3', playedBy: ['Safari', 'Edge'], inFlv: false },
 ];
