@@ -24,6 +24,7 @@ mod player;
 mod publisher;
 mod registry;
 mod ring;
+mod session;
 mod splice;
 mod stats;
 mod stream;

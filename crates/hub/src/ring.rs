@@ -85,6 +85,15 @@ pub enum Read {
     Lagged(Start),
 }
 
+/// What becomes of the packets that were made under another configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// They can be played under the new one.
+    Fit,
+    /// Nobody may begin with them.
+    Unfit,
+}
+
 #[derive(Debug)]
 struct Shared {
     id: u64,
@@ -191,11 +200,13 @@ impl RingWriter {
     }
 
     /// Another configuration from `at` on: the players that are here get its headers in their
-    /// stream, those that join or skip from now on begin after it.
-    pub(crate) fn set_tracks(&mut self, tracks: &Tracks, at: Timestamp) {
+    /// stream, those that join or skip from now on begin after it where what came before is unfit.
+    pub(crate) fn set_tracks(&mut self, tracks: &Tracks, at: Timestamp, earlier: Earlier) {
         let headers = self.shared.format.headers(tracks, at);
         let mut state = self.shared.lock();
-        state.window.set_barrier(tracks.video.is_some());
+        if earlier == Earlier::Unfit {
+            state.window.set_barrier(tracks.video.is_some());
+        }
         state.tracks = tracks.clone();
         drop(state);
         self.push(headers, ItemKind::Header, at);
@@ -290,7 +301,7 @@ mod tests {
         let mut w = ring(&HubConfig::default());
         push(&mut w, 0, ItemKind::Keyframe);
         assert_eq!(w.reader().join().join, Join { at: 0, await_keyframe: false });
-        w.set_tracks(&Tracks::default(), Timestamp::from_millis(40));
+        w.set_tracks(&Tracks::default(), Timestamp::from_millis(40), Earlier::Unfit);
         let start = w.reader().join();
         assert_eq!(&start.prologue[..5], b"FLV\x01\x00");
         assert!(start.join.at >= 1, "nothing from before the change: {start:?}");

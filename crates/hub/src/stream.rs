@@ -10,7 +10,7 @@ use millrace_hls::HlsFormat;
 use millrace_media::{Frame, TrackKind, Unit, VideoConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::format::{Format, Tracks};
 use crate::gop::{GopCache, kind_of};
@@ -18,12 +18,15 @@ use crate::hls::{Hls, HlsReader, HlsShared};
 use crate::info::{AudioInfo, PublisherInfo, StreamInfo, StreamState, VideoInfo};
 use crate::player::Players;
 use crate::publisher::{CutReason, Publication, PublishError, Publisher, PublisherMeta};
-use crate::registry::{Place, Registry};
+use crate::registry::Registry;
 use crate::ring::{Ring, RingWriter};
+use crate::session::Session;
 use crate::splice::Splice;
 use crate::stats::{RateMeter, Rates, Traffic};
 use crate::window::Limits;
 use crate::{PlayError, StreamId};
+
+mod publishing;
 
 /// What a stream's owner is asked.
 #[derive(Debug)]
@@ -91,12 +94,8 @@ const AUDIO_FLUSH: Duration = Duration::from_millis(40);
 const FORMAT_IDLE: Duration = Duration::from_secs(10);
 /// Time by which the second track of a stream must have shown itself to be in the first headers.
 const TRACKS_KNOWN: Duration = Duration::from_millis(1000);
-/// A publisher that sends nothing of a track for so long does not have it.
-const TRACK_GONE: Duration = Duration::from_secs(3);
 /// Players that wait on one stream for a publisher.
 const MAX_WAITING: usize = 1024;
-/// A publisher that sent nothing for so long does not hold its stream against another.
-const SILENT: Duration = Duration::from_secs(5);
 
 struct Owner {
     shared: Arc<Shared>,
@@ -143,13 +142,6 @@ struct Asked {
     reply: oneshot::Sender<Result<Ring, PlayError>>,
 }
 
-/// What the publisher that is there has sent.
-struct Session {
-    since: Instant,
-    video: bool,
-    audio: bool,
-}
-
 impl Owner {
     fn new(shared: Arc<Shared>, registry: Arc<Registry>, commands: mpsc::WeakSender<Command>) -> Self {
         let limits = Limits::new(&registry.config);
@@ -165,7 +157,7 @@ impl Owner {
             grace_until: None,
             over: false,
             tracks: Tracks::default(),
-            session: Session { since: Instant::now(), video: false, audio: false },
+            session: Session::new(Instant::now()),
             splice: Splice::default(),
             gop: GopCache::new(limits),
             limits,
@@ -252,73 +244,6 @@ impl Owner {
         }
     }
 
-    fn publish(&mut self, meta: PublisherMeta) -> Result<Publisher, PublishError> {
-        if self.registry.is_closing() {
-            return Err(PublishError::ShuttingDown);
-        }
-        let heard = self.last_frame.map_or(self.session.since, |at| at.max(self.session.since));
-        let silent = heard.elapsed() > SILENT;
-        if self.publication.is_some() && !meta.takeover && !silent {
-            return Err(PublishError::Busy);
-        }
-        let Some(commands) = self.commands.upgrade() else { return Err(PublishError::ShuttingDown) };
-        let place = match self.cut(CutReason::TakenOver) {
-            Some(place) => place,
-            None => self.registry.publisher_place().ok_or(PublishError::Full)?,
-        };
-        self.publications += 1;
-        let (alive, gone) = oneshot::channel();
-        let (cut, cut_receiver) = watch::channel(None);
-        let now = Instant::now();
-        let id = self.shared.id.clone();
-        info!(stream = %id, peer = %meta.peer, encoder = meta.encoder.as_deref(), again = self.publications > 1, "publisher connected");
-        if let Some(last) = self.last_frame {
-            self.splice.next_publisher(now.duration_since(last));
-            self.discontinuity();
-        }
-        self.publisher =
-            Some(PublisherInfo { peer: meta.peer, encoder: meta.encoder.clone(), since: SystemTime::now() });
-        self.publication = Some(Publication { id: self.publications, meta, gone, cut, place });
-        self.grace_until = None;
-        self.await_keyframe = true;
-        self.session = Session { since: now, video: false, audio: false };
-        self.publish_info();
-        Ok(Publisher { id, publication: self.publications, commands, alive, cut: cut_receiver })
-    }
-
-    /// Cuts the publisher, if there is one, and gives back its place.
-    fn cut(&mut self, reason: CutReason) -> Option<Place> {
-        let old = self.publication.take()?;
-        info!(stream = %self.shared.id, peer = %old.meta.peer, %reason, "publisher cut");
-        old.cut.send_replace(Some(reason));
-        Some(old.place)
-    }
-
-    fn publisher_gone(&mut self, finished: bool) {
-        self.publication = None;
-        self.flush();
-        let grace = self.registry.config.publish_grace;
-        let reason = if finished { "the publisher finished" } else { "the publisher was lost" };
-        if self.on_air.is_none() {
-            info!(stream = %self.shared.id, reason, "the stream did not come on air");
-            for asked in self.waiting.extract_if(.., |asked| !asked.patient) {
-                let _ = asked.reply.send(Err(PlayError::NotOnAir));
-            }
-            self.over = self.waiting.is_empty();
-            self.opening = None;
-        } else if finished || grace.is_zero() {
-            info!(stream = %self.shared.id, reason, "stream ended");
-            self.over = true;
-        } else {
-            info!(stream = %self.shared.id, grace_s = grace.as_secs_f32(), "publisher lost, waiting for its return");
-            self.grace_until = Some(Instant::now() + grace);
-            if let Some(hls) = &mut self.hls {
-                hls.interrupt();
-            }
-            self.publish_info();
-        }
-    }
-
     fn unit(&mut self, unit: Unit) {
         match unit {
             Unit::Metadata(metadata) => {
@@ -332,38 +257,16 @@ impl Owner {
                 }
             }
             Unit::VideoConfig(config) => {
-                self.session.video = true;
-                if self.tracks.video.as_ref() != Some(&config) {
-                    self.tracks.video = Some(config);
-                    self.await_keyframe = true;
-                    self.tracks_changed();
-                }
+                self.session.video.config = Some(Arc::clone(&config));
+                self.set_video(config);
             }
             Unit::AudioConfig(config) => {
-                self.session.audio = true;
-                if self.tracks.audio.as_ref() != Some(&config) {
-                    self.tracks.audio = Some(config);
-                    self.tracks_changed();
-                }
+                self.session.audio.config = Some(Arc::clone(&config));
+                self.set_audio(config);
             }
             Unit::Discontinuity => self.discontinuity(),
             Unit::Frame(frame) => self.frame(frame),
         }
-    }
-
-    fn tracks_changed(&mut self) {
-        self.gop.clear(self.tracks.video.is_some());
-        let at = self.splice.end().unwrap_or_default();
-        if self.on_air.is_some() {
-            debug!(stream = %self.shared.id, "tracks changed");
-            for ring in &mut self.rings {
-                ring.set_tracks(&self.tracks, at);
-            }
-            if let Some(hls) = &mut self.hls {
-                hls.tracks(&self.tracks);
-            }
-        }
-        self.publish_info();
     }
 
     fn discontinuity(&mut self) {
@@ -378,6 +281,7 @@ impl Owner {
         let now = Instant::now();
         self.splice.apply(&mut frame);
         self.last_frame = Some(now);
+        self.heard(frame.track, now);
         self.count(&frame);
         self.await_keyframe &= !frame.is_video_keyframe();
         // A publisher that begins within a GOP refers to pictures that nobody has.
@@ -392,8 +296,7 @@ impl Owner {
         }
         if self.on_air.is_none() {
             let since = *self.opening.get_or_insert(now);
-            let complete = self.session.video && self.session.audio;
-            if complete || now.duration_since(since) >= TRACKS_KNOWN {
+            if self.session.is_complete() || now.duration_since(since) >= TRACKS_KNOWN {
                 self.go_on_air();
             }
         }
@@ -414,7 +317,7 @@ impl Owner {
         }
         self.flush_at = match frame.track {
             // Players get sound with the next picture, in one write.
-            TrackKind::Audio if self.session.video => self.flush_at.or(Some(now + AUDIO_FLUSH)),
+            TrackKind::Audio if self.tracks.video.is_some() => self.flush_at.or(Some(now + AUDIO_FLUSH)),
             _ => Some(now),
         };
         if let Some(hls) = &mut self.hls {
@@ -535,8 +438,8 @@ impl Owner {
         if let Some(hls) = &mut self.hls {
             hls.tick(now);
         }
-        if self.publication.is_some() && now.duration_since(self.session.since) >= TRACK_GONE {
-            self.forget_missing_tracks();
+        if self.publication.is_some() {
+            self.forget_missing_tracks(now);
         }
         if self.grace_until.is_some_and(|until| until <= now) {
             info!(stream = %self.shared.id, reason = "the publisher did not return", "stream ended");
@@ -549,32 +452,11 @@ impl Owner {
         self.publish_info();
     }
 
-    /// The publisher that came back has fewer tracks than before.
-    fn forget_missing_tracks(&mut self) {
-        let gone = |on: bool, there: bool| there && !on;
-        let video = gone(self.session.video, self.tracks.video.is_some());
-        let audio = gone(self.session.audio, self.tracks.audio.is_some());
-        if !(self.session.video || self.session.audio) || !(video || audio) {
-            return;
-        }
-        warn!(stream = %self.shared.id, video, audio, "the publisher no longer sends a track");
-        if video {
-            self.tracks.video = None;
-        }
-        if audio {
-            self.tracks.audio = None;
-        }
-        if let Some(hls) = &mut self.hls {
-            hls.start_over();
-        }
-        self.tracks_changed();
-    }
-
     fn publish_info(&mut self) {
         let state = match (self.on_air, &self.publication) {
             (None, _) => StreamState::Waiting,
-            (Some(_), Some(_)) => StreamState::Live,
-            (Some(_), None) => StreamState::Reconnecting,
+            (Some(_), Some(_)) if !self.session.is_silent(Instant::now()) => StreamState::Live,
+            (Some(_), _) => StreamState::Reconnecting,
         };
         let measured = (self.rates.frame_rate > 0.0).then(|| f64::from(self.rates.frame_rate));
         self.shared.info.store(Some(Arc::new(StreamInfo {

@@ -1,0 +1,158 @@
+//! The life of a stream's publisher: arrival, takeover, loss and grace, and which tracks it sends.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use millrace_media::{AudioConfig, TrackKind, VideoConfig};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::Owner;
+use crate::PlayError;
+use crate::info::PublisherInfo;
+use crate::publisher::{CutReason, Publication, PublishError, Publisher, PublisherMeta};
+use crate::registry::Place;
+use crate::ring::Earlier;
+use crate::session::Session;
+
+impl Owner {
+    /// Takes a publisher; cuts the one that is there, where the newcomer may.
+    pub(super) fn publish(&mut self, meta: PublisherMeta) -> Result<Publisher, PublishError> {
+        if self.registry.is_closing() {
+            return Err(PublishError::ShuttingDown);
+        }
+        let now = Instant::now();
+        if self.publication.is_some() && !meta.takeover && !self.session.is_silent(now) {
+            return Err(PublishError::Busy);
+        }
+        let Some(commands) = self.commands.upgrade() else { return Err(PublishError::ShuttingDown) };
+        let place = match self.cut(CutReason::TakenOver) {
+            Some(place) => place,
+            None => self.registry.publisher_place().ok_or(PublishError::Full)?,
+        };
+        self.publications += 1;
+        let (alive, gone) = oneshot::channel();
+        let (cut, cut_receiver) = watch::channel(None);
+        let id = self.shared.id.clone();
+        info!(stream = %id, peer = %meta.peer, encoder = meta.encoder.as_deref(), again = self.publications > 1, "publisher connected");
+        if let Some(last) = self.last_frame {
+            self.splice.next_publisher(now.duration_since(last));
+            self.discontinuity();
+        }
+        self.publisher =
+            Some(PublisherInfo { peer: meta.peer, encoder: meta.encoder.clone(), since: SystemTime::now() });
+        self.publication = Some(Publication { id: self.publications, meta, gone, cut, place });
+        self.grace_until = None;
+        self.await_keyframe = true;
+        self.session = Session::new(now);
+        self.publish_info();
+        Ok(Publisher { id, publication: self.publications, commands, alive, cut: cut_receiver })
+    }
+
+    /// Cuts the publisher, if there is one, and gives back its place.
+    pub(super) fn cut(&mut self, reason: CutReason) -> Option<Place> {
+        let old = self.publication.take()?;
+        info!(stream = %self.shared.id, peer = %old.meta.peer, %reason, "publisher cut");
+        old.cut.send_replace(Some(reason));
+        Some(old.place)
+    }
+
+    /// The publisher is gone: the stream ends, or waits for its return.
+    pub(super) fn publisher_gone(&mut self, finished: bool) {
+        self.publication = None;
+        self.flush();
+        let grace = self.registry.config.publish_grace;
+        let reason = if finished { "the publisher finished" } else { "the publisher was lost" };
+        if self.on_air.is_none() {
+            info!(stream = %self.shared.id, reason, "the stream did not come on air");
+            for asked in self.waiting.extract_if(.., |asked| !asked.patient) {
+                let _ = asked.reply.send(Err(PlayError::NotOnAir));
+            }
+            self.over = self.waiting.is_empty();
+            self.opening = None;
+        } else if finished || grace.is_zero() {
+            info!(stream = %self.shared.id, reason, "stream ended");
+            self.over = true;
+        } else {
+            info!(stream = %self.shared.id, grace_s = grace.as_secs_f32(), "publisher lost, waiting for its return");
+            self.grace_until = Some(Instant::now() + grace);
+            if let Some(hls) = &mut self.hls {
+                hls.interrupt();
+            }
+            self.publish_info();
+        }
+    }
+
+    /// A frame of a track came: one that was given up is there again.
+    pub(super) fn heard(&mut self, track: TrackKind, now: Instant) {
+        self.session.heard(track, now);
+        match track {
+            TrackKind::Video if self.tracks.video.is_none() => {
+                if let Some(config) = self.session.video.config.clone() {
+                    self.set_video(config);
+                }
+            }
+            TrackKind::Audio if self.tracks.audio.is_none() => {
+                if let Some(config) = self.session.audio.config.clone() {
+                    self.set_audio(config);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn set_video(&mut self, config: Arc<VideoConfig>) {
+        if self.tracks.video.as_ref() != Some(&config) {
+            self.tracks.video = Some(config);
+            self.await_keyframe = true;
+            self.tracks_changed(Earlier::Unfit);
+        }
+    }
+
+    pub(super) fn set_audio(&mut self, config: Arc<AudioConfig>) {
+        if self.tracks.audio.as_ref() != Some(&config) {
+            // Pictures that came before the first sound are as good as they were.
+            let earlier = if self.tracks.audio.is_none() { Earlier::Fit } else { Earlier::Unfit };
+            self.tracks.audio = Some(config);
+            self.tracks_changed(earlier);
+        }
+    }
+
+    /// Gives up tracks that the publisher no longer sends: players would wait for them.
+    pub(super) fn forget_missing_tracks(&mut self, now: Instant) {
+        let video = self.tracks.video.is_some() && self.session.video_is_gone(now);
+        let audio = self.tracks.audio.is_some() && self.session.audio_is_gone(now);
+        if !(video || audio) {
+            return;
+        }
+        warn!(stream = %self.shared.id, video, audio, "the publisher no longer sends a track");
+        if video {
+            self.tracks.video = None;
+        }
+        if audio {
+            self.tracks.audio = None;
+        }
+        if let Some(hls) = &mut self.hls {
+            hls.start_over();
+        }
+        self.tracks_changed(Earlier::Unfit);
+    }
+
+    fn tracks_changed(&mut self, earlier: Earlier) {
+        if earlier == Earlier::Unfit {
+            self.gop.clear(self.tracks.video.is_some());
+        }
+        let at = self.splice.end().unwrap_or_default();
+        if self.on_air.is_some() {
+            debug!(stream = %self.shared.id, "tracks changed");
+            for ring in &mut self.rings {
+                ring.set_tracks(&self.tracks, at, earlier);
+            }
+            if let Some(hls) = &mut self.hls {
+                hls.tracks(&self.tracks);
+            }
+        }
+        self.publish_info();
+    }
+}
