@@ -284,6 +284,25 @@ mod tests {
     }
 
     #[test]
+    fn parameter_sets_within_pictures_configure_and_an_outdated_header_does_not_undo_that() {
+        let record = millrace_media::AvcConfig::parse(Bytes::from_static(AVC_RECORD)).unwrap();
+        let keyframe = |sps: &[u8]| {
+            let units = [sps, &record.pps()[0], &[0x65, 1, 2]];
+            let payload = units.iter().flat_map(|unit| [&[0, 0, 0, unit.len() as u8], *unit].concat());
+            [0x17, 1, 0, 0, 0].into_iter().chain(payload).collect::<Bytes>()
+        };
+        let mut d = Depacketizer::new();
+        let first = d.video(0, &keyframe(&record.sps()[0])).unwrap();
+        assert!(matches!(&first[..], [Unit::VideoConfig(c), Unit::Frame(_)] if c.resolution() == Some((640, 360))));
+        assert_eq!(d.video(40, &keyframe(&record.sps()[0])).unwrap().len(), 1);
+        let changed = d.video(80, &keyframe(&[0x67, 0x64, 0, 0x1f, 0xac])).unwrap();
+        assert!(matches!(&changed[..], [Unit::VideoConfig(c), Unit::Frame(_)] if c.codec_string() == "avc1.64001f"));
+        let header = [&[0x17, 0, 0, 0, 0], AVC_RECORD].concat();
+        assert!(d.video(120, &header.into()).unwrap().is_empty());
+        assert_eq!(d.video(120, &keyframe(&[0x67, 0x64, 0, 0x1f, 0xac])).unwrap().len(), 1);
+    }
+
+    #[test]
     fn codecs_that_are_not_carried_are_named() {
         let mut d = Depacketizer::new();
         let e = d.video(0, &Bytes::from_static(&[0x22, 0])).unwrap_err();

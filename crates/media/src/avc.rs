@@ -1,7 +1,7 @@
 //! H.264 configuration: `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15, 5.3.3.1) and NAL units.
 
 use bytes::Bytes;
-use h264_reader::nal::sps::SeqParameterSet;
+use h264_reader::nal::sps::{ChromaFormat, SeqParameterSet};
 use h264_reader::rbsp::{BitReader, decode_nal};
 
 use crate::nal::{self, Fields};
@@ -67,6 +67,40 @@ impl AvcConfig {
         Ok(Self { profile, compatibility, level, nal_length_size, sps, pps, picture, raw })
     }
 
+    /// The configuration that the parameter sets within a keyframe ask for, where they are there and
+    /// `current` is another.
+    ///
+    /// Some encoders say it nowhere else, or change their pictures' size without a new record. Picture
+    /// parameter sets alone change nothing that a decoder cannot take in passing.
+    #[must_use]
+    pub fn in_band(current: Option<&Self>, keyframe: &[u8]) -> Option<Self> {
+        // Where nothing is said of their size, lengths have 4 bytes, as all encoders write them.
+        let length_size = current.map_or(4, Self::nal_length_size);
+        let of_type = |kind: u8| {
+            let units = nal::units(keyframe, length_size).map_while(Result::ok);
+            units.filter(move |nal| nal[0] & 0x1f == kind).take(MAX_IN_BAND)
+        };
+        let known = |set: &[u8]| current.is_some_and(|c| c.sps.iter().any(|known| known == set));
+        let sps: Vec<&[u8]> = of_type(NAL_SPS).filter(|set| set.len() >= 4).collect();
+        if sps.iter().all(|set| known(set)) {
+            return None;
+        }
+        let mut pps: Vec<&[u8]> = of_type(NAL_PPS).collect();
+        if pps.is_empty() {
+            pps = current.map(|c| c.pps.iter().map(AsRef::as_ref).collect()).unwrap_or_default();
+        }
+        let mut raw = vec![1, sps[0][1], sps[0][2], sps[0][3], 0xfc | u8::try_from(length_size - 1).ok()?];
+        for (mask, sets) in [(0xe0, &sps), (0, &pps)] {
+            raw.push(mask | u8::try_from(sets.len()).ok()?);
+            for set in sets {
+                raw.extend(u16::try_from(set.len()).ok()?.to_be_bytes());
+                raw.extend_from_slice(set);
+            }
+        }
+        raw.extend(chroma(sps[0]).into_iter().flatten());
+        Self::parse(raw.into()).ok()
+    }
+
     /// The record as it came.
     #[must_use]
     pub fn raw(&self) -> &Bytes {
@@ -127,6 +161,24 @@ impl AvcConfig {
 /// Longest record that is read, bytes.
 pub const MAX_CONFIG: usize = 64 * 1024;
 
+/// Most parameter sets of a kind that are taken from one keyframe.
+const MAX_IN_BAND: usize = 16;
+
+/// What a record of the high profiles has at its end: format and depth of colours, and no extensions.
+fn chroma(sps: &[u8]) -> Option<[u8; 4]> {
+    let rbsp = decode_nal(sps).ok()?;
+    let sps = SeqParameterSet::from_bits(BitReader::new(&*rbsp)).ok()?;
+    let format = match sps.chroma_info.chroma_format {
+        ChromaFormat::Monochrome => 0,
+        ChromaFormat::YUV420 => 1,
+        ChromaFormat::YUV422 => 2,
+        ChromaFormat::YUV444 => 3,
+        ChromaFormat::Invalid(_) => return None,
+    };
+    let (luma, chroma) = (sps.chroma_info.bit_depth_luma_minus8, sps.chroma_info.bit_depth_chroma_minus8);
+    sps.profile_idc.has_chroma_info().then_some([0xfc | format, 0xf8 | luma, 0xf8 | chroma, 0])
+}
+
 fn invalid(why: String) -> Error {
     Error::Invalid { what: "AVC configuration", why }
 }
@@ -155,6 +207,32 @@ mod tests {
         0x08, 0x80, 0x00, 0x00, 0x03, 0x00, 0x80, 0x00, 0x00, 0x19, 0x07, 0x8b, 0x16, 0xcb, 0x01, 0x00, 0x05, 0x68,
         0xeb, 0xe3, 0xcb, 0x20,
     ];
+
+    fn lengths(units: &[&[u8]]) -> Vec<u8> {
+        units.iter().flat_map(|unit| [&[0, 0, 0, unit.len() as u8], *unit].concat()).collect()
+    }
+
+    #[test]
+    fn parameter_sets_that_come_in_band_only() {
+        let record = AvcConfig::parse(Bytes::from_static(X264)).unwrap();
+        let keyframe = lengths(&[&[0x09, 0xf0], &record.sps()[0], &record.pps()[0], &[0x65, 1, 2]]);
+        let config = AvcConfig::in_band(None, &keyframe).unwrap();
+        assert_eq!(config, record);
+        assert_eq!(AvcConfig::in_band(Some(&config), &keyframe), None, "nothing new");
+        assert_eq!(AvcConfig::in_band(None, &lengths(&[&[0x65, 1, 2]])), None);
+        assert_eq!(AvcConfig::in_band(None, &lengths(&[&record.sps()[0], &[0x65, 1]])), None, "half of it");
+    }
+
+    #[test]
+    fn parameter_sets_that_change_in_band() {
+        let record = AvcConfig::parse(Bytes::from_static(X264)).unwrap();
+        let other = [0x67, 0x64, 0x00, 0x1f, 0xac];
+        let config = AvcConfig::in_band(Some(&record), &lengths(&[&other, &[0x65, 1, 2]])).unwrap();
+        assert_eq!((config.sps()[0].as_ref(), config.pps()), (&other[..], record.pps()));
+        assert_eq!(config.codec_string(), "avc1.64001f");
+        let pps = lengths(&[&[0x68, 0xee, 1], &[0x65, 1, 2]]);
+        assert_eq!(AvcConfig::in_band(Some(&record), &pps), None, "decoders take these in passing");
+    }
 
     #[test]
     fn record_of_x264() {
@@ -202,6 +280,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_keyframe_is_looked_through(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = AvcConfig::in_band(None, &bytes);
+            let _ = AvcConfig::in_band(None, &lengths(&[&[&[0x67], &bytes[..]].concat(), &[0x68, 1]]));
+        }
+
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80), cut in 0usize..40) {
             let _ = AvcConfig::parse(bytes.clone().into());

@@ -16,11 +16,17 @@ pub(super) struct VideoTrack {
     config: Option<Arc<VideoConfig>>,
     /// What waits for a keyframe.
     waiting: Option<VideoConfig>,
+    /// The record that parameter sets within pictures have replaced: it may come again and again.
+    outdated: Option<Bytes>,
 }
 
 impl VideoTrack {
     /// A sequence begins. The configuration to be said now, if it is complete.
     pub(super) fn start(&mut self, codec: VideoCodec, record: Bytes) -> Result<Option<Arc<VideoConfig>>, Error> {
+        if self.outdated.as_ref() == Some(&record) {
+            return Ok(None);
+        }
+        self.outdated = None;
         Ok(self.begin(match codec {
             VideoCodec::Avc => VideoConfig::Avc(AvcConfig::parse(record)?),
             VideoCodec::Hevc => VideoConfig::Hevc(HevcConfig::parse(record)?),
@@ -42,6 +48,9 @@ impl VideoTrack {
         keyframe: bool,
         payload: &[u8],
     ) -> Result<(Option<Arc<VideoConfig>>, bool), Error> {
+        if codec == VideoCodec::Avc && keyframe {
+            self.take_in_band(payload);
+        }
         let known = self.waiting.as_ref().or(self.config.as_deref());
         if known.and_then(VideoCodec::of) != Some(codec) {
             return Err(Error::NoSequenceHeader { track: "video" });
@@ -61,6 +70,20 @@ impl VideoTrack {
         // A keyframe that does not tell is not waited beyond.
         let config = told.or_else(|| self.waiting.take());
         Ok((config.map(|c| self.say(c)), true))
+    }
+
+    /// H.264 may bring its parameter sets with its keyframes.
+    fn take_in_band(&mut self, keyframe: &[u8]) {
+        let current = match self.config.as_deref() {
+            Some(VideoConfig::Avc(avc)) => Some(avc),
+            _ => None,
+        };
+        if let Some(config) = AvcConfig::in_band(current, keyframe) {
+            if let Some(replaced) = current {
+                self.outdated.get_or_insert(replaced.raw().clone());
+            }
+            self.waiting = Some(VideoConfig::Avc(config));
+        }
     }
 
     fn begin(&mut self, config: VideoConfig) -> Option<Arc<VideoConfig>> {
