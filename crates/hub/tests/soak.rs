@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_flv::Depacketizer;
-use millrace_hub::{Format, Hub, HubConfig, Packet, Protocol, Publisher, PublisherMeta, Read, Ring, StreamId};
+use millrace_hub::{
+    Format, HlsFormat, Hub, HubConfig, Packet, Protocol, Publisher, PublisherMeta, Read, Ring, StreamId,
+};
 
 const SECOND: i64 = 1_000_000_000;
 /// How far sound and picture may part, nanoseconds.
@@ -183,7 +185,7 @@ async fn sound_and_picture_stay_together_for_six_hours_over_the_wrap_of_the_cloc
     let mut newest = 0;
     let first = tokio::spawn({
         let hub = hub.clone();
-        async move { hub.hls(&id()).await }
+        async move { hub.hls(&id(), HlsFormat::Ts).await.map(drop) }
     });
     for run in 0..2 {
         for second in 2..=3 * 3600 {
@@ -200,7 +202,8 @@ async fn sound_and_picture_stay_together_for_six_hours_over_the_wrap_of_the_cloc
             tokio::time::sleep(Duration::from_secs(3)).await;
             read_flv(&player.ring, &mut from, &mut flv);
             read_hls(&hub, &mut newest, &mut ts).await;
-            (flv.next_publisher(), ts.next_publisher());
+            flv.next_publisher();
+            ts.next_publisher();
             encoder = Encoder::connect(&hub, 77_777).await;
         } else {
             drop(encoder);
@@ -214,11 +217,12 @@ async fn sound_and_picture_stay_together_for_six_hours_over_the_wrap_of_the_cloc
 }
 
 async fn read_hls(hub: &Hub, newest: &mut u64, shifts: &mut Shifts) {
-    let snapshot = hub.hls(&id()).await.unwrap().snapshot.unwrap();
+    let mut reader = hub.hls(&id(), HlsFormat::Ts).await.unwrap();
+    let snapshot = reader.until(|view| view.snapshot.clone()).await.unwrap();
     let seen = *newest;
     for segment in snapshot.segments().iter().filter(|s| s.sequence > seen) {
         assert!(*newest == 0 || segment.sequence == *newest + 1, "no segment is missed");
-        read_ts(&segment.bytes, shifts);
+        read_ts(&segment.content.to_vec(), shifts);
         *newest = segment.sequence;
     }
 }
