@@ -190,6 +190,25 @@ mod tests {
     }
 
     #[test]
+    fn colours_are_told_to_rtmp_players_and_taken_back() {
+        let av1 = Bytes::from_static(&[0x81, 0, 0x0c, 0]);
+        let video = VideoConfig::Av1(millrace_media::Av1Config::parse(av1).unwrap());
+        let colours = Bytes::from_static(b"\x02\0\x09colorInfo\x03\0\x01x\x05\0\0\x09");
+        let metadata = Metadata { color_info: Some(colours.clone()), ..Metadata::default() };
+        let mut tracks = Tracks { metadata: Arc::new(metadata), video: Some(Arc::new(video)), audio: None };
+        let tell = |packet: &[u8], what: &[u8]| packet.windows(what.len()).any(|w| w == what);
+        assert!(tell(&Format::Rtmp.headers(&tracks, Timestamp::ZERO), &colours));
+        for format in [Format::Flv, Format::WsFlv] {
+            assert!(!tell(&format.headers(&tracks, Timestamp::ZERO), b"colorInfo"), "{format:?}");
+            assert_eq!(format.colors(&tracks, Timestamp::ZERO), None);
+        }
+        tracks.metadata = Arc::default();
+        assert!(!tell(&Format::Rtmp.headers(&tracks, Timestamp::ZERO), b"colorInfo"));
+        let packet = Format::Rtmp.colors(&tracks, Timestamp::ZERO).unwrap();
+        assert!(tell(&packet, b"av01\x02\0\x09colorInfo\x06"), "undefined: {packet:02x?}");
+    }
+
+    #[test]
     fn a_websocket_packet_is_a_message_with_the_same_tag() {
         let (mut flv, ws) =
             (Vec::new(), Format::WsFlv.packet(TagKind::Audio, Timestamp::ZERO, &[0xaf, 1], &[7; 9]).unwrap());

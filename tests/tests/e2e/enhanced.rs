@@ -1,11 +1,15 @@
 //! Enhanced RTMP with a current FFmpeg: codecs that classic FLV does not know come out as they came in.
 
+use std::thread;
+
 use millrace_e2e::{
     Program, Server,
     clip::Temporary,
+    flv::{FlvReader, Kind, Tag, read_file},
     frames::{Frames, Reading, assert_consecutive, assert_order},
     hls, http,
     process::current_ffmpeg,
+    rtmp::{Client, publish_tags},
 };
 
 const HEVC: &str =
@@ -81,6 +85,57 @@ fn of_several_tracks_the_default_ones_are_played() {
     assert_eq!((got.video.len(), got.sizes.as_slice()), (75, &["160x90".to_owned()][..]));
     assert_order(&got.video);
 }
+
+#[test]
+fn finer_times_and_colours_go_to_rtmp_players_alone() {
+    const COLOURS: &[u8] =
+        b"\xd4hvc1\x02\0\x09colorInfo\x03\0\x0bcolorConfig\x03\0\x08bitDepth\0\x40\x24\0\0\0\0\0\0\0\0\x09\0\0\x09";
+    let server = Server::start(&[]);
+    let clip = clip(HEVC, OPUS);
+    // FFmpeg reads modifiers of time but writes none: put half a millisecond into every enhanced frame.
+    let mut tags = read_file(clip.path());
+    for tag in tags.iter_mut().filter(|tag| is_enhanced_frame(tag)) {
+        let (head, packet) = (tag.body[0] & 0xf0, tag.body[0] & 0x0f);
+        let modified = [&[head | MOD_EX, 2, 0x07, 0xa1, 0x20, packet], &tag.body[1..]].concat();
+        tag.body = modified;
+    }
+    let at = tags.iter().position(|tag| tag.body.starts_with(b"\xd4hvc1")).unwrap();
+    tags[at].body = COLOURS.to_vec();
+    let (address, key) = (server.rtmp, server.key.clone());
+    let publisher = thread::spawn(move || publish_tags(address, "live", &key, &tags, 0));
+    server.wait_on_air();
+    let reading = start(&server.rtmp_url(), "hevc");
+    let (_, body) = http::open(server.http, "/live/movie.flv");
+    let flv = thread::spawn(move || {
+        let mut flv = FlvReader::new(body);
+        std::iter::from_fn(|| flv.tag()).collect::<Vec<_>>()
+    });
+    let mut player = Client::play(server.rtmp, "live", "movie");
+    player.started().unwrap();
+    let rtmp: Vec<_> = std::iter::from_fn(|| player.tag().unwrap()).collect();
+    publisher.join().unwrap();
+
+    let modified =
+        |tag: &&Tag| tag.body.len() > 6 && tag.body[0] & 0x0f == MOD_EX && tag.body[1..5] == [2, 0x07, 0xa1, 0x20];
+    let frames = rtmp.iter().filter(|tag| modified(tag)).count();
+    assert!(frames > 100, "{frames} frames with half a millisecond");
+    assert!(rtmp.iter().any(|tag| tag.body == COLOURS), "colours, as they came");
+    let got = reading.finish();
+    assert!(got.video.len() > 40 && got.audio.len() > 100, "FFmpeg reads them all the same");
+    assert_order(&got.video);
+    let flv = flv.join().unwrap();
+    assert!(flv.iter().filter(|tag| is_enhanced_frame(tag)).count() > 100, "frames without a modifier");
+    let beyond =
+        |tag: &&Tag| tag.kind != Kind::Script && tag.body.len() > 5 && matches!(tag.body[0], 0x97 | 0xa7 | 0xd4);
+    assert_eq!(flv.iter().find(beyond), None, "players in browsers give up at these");
+}
+
+/// A frame of HEVC or Opus in an enhanced tag.
+fn is_enhanced_frame(tag: &Tag) -> bool {
+    matches!(tag.body[..], [0x91 | 0x93 | 0xa1 | 0xa3, b'h' | b'O', ..])
+}
+
+const MOD_EX: u8 = 7;
 
 #[test]
 fn a_codec_that_is_not_carried_is_refused_by_its_name() {

@@ -205,9 +205,7 @@ fn vui_rate(bits: &mut Bits<'_>) -> Result<Option<f64>, Error> {
     if bits.flag()? {
         skip_ue(bits, 2)?; // where chroma samples lie
     }
-    bits.skip(1)?; // neutral chroma
-    let fields = bits.flag()?;
-    bits.skip(1)?; // frame and field information
+    bits.skip(3)?; // neutral chroma, fields as pictures, what is told of them
     if bits.flag()? {
         skip_ue(bits, 4)?; // default display window
     }
@@ -215,8 +213,7 @@ fn vui_rate(bits: &mut Bits<'_>) -> Result<Option<f64>, Error> {
         return Ok(None);
     }
     let (tick, scale) = (bits.take(32)?, bits.take(32)?);
-    let rate = f64::from(scale) / f64::from(tick);
-    Ok(Some(if fields { rate / 2.0 } else { rate }))
+    Ok(Some(f64::from(scale) / f64::from(tick)))
 }
 
 const EXTENDED_SAR: u32 = 255;
@@ -231,6 +228,59 @@ mod tests {
     fn emulation_prevention_bytes_are_removed() {
         assert_eq!(unescape(&[0, 0, 3, 1, 0, 0, 3, 0, 0, 3]), [0, 0, 1, 0, 0, 0, 0]);
         assert_eq!(unescape(&[0, 3, 0, 0, 1]), [0, 3, 0, 0, 1]);
+    }
+
+    #[test]
+    fn sets_of_x265() {
+        for (set, width, height, rate) in [
+            // cropped to 1080 lines
+            (
+                "420101016000000300900000030000030078a003c08010e596566924caf01680800001f480003a9804",
+                1920,
+                1080,
+                30_000.0 / 1001.0,
+            ),
+            // many references
+            (
+                "420101016000000300900000030000030078a00280802d1659d8a9246ed780b404000003000400000300c820",
+                1280,
+                720,
+                50.0,
+            ),
+            // 4:2:2, an odd window
+            ("4201010408000003009d0800000300005db006b201e1c96d96566924caf0168080000003008000001e04", 850, 478, 60.0),
+            // temporal layers
+            (
+                "42010401600000030090000003000003003f0000a005020169659594aca565924caf016808000003000800000300f040",
+                640,
+                360,
+                30.0,
+            ),
+            // an extended sample aspect ratio, colours
+            (
+                "42010101600000030090000003000003005aa005a201e16595952930bc15a81010302000007d20000ea60c0292cdc001e848003d0910",
+                720,
+                480,
+                30_000.0 / 1001.0,
+            ),
+        ] {
+            let nal: Vec<_> =
+                (0..set.len()).step_by(2).map(|i| u8::from_str_radix(&set[i..i + 2], 16).unwrap()).collect();
+            assert_eq!(read(&nal), Ok(Picture { width, height, frame_rate: Some(rate) }));
+        }
+    }
+
+    #[test]
+    fn a_set_told_as_a_difference_moves_the_one_before() {
+        let from = ShortTermSet { before: vec![-1, -2], after: vec![] };
+        // Back by one; the first is used, the second kept, the picture itself dropped.
+        let set = predicted_set(&mut Bits::new("test", &[0b1110_1000]), &from).unwrap();
+        assert_eq!((set.before, set.after), (vec![-2, -3], vec![]));
+        // Forward by one, all used: what falls on the picture itself is none.
+        let set = predicted_set(&mut Bits::new("test", &[0b0111_1000]), &from).unwrap();
+        assert_eq!((set.before, set.after), (vec![-1], vec![1]));
+        let full = ShortTermSet { before: (1..=16).map(|d| -d).collect(), after: vec![] };
+        assert!(predicted_set(&mut Bits::new("test", &[0xff; 4]), &full).is_err());
     }
 
     proptest! {
