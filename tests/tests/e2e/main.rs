@@ -7,6 +7,7 @@ mod hostile;
 mod http_details;
 mod joining;
 mod lifecycle;
+mod low_latency;
 mod outputs;
 mod peers;
 mod playlists;
