@@ -1,5 +1,5 @@
 //! The same bytes give the same messages in one piece and in many, and take no more memory than
-//! twice what has come.
+//! three times what has come: twice for each message, and once for what is at hand.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -23,7 +23,7 @@ fn read(bytes: &[u8], piece: usize) -> (Vec<Message>, Option<Error>) {
                 Err(error) => return (messages, Some(error)),
             }
         }
-        assert!(reader.allocated() <= 2 * bytes.len());
+        assert!(reader.allocated() <= 3 * bytes.len());
     }
     (messages, None)
 }

@@ -306,6 +306,19 @@ fn a_declared_length_allocates_nothing_and_memory_follows_what_comes() {
     }
 }
 
+/// Each might have been taken to be what all of the rest belongs to.
+#[test]
+fn many_messages_begun_in_one_piece_take_no_more_than_has_come() {
+    let mut input = Vec::new();
+    for chunk_stream in 3..63 {
+        input.extend(header(chunk_stream, 0, 0xff_ffff, 9));
+        input.extend([7; 128]);
+    }
+    let mut reader = ChunkReader::new();
+    assert_eq!(read_all(&mut reader, &input).unwrap(), []);
+    assert!(reader.allocated() <= 3 * input.len(), "{} for {}", reader.allocated(), input.len());
+}
+
 #[test]
 fn unfinished_messages_are_bounded_together() {
     let mut reader = ChunkReader::new();

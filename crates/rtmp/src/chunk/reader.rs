@@ -131,7 +131,9 @@ impl ChunkReader {
             let at_hand = input.len();
             let (payload, rest) = input.split_at(at_hand.min(chunk.missing));
             *input = rest;
-            stream.append(payload, at_hand);
+            // What is at hand is most likely of this message, unless others are under way as well.
+            let likely = if self.unfinished == stream.body.len() { at_hand } else { payload.len() };
+            stream.append(payload, likely);
             self.position += payload.len() as u64;
             self.unfinished += payload.len();
             let missing = chunk.missing - payload.len();
@@ -300,12 +302,12 @@ impl ChunkStream {
         }
     }
 
-    /// Appends payload, making room for what has come and as much again, but not for more than the
-    /// message can have.
-    fn append(&mut self, payload: &[u8], at_hand: usize) {
+    /// Appends payload, making room for what has come and as much again, or for what is likely to be
+    /// had at once, but not for more than the message can have.
+    fn append(&mut self, payload: &[u8], likely: usize) {
         let needed = self.body.len() + payload.len();
         if needed > self.body.capacity() {
-            let likely = self.body.len() + at_hand;
+            let likely = self.body.len() + likely;
             let capacity = needed.max(2 * self.body.capacity()).max(likely).min(self.message_length);
             self.body.reserve_exact(capacity - self.body.len());
         }
