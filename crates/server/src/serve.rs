@@ -9,11 +9,11 @@ use std::{
 };
 
 use millrace_gateway::{Tls, admission::Admission};
-use millrace_hub::Hub;
+use millrace_hub::{Hub, Protocol};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -29,7 +29,7 @@ use crate::{
     ports::{self, PortError},
     streams::ConfiguredStreams,
     tls::{self, Certificate, TlsError},
-    wire::{self, Gate, Listeners},
+    wire::{self, Gate, Listeners, Stop},
 };
 
 /// Why serving did not start, or ended before it was asked to.
@@ -93,7 +93,7 @@ async fn run(
     let addresses = listeners.addresses().map_err(ServeError::Runtime)?;
     let hub = Hub::new(wire::hub_config(config, open_files));
     let streams = Arc::new(ConfiguredStreams::new(config));
-    let (health, stop) = (Health::default(), CancellationToken::new());
+    let (health, stop) = (Health::default(), Stop::default());
     let gate = Gate {
         admission: Admission::new(limits::connection_limits(config, open_files)),
         tls: certificate.as_ref().map(|certificate| Tls::new(Arc::clone(&certificate.config))),
@@ -109,7 +109,7 @@ async fn run(
         warn!("{words}");
     }
     greeting::print(config, &addresses, demo.is_some());
-    let demo = start_demo(config, demo, addresses.rtmp, &stop).await;
+    let demo = start_demo(config, demo, addresses.rtmp, &stop.rtmp).await;
     let running = Running { config, streams: &streams, hub: &hub, gate: &gate, open_files };
 
     notify::ready();
@@ -140,9 +140,15 @@ async fn run(
 
     notify::stopping();
     health.drain();
-    stop.cancel();
+    stop.rtmp.cancel();
     let ending = async {
+        let hls = hub.totals().sent[Protocol::Hls as usize].players > 0;
         hub.shutdown().await;
+        if hls {
+            // Playlists have their end now: whoever plays them comes for it within a segment's length.
+            sleep((config.hls.segment.get() + LAST_PLAYLIST).min(config.shutdown.timeout.get() / 2)).await;
+        }
+        stop.http.cancel();
         while servers.join_next().await.is_some() {}
         if let Some(demo) = demo {
             // A demonstration that failed has ended as well.
@@ -158,6 +164,9 @@ async fn run(
     }
     result
 }
+
+/// A player of HLS asks again after a segment's length, and so much later at most.
+const LAST_PLAYLIST: Duration = Duration::from_secs(1);
 
 /// Binds all ports, and tells of all that cannot be had at once.
 fn listen(config: &Config) -> Result<Listeners<TcpListener>, Vec<PortError>> {

@@ -41,7 +41,16 @@ pub(crate) struct Gate {
     pub(crate) tls: Option<Tls>,
 }
 
-/// Starts all servers. Each ends when `stop` is cancelled and its connections are done, and gives its name.
+/// What ends the servers.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    /// RTMP, and whatever publishes here.
+    pub(crate) rtmp: CancellationToken,
+    /// HTTP, diagnostics included.
+    pub(crate) http: CancellationToken,
+}
+
+/// Starts all servers. Each ends when `stop` says so and its connections are done, and gives its name.
 pub(crate) fn start(
     config: &Config,
     hub: &Hub,
@@ -49,7 +58,7 @@ pub(crate) fn start(
     listeners: Listeners<TcpListener>,
     gate: &Gate,
     health: &Health,
-    stop: &CancellationToken,
+    stop: &Stop,
 ) -> JoinSet<&'static str> {
     let site = millrace_site::router(hub.clone(), site_config(config)).merge(health.routes());
     let answers = Answers::default();
@@ -61,20 +70,20 @@ pub(crate) fn start(
     };
     let ops = ops::router(hub.clone(), health).merge(metrics::router(sources));
     let mut servers = JoinSet::new();
-    let (hub_of_rtmp, leave_of_rtmp, stop_rtmp) = (hub.clone(), Arc::clone(&authorizer), stop.clone());
+    let (hub_of_rtmp, leave_of_rtmp, stop_rtmp) = (hub.clone(), Arc::clone(&authorizer), stop.rtmp.clone());
     let (rtmp_config, admission_of_rtmp) = (rtmp_config(config), Arc::clone(&gate.admission));
     let rtmp_listeners = RtmpListeners { plain: listeners.rtmp, tls: listeners.rtmps.zip(gate.tls.clone()) };
     servers.spawn(async move {
         rtmp::serve(rtmp_listeners, hub_of_rtmp, leave_of_rtmp, rtmp_config, admission_of_rtmp, stop_rtmp).await;
         "RTMP"
     });
-    let (hub, stop_http) = (hub.clone(), stop.clone());
+    let (hub, stop_http) = (hub.clone(), stop.http.clone());
     let (http_config, admission) = (http_config(config, answers), Arc::clone(&gate.admission));
     servers.spawn(async move {
         http::serve(listeners.http, hub, authorizer, site, http_config, admission, stop_http).await;
         "HTTP"
     });
-    let stop_ops = stop.clone();
+    let stop_ops = stop.http.clone();
     servers.spawn(async move {
         // It fails only where a listener can, which it retries by itself.
         let _ = axum::serve(listeners.ops, ops).with_graceful_shutdown(stop_ops.cancelled_owned()).await;

@@ -73,10 +73,16 @@ struct Server {
 
 impl Server {
     fn start(directory: &Directory, command: &str, arguments: &[&str]) -> Self {
+        Self::start_with(directory, command, arguments, &[])
+    }
+
+    /// The same with further variables in its environment.
+    fn start_with(directory: &Directory, command: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let any = "127.0.0.1:0";
         let mut child = directory
             .command(&[command, "--http", any, "--rtmp", any, "--ops", any, "--set", "log.format=json"])
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -233,6 +239,93 @@ fn a_connection_that_stays_does_not_hold_up_the_end() {
     assert!(status.success(), "{log}");
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     drop((rtmp, http));
+}
+
+#[test]
+fn systemd_is_told_what_the_server_does() {
+    let directory = Directory::new();
+    let path = directory.0.join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let heard = |wanted: &str| {
+        let mut buffer = [0; 256];
+        loop {
+            let n = socket.recv(&mut buffer).unwrap_or_else(|e| panic!("no {wanted}: {e}"));
+            let text = text(&buffer[..n]);
+            if text.lines().any(|line| line == wanted) {
+                return text;
+            }
+        }
+    };
+    let path = path.to_str().unwrap();
+    let server = Server::start_with(&directory, "serve", &[], &[("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", "200000")]);
+    heard("READY=1");
+    heard("WATCHDOG=1");
+    server.signal(Signal::HUP);
+    assert!(heard("RELOADING=1").contains("MONOTONIC_USEC="));
+    heard("READY=1");
+    let stop = std::thread::spawn(move || server.stop());
+    heard("STOPPING=1");
+    assert!(stop.join().unwrap().0.success());
+}
+
+#[test]
+fn limits_and_the_level_of_the_log_are_taken_on_reload() {
+    let directory = Directory::with_configuration("[limits]\ntrusted = \"\"\nconnections_per_address = 1\n");
+    let mut server = Server::start(&directory, "serve", &[]);
+    let kept = TcpStream::connect(server.rtmp).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !get(server.ops, "/metrics").1.contains("millrace_connections{port=\"rtmp\"} 1") {
+        assert!(Instant::now() < deadline);
+    }
+    let (status, body) = get(server.http, "/");
+    assert_eq!(status, "HTTP/1.1 429 Too Many Requests");
+    let problem: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(problem["error_code"], "009");
+    let toml = "[limits]\ntrusted = \"\"\nconnections_per_address = 2\n[log]\nlevel = \"debug\"\n";
+    fs::write(directory.0.join("millrace.toml"), toml).unwrap();
+    server.signal(Signal::HUP);
+    server.wait_for("streams are reloaded");
+    assert_eq!(get(server.http, "/healthz").0, "HTTP/1.1 200 OK");
+    assert_eq!(get(server.http, "/").0, "HTTP/1.1 200 OK");
+    drop(kept);
+    let (status, _, log) = server.stop();
+    assert!(status.success());
+    assert!(!log.contains("wait for a restart"), "{log}");
+    assert!(log.contains(r#""level":"DEBUG""#), "{log}");
+}
+
+#[test]
+fn check_reads_the_certificate() {
+    let directory = Directory::new();
+    let any = "127.0.0.1:0";
+    let check = |more: &[&str]| {
+        let arguments = ["check", "--http", any, "--rtmp", any, "--ops", any, "--set", "rtmps.listen=127.0.0.1:0"];
+        let output = directory.run(&[&arguments, more].concat());
+        (output.status.success(), text(&output.stdout))
+    };
+    assert!(check(&[]).1.contains("ok    tls: no certificate, so no RTMPS\n"));
+    let files = ["--set", "tls.certificate=cert.pem", "--set", "tls.key=key.pem"];
+    let (sound, found) = check(&files);
+    assert!(!sound && found.contains("fail  tls: cert.pem (tls.certificate): cannot be read: No such file"), "{found}");
+    let write = || {
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(directory.0.join("cert.pem"), pair.cert.pem()).unwrap();
+        pair.signing_key.serialize_pem()
+    };
+    let (first, second) = (write(), write());
+    fs::write(directory.0.join("key.pem"), first).unwrap();
+    let (sound, found) = check(&files);
+    assert!(
+        !sound && found.contains("fail  tls: key.pem (tls.key): this is not the key of the certificate in cert.pem"),
+        "{found}"
+    );
+    fs::write(directory.0.join("key.pem"), second).unwrap();
+    fs::set_permissions(directory.0.join("key.pem"), fs::Permissions::from_mode(0o644)).unwrap();
+    let (sound, found) = check(&files);
+    assert!(sound && found.contains("ok    tls: certificate valid until 4096-01-01T00:00:00Z\n"), "{found}");
+    assert!(found.contains("warn  tls: every user can read the private key; chmod o-r key.pem\n"), "{found}");
+    assert!(found.contains("(rtmps.listen) is free"), "{found}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use millrace_e2e::{
     websocket::WebSocket,
 };
 use millrace_rtmp::client::Event;
+use rustix::process::Signal;
 
 #[test]
 fn a_server_that_was_killed_starts_again_at_once_on_the_same_ports() {
@@ -75,6 +76,16 @@ fn a_server_that_is_asked_to_end_ends_everything_in_good_order() {
     let mut waiting = Client::play(server.rtmp, "live", "movie-that-waits");
     waiting.started().unwrap();
     hls::media(http, "/live/movie/ts.m3u8");
+    // It comes back for its playlist each second, and so for the end as well.
+    let hls = thread::spawn(move || {
+        loop {
+            thread::sleep(Duration::from_secs(1));
+            let playlist = hls::media(http, "/live/movie/ts.m3u8");
+            if playlist.end_list {
+                return hls::segment(http, "/live/movie/ts.m3u8", &playlist.segments.last().unwrap().uri).status;
+            }
+        }
+    });
     server.wait_for_stream("movie", "watched", |s| s["players"].as_array().unwrap().len() == 5);
     let idle = std::net::TcpStream::connect(http).unwrap();
 
@@ -88,6 +99,7 @@ fn a_server_that_is_asked_to_end_ends_everything_in_good_order() {
     let (tags, closed) = websocket.join().unwrap();
     assert!(tags > 10);
     assert_eq!(closed, Some(1000));
+    assert_eq!(hls.join().unwrap(), 200, "the last segment of the playlist with its end");
     match rtmp.join().unwrap() {
         Ok(Event::Ended { .. }) => {}
         other => panic!("{other:?}"),
@@ -97,6 +109,7 @@ fn a_server_that_is_asked_to_end_ends_everything_in_good_order() {
     // The publisher is told, and does not go on sending to nobody.
     let ended = publisher.wait();
     assert!(!ended.status.success(), "{:#?}", ended.stderr);
+    assert!(ended.stderr.iter().any(|line| line.contains("the server is shutting down")), "{:#?}", ended.stderr);
     drop(idle);
 }
 
@@ -111,6 +124,21 @@ fn a_player_that_takes_nothing_does_not_hold_up_the_end() {
     assert!(server.terminate().status.success());
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     drop(stuck);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let server = Server::start(&["shutdown.timeout=1h"]);
+    // It is told that it is over, and left to close the connection.
+    let mut stays = Client::play(server.rtmp, "live", "movie");
+    stays.started().unwrap();
+    server.process().signal(Signal::TERM);
+    server.wait_for_log("ending");
+    let ended = server.terminate();
+    assert!(ended.status.success(), "{}", ended.status);
+    let words = "asked again; what was still connected is cut";
+    assert!(ended.stderr.iter().any(|line| line.contains(words)), "{:#?}", ended.stderr);
+    drop(stays);
 }
 
 #[test]

@@ -143,6 +143,9 @@ impl Connection {
         self.release().await?;
         let server = Arc::clone(&self.server);
         let mut shutdown = pin!(server.shutdown.cancelled());
+        // Until when whoever is told something at the server's end may read it: a connection that is closed over unread
+        // input is reset, and the words would be lost.
+        let mut last_words = None;
         // One timer for all messages: moved only where it would ring too late. Where it rings too early, it is set anew.
         let mut alarm = pin!(tokio::time::sleep_until(self.epoch + self.session.next_timeout()));
         loop {
@@ -150,6 +153,7 @@ impl Connection {
             self.send_output().await.map_err(Over::Lost)?;
             let closing = self.session.is_closing();
             let deadline = self.epoch + self.session.next_timeout();
+            let deadline = last_words.map_or(deadline, |at| deadline.min(at));
             if deadline < alarm.deadline() {
                 alarm.as_mut().reset(deadline);
             }
@@ -167,7 +171,12 @@ impl Connection {
                         }
                     }
                 },
-                () = &mut shutdown, if matches!(self.role, Role::Undecided) => return Err(Over::Done),
+                () = &mut shutdown, if last_words.is_none() && matches!(self.role, Role::Undecided) => {
+                    if !closing {
+                        return Err(Over::Done);
+                    }
+                    last_words = Some(Instant::now() + LAST_WORDS);
+                }
                 () = &mut alarm => {
                     if Instant::now() < deadline {
                         alarm.as_mut().reset(deadline);
@@ -444,6 +453,9 @@ async fn news(role: &mut Role) -> News {
         Role::Waiting { player, .. } => News::Play(player.await.unwrap_or(Err(PlayError::NotOnAir))),
     }
 }
+
+/// Of the server's end, so much is left to those who are told that it comes.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A peer's text for logs: short, without control characters.
 fn printable(text: &str) -> String {
