@@ -150,7 +150,7 @@ fn the_environment_is_held_to_the_same_keys() {
         ("MILLRACE_HTTP__LISEN", "unknown key MILLRACE_HTTP__LISEN; did you mean MILLRACE_HTTP__LISTEN?"),
         ("MILLRACE_HTTP_LISTEN", "unknown key MILLRACE_HTTP_LISTEN; did you mean MILLRACE_HTTP__LISTEN?"),
         ("MILLRACE_DATADIR", "unknown key MILLRACE_DATADIR; did you mean MILLRACE_DATA_DIR?"),
-        ("MILLRACE_HTPP__PORT", "did you mean MILLRACE_HTTP__LISTEN?"),
+        ("MILLRACE_HTPP__LISTN", "did you mean MILLRACE_HTTP__LISTEN?"),
     ];
     for (name, expected) in cases {
         let found = environment(&[(name, "1")]).load().unwrap_err().to_string();
