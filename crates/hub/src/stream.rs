@@ -103,6 +103,8 @@ struct Owner {
     commands: mpsc::WeakSender<Command>,
     publication: Option<Publication>,
     publications: u64,
+    /// Whether the log is told of the newest publication: not where its peer publishes again and again.
+    told: bool,
     /// The newest publisher, kept while it is away.
     publisher: Option<PublisherInfo>,
     /// Set once the tracks are known and players are let in.
@@ -150,6 +152,7 @@ impl Owner {
             commands,
             publication: None,
             publications: 0,
+            told: true,
             publisher: None,
             on_air: None,
             await_keyframe: true,
@@ -238,7 +241,9 @@ impl Owner {
             }
             Command::End { reason } => {
                 self.cut(reason);
-                info!(stream = %self.shared.id, %reason, "stream ended");
+                if self.told {
+                    info!(stream = %self.shared.id, %reason, "stream ended");
+                }
                 self.over = true;
             }
         }
@@ -354,12 +359,14 @@ impl Owner {
         self.on_air = Some(SystemTime::now());
         self.opening = None;
         let name = |on: Option<String>| on.unwrap_or_else(|| "none".to_owned());
-        info!(
-            stream = %self.shared.id,
-            video = name(self.tracks.video.as_ref().map(|c| c.codec_string())),
-            audio = name(self.tracks.audio.as_ref().map(|c| c.codec_string())),
-            "on air"
-        );
+        if self.told {
+            info!(
+                stream = %self.shared.id,
+                video = name(self.tracks.video.as_ref().map(|c| c.codec_string())),
+                audio = name(self.tracks.audio.as_ref().map(|c| c.codec_string())),
+                "on air"
+            );
+        }
         self.publish_info();
         for Asked { format, reply, .. } in std::mem::take(&mut self.waiting) {
             let _ = reply.send(Ok(self.ring(format)));
@@ -442,7 +449,9 @@ impl Owner {
             self.forget_missing_tracks(now);
         }
         if self.grace_until.is_some_and(|until| until <= now) {
-            info!(stream = %self.shared.id, reason = "the publisher did not return", "stream ended");
+            if self.told {
+                info!(stream = %self.shared.id, reason = "the publisher did not return", "stream ended");
+            }
             self.over = true;
         }
         // A stream that only waits lives as long as somebody waits.

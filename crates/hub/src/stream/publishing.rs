@@ -9,12 +9,15 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::Owner;
-use crate::PlayError;
 use crate::info::PublisherInfo;
 use crate::publisher::{CutReason, Publication, PublishError, Publisher, PublisherMeta};
 use crate::registry::Place;
 use crate::ring::Earlier;
 use crate::session::Session;
+use crate::{LogLimit, PlayError};
+
+/// A peer that publishes more often than that does not fill the log.
+static PUBLICATIONS: LogLimit = LogLimit::new(20);
 
 impl Owner {
     /// Takes a publisher; cuts the one that is there, where the newcomer may.
@@ -35,7 +38,11 @@ impl Owner {
         let (alive, gone) = oneshot::channel();
         let (cut, cut_receiver) = watch::channel(None);
         let id = self.shared.id.clone();
-        info!(stream = %id, peer = %meta.peer, encoder = meta.encoder.as_deref(), again = self.publications > 1, "publisher connected");
+        let allowed = PUBLICATIONS.allow(meta.peer.ip());
+        self.told = allowed.is_some();
+        if let Some(allowed) = allowed {
+            info!(stream = %id, peer = %meta.peer, encoder = meta.encoder.as_deref(), again = self.publications > 1, unsaid = allowed.unsaid, "publisher connected");
+        }
         if let Some(last) = self.last_frame {
             self.splice.next_publisher(now.duration_since(last));
             self.discontinuity();
@@ -53,7 +60,9 @@ impl Owner {
     /// Cuts the publisher, if there is one, and gives back its place.
     pub(super) fn cut(&mut self, reason: CutReason) -> Option<Place> {
         let old = self.publication.take()?;
-        info!(stream = %self.shared.id, peer = %old.meta.peer, %reason, "publisher cut");
+        if self.told {
+            info!(stream = %self.shared.id, peer = %old.meta.peer, %reason, "publisher cut");
+        }
         old.cut.send_replace(Some(reason));
         Some(old.place)
     }
@@ -65,17 +74,23 @@ impl Owner {
         let grace = self.registry.config.publish_grace;
         let reason = if finished { "the publisher finished" } else { "the publisher was lost" };
         if self.on_air.is_none() {
-            info!(stream = %self.shared.id, reason, "the stream did not come on air");
+            if self.told {
+                info!(stream = %self.shared.id, reason, "the stream did not come on air");
+            }
             for asked in self.waiting.extract_if(.., |asked| !asked.patient) {
                 let _ = asked.reply.send(Err(PlayError::NotOnAir));
             }
             self.over = self.waiting.is_empty();
             self.opening = None;
         } else if finished || grace.is_zero() {
-            info!(stream = %self.shared.id, reason, "stream ended");
+            if self.told {
+                info!(stream = %self.shared.id, reason, "stream ended");
+            }
             self.over = true;
         } else {
-            info!(stream = %self.shared.id, grace_s = grace.as_secs_f32(), "publisher lost, waiting for its return");
+            if self.told {
+                info!(stream = %self.shared.id, grace_s = grace.as_secs_f32(), "publisher lost, waiting for its return");
+            }
             self.grace_until = Some(Instant::now() + grace);
             if let Some(hls) = &mut self.hls {
                 hls.interrupt();
