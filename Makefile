@@ -102,7 +102,8 @@ test-rust:
 .PHONY: test-web
 test-web: node-modules
 	cd web && npm test --silent
-	cd web && MILLRACE_BIN=$(TARGET)/debug/millrace PREVIEW_BIN=$(TARGET)/debug/examples/preview npm run --silent e2e
+	cd web && MILLRACE_BIN=$(TARGET)/debug/millrace PREVIEW_BIN=$(TARGET)/debug/examples/preview \
+		MILLRACE_TEST_FFMPEG_CURRENT=$(TOOLS)/ffmpeg-current npm run --silent e2e
 
 .PHONY: compilers
 compilers:

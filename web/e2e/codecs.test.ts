@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 
 import { launch } from './browser.ts';
 import { isPlaying, Viewer } from './playback-viewer.ts';
-import { hasEnhancedRtmp, Server, type Programme } from './server.ts';
+import { Server, type Programme } from './server.ts';
 
 const SMALL: Programme = { size: [320, 180] };
 const OPUS = ['-c:a', 'libopus', '-b:a', '64k'];
@@ -25,7 +25,7 @@ const PROGRAMMES: Record<string, Programme> = {
   ac3: { ...SMALL, audioCodec: ['-c:a', 'ac3', '-b:a', '96k'] },
 };
 
-describe.runIf(hasEnhancedRtmp())('Chromium', () => {
+describe('Chromium', () => {
   let server: Server;
   let browser: Browser;
 

@@ -1,6 +1,6 @@
 /** The real server and real publishers (FFmpeg over RTMP), for tests that play. */
 
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -93,18 +93,9 @@ export interface Programme {
   /** Seconds between keyframes. */
   gop?: number;
   video?: boolean;
-  /** FFmpeg's options for other codecs than H.264 and AAC. */
+  /** FFmpeg's options for other codecs than H.264 and AAC; a current FFmpeg publishes them, by Enhanced RTMP. */
   videoCodec?: string[];
   audioCodec?: string[];
-}
-
-/** FFmpeg: the one of the system, or another that `MILLRACE_TEST_FFMPEG` names, as in the other end-to-end tests. */
-export const FFMPEG = process.env.MILLRACE_TEST_FFMPEG ?? 'ffmpeg';
-
-/** Whether that FFmpeg publishes more over RTMP than H.264, AAC and MP3: version 7 and later. */
-export function hasEnhancedRtmp(): boolean {
-  const { stdout } = spawnSync(FFMPEG, ['-version'], { encoding: 'utf8' });
-  return Number(/version n?(\d+)/.exec(stdout)?.[1] ?? 0) >= 7;
 }
 
 /** An FFmpeg that publishes a picture with a clock (see `playback-clock.ts`) and a tone. */
@@ -118,7 +109,7 @@ export class Publisher {
     const graph = video ? `${clockPicture(size, RATE)}[out0];${tone}[out1]` : `${tone}[out0]`;
     const keyframes = ['-g', `${gop * RATE}`, '-keyint_min', `${gop * RATE}`];
     this.#child = spawn(
-      FFMPEG,
+      programme.videoCodec || programme.audioCodec ? currentFfmpeg() : (process.env.MILLRACE_TEST_FFMPEG ?? 'ffmpeg'),
       ['-nostdin', '-hide_banner', '-loglevel', 'error', '-re', '-f', 'lavfi', '-i', graph, '-map', '0'].concat(
         video ? [...videoCodec, ...keyframes] : [],
         [...audioCodec, '-ac', '2', '-f', 'flv', '-flvflags', 'no_duration_filesize', url],
@@ -162,9 +153,7 @@ function keyOf(name: string): string {
 }
 
 function binary(): string {
-  const root = fileURLToPath(new URL('../..', import.meta.url));
-  const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
-  const built = [join(target, 'debug/millrace'), join(target, 'release/millrace')];
+  const built = [join(TARGET, 'debug/millrace'), join(TARGET, 'release/millrace')];
   const found = process.env.MILLRACE_BIN ?? built.find((path) => existsSync(path));
   if (found !== undefined && existsSync(found)) return found;
   throw new Error(
@@ -172,6 +161,13 @@ function binary(): string {
       ? `there is no server to test: looked for ${built.join(' and ')}; run \`make build\`, or name one by MILLRACE_BIN`
       : `there is no server at ${found}, which MILLRACE_BIN names`,
   );
+}
+
+/** An FFmpeg that knows Enhanced RTMP, as the other end-to-end tests find it. */
+function currentFfmpeg(): string {
+  const path = process.env.MILLRACE_TEST_FFMPEG_CURRENT ?? join(TARGET, 'tools/ffmpeg-current');
+  if (!existsSync(path)) throw new Error(`${path} is missing; \`make test-programs\` installs it`);
+  return path;
 }
 
 /** Sends `signal` and waits for the end. */
@@ -184,6 +180,8 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   clearTimeout(hurry);
 }
 
+/** Where cargo builds, and the tests' programs are. */
+const TARGET = process.env.CARGO_TARGET_DIR ?? fileURLToPath(new URL('../../target', import.meta.url));
 const H264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-b:v', '600k', '-sc_threshold', '0'];
 const AAC = ['-c:a', 'aac', '-b:a', '64k'];
 const RATE = 25;
