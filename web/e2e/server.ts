@@ -96,6 +96,8 @@ export interface Programme {
   /** FFmpeg's options for other codecs than H.264 and AAC; a current FFmpeg publishes them, by Enhanced RTMP. */
   videoCodec?: string[];
   audioCodec?: string[];
+  /** What its clock shows at the beginning, seconds. */
+  clock?: number;
 }
 
 /** An FFmpeg that publishes a picture with a clock (see `playback-clock.ts`) and a tone. */
@@ -105,6 +107,7 @@ export class Publisher {
 
   constructor(url: string, programme: Programme) {
     const { size = [640, 360], gop = 2, video = true, videoCodec = H264, audioCodec = AAC } = programme;
+    const clock = `${programme.clock ?? 0}`;
     const tone = 'sine=frequency=440:sample_rate=48000';
     const graph = video ? `${clockPicture(size, RATE)}[out0];${tone}[out1]` : `${tone}[out0]`;
     const keyframes = ['-g', `${gop * RATE}`, '-keyint_min', `${gop * RATE}`];
@@ -112,7 +115,8 @@ export class Publisher {
       programme.videoCodec || programme.audioCodec ? currentFfmpeg() : (process.env.MILLRACE_TEST_FFMPEG ?? 'ffmpeg'),
       ['-nostdin', '-hide_banner', '-loglevel', 'error', '-re', '-f', 'lavfi', '-i', graph, '-map', '0'].concat(
         video ? [...videoCodec, ...keyframes] : [],
-        [...audioCodec, '-ac', '2', '-f', 'flv', '-flvflags', 'no_duration_filesize', url],
+        [...audioCodec, '-ac', '2', '-output_ts_offset', clock],
+        ['-f', 'flv', '-flvflags', 'no_duration_filesize', url],
       ),
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );

@@ -68,8 +68,12 @@ export function openHls(
       hls.on(Hls.Events.ERROR, (_, data) => {
         if (!data.fatal) return;
         mediaErrors += 1;
-        if (data.type === Hls.ErrorTypes.MEDIA_ERROR && mediaErrors === 1) hls?.recoverMediaError();
-        else events.failed(data.type === Hls.ErrorTypes.MEDIA_ERROR ? 'media' : 'network');
+        if (data.type === Hls.ErrorTypes.MEDIA_ERROR && mediaErrors === 1) {
+          const { paused } = video;
+          hls?.recoverMediaError();
+          // The element is given a new source, which pauses it.
+          if (!paused) video.play().catch(() => undefined);
+        } else events.failed(data.type === Hls.ErrorTypes.MEDIA_ERROR ? 'media' : 'network');
       });
       hls.loadSource(live.urls.hls);
       hls.attachMedia(video);
