@@ -57,6 +57,18 @@ impl<C: Container> HlsPackager<C> {
         }
     }
 
+    /// A packager for the same stream that begins `now` with a list of its own. Its numbers go on,
+    /// also where segments were so short that the clock is behind them.
+    #[must_use]
+    pub fn start_over(&self, config: &HlsConfig, container: C, now: SystemTime) -> Self {
+        let new = Self::new(config, container, now);
+        Self {
+            next_sequence: new.next_sequence.max(self.next_sequence),
+            session: new.session.max(self.session + 1),
+            ..new
+        }
+    }
+
     /// Takes a unit that came (or is replayed) at `now`. True where readers are to be shown
     /// something new by [`Self::publish`].
     ///

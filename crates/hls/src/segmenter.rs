@@ -27,7 +27,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use millrace_media::{AudioConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
 
 use crate::parts::PartClock;
@@ -61,6 +60,8 @@ pub struct Part {
     pub independent: bool,
     /// The bytes, in the container's form.
     pub chunk: Chunk,
+    /// The same, as requests are answered with it.
+    pub content: Content,
 }
 
 impl Segment {
@@ -73,7 +74,7 @@ impl Segment {
     /// All its bytes.
     #[must_use]
     pub fn content(&self) -> Content {
-        self.parts.iter().flat_map(|part| part.chunk.pieces()).cloned().collect()
+        self.parts.iter().flat_map(|part| part.content.pieces()).cloned().collect()
     }
 }
 
@@ -382,13 +383,14 @@ impl<C: Container> Segmenter<C> {
     /// Ends the open part where the next begins at `end`. False where it has nothing.
     fn end_part(&mut self, end: Timestamp, next: Option<&Frame>) -> bool {
         let (Some(open), Some(chunk)) = (&mut self.open, self.container.end_part(next)) else { return false };
-        open.bytes += chunk.pieces().map(Bytes::len).sum::<usize>();
+        let content: Content = chunk.pieces().cloned().collect();
+        open.bytes += content.len();
         let duration = match &self.parts {
             Some(parts) => parts.duration(end),
             None => end.since(open.start),
         };
         let independent = open.part.first_picture.unwrap_or(self.video.is_none());
-        open.parts.push(Arc::new(Part { duration, independent, chunk }));
+        open.parts.push(Arc::new(Part { duration, independent, chunk, content }));
         true
     }
 

@@ -212,7 +212,7 @@ impl HlsSnapshot {
             },
         };
         match parts.get(index) {
-            Some(part) => Turn::Now(part.chunk.pieces().cloned().collect()),
+            Some(part) => Turn::Now(part.content.clone()),
             // The one that the playlist hints at.
             None if open && index == parts.len() && !self.ended && self.part_target.is_some() => Turn::Wait,
             None => Turn::Never(Refused::Unknown),

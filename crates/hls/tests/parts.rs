@@ -274,6 +274,26 @@ fn a_changed_configuration_has_another_init_segment_and_the_old_one_stays_as_lon
 }
 
 #[test]
+fn a_list_that_begins_anew_has_higher_numbers_and_other_names() {
+    let config = HlsConfig { segment: Duration::from_millis(500), ..HlsConfig::default() };
+    let mut s = Stream::new(&config, &[aac()]);
+    for ms in (0..20_000).step_by(20) {
+        s.push(&frame(TrackKind::Audio, ms, true), ms);
+    }
+    let before = s.last();
+    assert!(before.newest > FIRST + 30, "two segments a second are faster than the clock");
+    let mut packager = s.packager.start_over(&config, CmafContainer::default(), wall(20_000));
+    packager.push(&aac(), wall(20_000)).unwrap();
+    for ms in (20_000..21_000).step_by(20) {
+        packager.push(&frame(TrackKind::Audio, ms, true), wall(ms)).unwrap();
+    }
+    let after = packager.publish().unwrap();
+    assert!(after.newest > before.newest);
+    let name = before.segments().last().unwrap().name;
+    assert_eq!(get(&after, &name.to_string()), Turn::Never(Refused::Expired));
+}
+
+#[test]
 fn parts_are_listed_of_what_is_new_only() {
     let mut s = Stream::usual(6);
     s.live(0, 20_040);

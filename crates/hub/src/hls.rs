@@ -202,7 +202,7 @@ impl Hls {
     /// A track is gone for good: players begin with a new list, as playlists cannot lose a track.
     pub(crate) fn start_over(&mut self) {
         for output in &mut self.outputs {
-            output.packager = Packager::new(output.format, &output.config);
+            output.packager = output.packager.start_over(&output.config);
             output.view.send_modify(|view| view.snapshot = None);
         }
     }
@@ -322,6 +322,14 @@ impl Packager {
         match format {
             HlsFormat::Ts => Self::Ts(Box::new(HlsPackager::new(config, TsContainer::default(), now))),
             HlsFormat::Cmaf => Self::Cmaf(Box::new(HlsPackager::new(config, CmafContainer::default(), now))),
+        }
+    }
+
+    fn start_over(&self, config: &HlsConfig) -> Self {
+        let now = SystemTime::now();
+        match self {
+            Self::Ts(old) => Self::Ts(Box::new(old.start_over(config, TsContainer::default(), now))),
+            Self::Cmaf(old) => Self::Cmaf(Box::new(old.start_over(config, CmafContainer::default(), now))),
         }
     }
 
