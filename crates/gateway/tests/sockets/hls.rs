@@ -132,6 +132,40 @@ async fn what_is_listed_can_be_had_and_a_segment_is_its_parts() {
 }
 
 #[tokio::test]
+async fn dash_has_a_manifest_its_tracks_apart_and_the_servers_clock() {
+    let server = Server::start(HubConfig::default());
+    let mut stranger = Web::connect(&server).await;
+    let (head, body) = get(&mut stranger, ".mpd").await;
+    let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((head.status, &problem["error_code"]), (404, &"006".into()), "{problem}");
+
+    let (_radio, mut web, ..) = begin(&server).await;
+    let (head, body) = get(&mut web, ".mpd").await;
+    assert_eq!((head.status, head.header("content-type")), (200, Some("application/dash+xml")));
+    assert_eq!(head.header("cache-control"), Some("public, max-age=1"));
+    assert_eq!(head.header("access-control-allow-origin"), Some("*"));
+    let mpd = String::from_utf8(body).unwrap();
+    let value = |name: &str| mpd.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
+    assert_eq!((value("type"), value("codecs")), ("dynamic".to_owned(), "mp4a.40.2".to_owned()));
+    for (path, first) in [(value("initialization"), b"ftyp"), (value("media").replace("$Time$", &value("t")), b"moof")]
+    {
+        let (head, body) = get(&mut web, path.strip_prefix("movie").unwrap()).await;
+        assert_eq!((head.status, head.header("content-type")), (200, Some("video/mp4")), "{path}");
+        assert_eq!(head.header("cache-control"), Some("public, max-age=31536000, immutable"));
+        assert_eq!(&body[4..8], first);
+    }
+    assert!(mpd.contains(r#"value="movie/clock""#), "{mpd}");
+    let (head, clock) = get(&mut web, "/clock").await;
+    assert_eq!((head.status, head.header("cache-control")), (200, Some("no-store")));
+    assert_eq!(head.header("access-control-allow-origin"), Some("*"));
+    let clock = String::from_utf8(clock).unwrap();
+    assert!(
+        clock.starts_with("20") && clock.ends_with('Z') && clock.len() == "2026-01-01T00:00:00.000Z".len(),
+        "{clock}"
+    );
+}
+
+#[tokio::test]
 async fn nonsense_is_refused_in_words() {
     let server = Server::start(HubConfig::default());
     let (_radio, mut web, hinted, _) = begin(&server).await;
