@@ -12,6 +12,7 @@ mod outputs;
 mod peers;
 mod playlists;
 mod refusals;
+mod repair;
 mod restarts;
 mod rtmps;
 mod slow_players;
