@@ -33,9 +33,9 @@ impl Vp9Config {
         if profile > 3 {
             return Err(invalid(format!("profile {profile}, at most 3 expected")));
         }
-        let mut whole = BytesMut::with_capacity(BOX_VERSION.len() + record.len());
+        let mut whole = BytesMut::with_capacity(BOX_VERSION.len() + RECORD_LEN);
         whole.put_slice(&BOX_VERSION);
-        whole.put_slice(record);
+        whole.put_slice(&record[..RECORD_LEN]); // the bits above were all there
         Ok(Self { raw: whole.freeze(), profile, level, bit_depth, size: None })
     }
 
@@ -45,7 +45,8 @@ impl Vp9Config {
         Self { size: Some(size), ..self.clone() }
     }
 
-    /// The record with the version and flags of its MP4 box in front.
+    /// The record with the version and flags of its MP4 box in front; without initialisation data,
+    /// which VP9 has none of.
     #[must_use]
     pub fn raw(&self) -> &Bytes {
         &self.raw
@@ -174,6 +175,8 @@ mod tests {
         assert!(Vp9Config::parse(&[4, 10, 0x82, 2, 2, 2, 0, 0]).unwrap_err().to_string().contains("profile 4"));
         let mut v = VP9_LIBVPX.to_vec();
         v.resize(MAX_CONFIG, 0);
+        let c = Vp9Config::parse(&v[4..]).unwrap();
+        assert_eq!(Vp9Config::parse(c.raw()), Ok(c), "what is kept is a record again");
         assert!(Vp9Config::parse(&v).is_ok());
         v.push(0);
         assert!(Vp9Config::parse(&v).is_err());
