@@ -24,18 +24,13 @@ mod fragmenter;
 mod init;
 mod video;
 
-use std::time::Duration;
-
 use millrace_media::{Timestamp, TrackKind};
 
 pub use audio::{MAX_SAMPLE_RATE, audio_codec_string, check_audio};
 pub use fragmenter::{Fragment, Fragmenter, MAX_FRAGMENT_BYTES, MAX_FRAGMENT_SAMPLES};
 pub use init::init_segment;
+pub use millrace_media::EPOCH;
 pub use video::{check_video, video_codec_string};
-
-/// Where the stream's zero lies in the file. Times there are unsigned: this leaves room for pictures
-/// that are shown before they are decoded, and for a track that begins before the stream does.
-pub const EPOCH: Duration = Duration::from_secs(10);
 
 /// Ticks of the pictures' clock per second.
 pub const VIDEO_TIMESCALE: u32 = 90_000;

@@ -79,8 +79,8 @@ fn every_frame_is_in_one_segment_at_its_time() {
             let found: Vec<_> = packets.iter().filter(|p| p.video == (track == TrackKind::Video)).collect();
             assert_eq!(found.len(), given.len(), "{name} {track:?}");
             for (found, given) in found.iter().zip(&given) {
-                // The stream's zero is at 1.4 s in transport streams: one offset for both tracks.
-                let off = (found.pts - 1.4 - given.pts.as_secs_f64()).abs();
+                // One offset for both tracks.
+                let off = (found.pts - millrace_media::EPOCH.as_secs_f64() - given.pts.as_secs_f64()).abs();
                 assert!(off < 0.0015, "{name}: {found:?} {given:?}");
             }
         }

@@ -83,7 +83,7 @@ impl StreamHandle {
 }
 
 /// Commands that wait for the owner; a publisher waits when they are so many.
-const COMMANDS: usize = 256;
+const COMMANDS: usize = 64;
 /// Commands that are handled before readers are told.
 const BATCH: usize = 32;
 /// How often statistics are taken and what is over is looked for.

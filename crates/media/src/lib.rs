@@ -49,6 +49,11 @@ pub use timeline::{
 pub use track::{AudioConfig, TrackKind, VideoConfig};
 pub use vp9::Vp9Config;
 
+/// Where a stream's zero lies in formats whose times cannot be negative: room for pictures that are shown before they are
+/// decoded, and for a track that begins before the stream does. The same in all of them, since the variants of an HLS
+/// stream must have matching timestamps (RFC 8216, 6.2.4).
+pub const EPOCH: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Why a codec configuration or a coded frame could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_media::{AudioConfig, Frame, TrackKind, VideoConfig};
+use millrace_media::{AudioConfig, EPOCH, Frame, TrackKind, VideoConfig};
 
 use crate::Error;
 use crate::audio::{AudioTrack, Group, MAX_GROUP, MAX_PES_PAYLOAD, ticks};
@@ -314,7 +314,7 @@ impl Muxer {
         }
         self.last_clock = Some((now, position));
         self.clock_wanted = false;
-        Some(Clock { at: now + EPOCH, discontinuity: std::mem::take(&mut self.discontinuity) })
+        Some(Clock { at: in_stream(now) - ticks(LEAD), discontinuity: std::mem::take(&mut self.discontinuity) })
     }
 
     /// A packet of its own for the clock.
@@ -353,8 +353,6 @@ impl Muxer {
     }
 }
 
-/// The clock at a stream's start: room for frames with negative timestamps.
-const EPOCH: i64 = 90_000;
 /// Sound beside pictures that are far apart carries the clock after this much.
 const DUE_FROM: i64 = 60 * 90;
 /// The longest between two clocks; where no frame would come in time, they come by themselves.
@@ -372,5 +370,5 @@ fn packets(out: &[u8]) -> Position {
 
 /// A frame's time as the stream says it.
 fn in_stream(ticks_90khz: i64) -> i64 {
-    ticks_90khz + EPOCH + ticks(LEAD)
+    ticks_90khz + ticks(EPOCH)
 }

@@ -315,7 +315,8 @@ fn a_track_that_comes_later_makes_a_new_map_and_takes_the_clock() {
 
 #[test]
 fn times_wrap_at_33_bits_without_a_break() {
-    let shift = (1 << 33) / 90 - 2000; // in this stream the 26.5 hours end here
+    // In this stream, 600 ms after its beginning, the 26.5 hours end.
+    let shift = (1 << 33) / 90 - millrace_media::EPOCH.as_millis() as i64 - 600;
     let mut units = flv::fixture("h264-aac.flv");
     for unit in &mut units {
         if let Unit::Frame(frame) = unit {

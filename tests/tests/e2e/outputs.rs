@@ -235,9 +235,10 @@ fn a_clock_that_wraps() {
     assert_begins_early(&published.tags);
 }
 
-/// Players count from the stream's start, whatever the publisher's clock says.
+/// Players count from the stream's start, whatever the publisher's clock says: it lies no further on than there must be
+/// room for a track whose clock is behind that of the first.
 #[track_caller]
 fn assert_begins_early(tags: &[Tag]) {
     let first = tags.iter().find(|tag| tag.is_frame()).unwrap();
-    assert!(first.timestamp < 3000, "{} ms", first.timestamp);
+    assert!(first.timestamp <= 10_000, "{} ms", first.timestamp);
 }
