@@ -112,7 +112,7 @@ export class Publisher {
     const graph = video ? `${clockPicture(size, RATE)}[out0];${tone}[out1]` : `${tone}[out0]`;
     const keyframes = ['-g', `${gop * RATE}`, '-keyint_min', `${gop * RATE}`];
     this.#child = spawn(
-      programme.videoCodec || programme.audioCodec ? currentFfmpeg() : (process.env.MILLRACE_TEST_FFMPEG ?? 'ffmpeg'),
+      programme.videoCodec || programme.audioCodec ? currentFfmpeg() : FFMPEG,
       ['-nostdin', '-hide_banner', '-loglevel', 'error', '-re', '-f', 'lavfi', '-i', graph, '-map', '0'].concat(
         video ? [...videoCodec, ...keyframes] : [],
         [...audioCodec, '-ac', '2', '-output_ts_offset', clock],
@@ -166,6 +166,9 @@ function binary(): string {
       : `there is no server at ${found}, which MILLRACE_BIN names`,
   );
 }
+
+/** The system's FFmpeg. */
+export const FFMPEG = process.env.MILLRACE_TEST_FFMPEG ?? 'ffmpeg';
 
 /** An FFmpeg that knows Enhanced RTMP, as the other end-to-end tests find it. */
 function currentFfmpeg(): string {
