@@ -143,7 +143,7 @@ impl Fragmenter {
         let next = next.map(|next| self.in_file(next));
         let end = match (&self.codec, next) {
             (Codec::Video { .. }, Some(next)) => next,
-            (Codec::Video { step, .. }, None) => last.dts + step.unwrap_or(ASSUMED_STEP),
+            (Codec::Video { step, .. }, None) => last.dts + step.unwrap_or(ASSUMED_STEP).min(LONGEST_GUESS),
             (Codec::Audio { clock, .. }, Some(next)) => clock.foresee(next),
             (Codec::Audio { newest, .. }, None) => last.dts + i64::from(*newest),
         };
@@ -219,6 +219,10 @@ const NON_SYNC: u32 = 1 << 16;
 
 /// Distance of pictures while nothing is known, ticks: 25 a second.
 const ASSUMED_STEP: i64 = VIDEO_TIMESCALE as i64 / 25;
+
+/// Longest that the last picture is taken to last where that is not known, ticks: after hours
+/// without a picture the next need not be put off for hours.
+const LONGEST_GUESS: i64 = VIDEO_TIMESCALE as i64;
 
 /// Follows a shorter step at once, a longer one slowly.
 fn shorter_step(before: Option<i64>, step: i64) -> i64 {

@@ -255,6 +255,20 @@ fn pictures_of_a_rate_that_milliseconds_do_not_fit_keep_their_stamps_for_hours()
 }
 
 #[test]
+fn a_picture_after_hours_without_one_does_not_put_off_what_follows() {
+    let at =
+        |seconds: i64| picture(Timestamp::from_millis(seconds * 1000), Timestamp::from_millis(seconds * 1000), true, 1);
+    let mut fragmenter = Fragmenter::video(avc()).unwrap();
+    fragmenter.push(&at(0)).unwrap();
+    fragmenter.push(&at(7 * 3600)).unwrap();
+    let first = fragmenter.end(None, 1).unwrap();
+    fragmenter.discontinuity();
+    fragmenter.push(&at(7 * 3600 + 2)).unwrap();
+    let second = fragmenter.end(None, 2).unwrap();
+    assert_eq!(second.start - first.start, (7 * 3600 + 2) * u64::from(VIDEO_TIMESCALE));
+}
+
+#[test]
 fn tracks_that_begin_apart_keep_their_distance() {
     let mut video = Fragmenter::video(avc()).unwrap();
     let mut audio = Fragmenter::audio(aac(48_000)).unwrap();
