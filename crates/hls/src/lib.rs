@@ -22,6 +22,7 @@ mod cmaf;
 mod container;
 mod content;
 mod dash;
+mod lead;
 mod multivariant;
 mod name;
 mod packager;

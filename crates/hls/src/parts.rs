@@ -29,7 +29,6 @@ pub(crate) struct PartClock {
     /// The last distances between its frames.
     steps: [i64; STEPS_KEPT],
     count: usize,
-    sound: Sound,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,15 +37,6 @@ struct Length {
     usual: i64,
     /// What none exceeds: `PART-TARGET`.
     target: i64,
-}
-
-/// The sound of a stream with pictures.
-#[derive(Debug, Default)]
-struct Sound {
-    newest: Option<Timestamp>,
-    step: i64,
-    /// The newest when the newest picture came.
-    at_picture: Option<Timestamp>,
 }
 
 impl PartClock {
@@ -58,13 +48,12 @@ impl PartClock {
             lead: None,
             steps: [0; STEPS_KEPT],
             count: 0,
-            sound: Sound::default(),
         }
     }
 
     /// What no part exceeds.
     pub(crate) fn target(&self) -> Option<Duration> {
-        self.length.map(|length| Duration::from_nanos(length.target.unsigned_abs()))
+        self.length.map(|length| nanos(length.target))
     }
 
     /// A part begins at `start`.
@@ -75,32 +64,31 @@ impl PartClock {
     /// How long the open part is, where it ends at `end`.
     pub(crate) fn duration(&self, end: Timestamp) -> Duration {
         let most = self.length.map_or(i64::MAX, |length| length.target);
-        Duration::from_nanos(end.signed_nanos_since(self.start).clamp(NANOS_PER_MILLI, most).unsigned_abs())
+        nanos(end.signed_nanos_since(self.start).clamp(NANOS_PER_MILLI, most))
     }
 
-    /// When a part begins that the frame is the first of; none where it belongs to the open one.
-    pub(crate) fn boundary_before(&mut self, frame: &Frame, video: bool, audio: bool) -> Option<Timestamp> {
+    /// When a part begins that the frame is the first of, which comes at `at` by the time of the track that leads; none
+    /// where it belongs to the open one.
+    pub(crate) fn boundary_before(
+        &mut self,
+        frame: &Frame,
+        at: Timestamp,
+        video: bool,
+        audio: bool,
+    ) -> Option<Timestamp> {
+        let elapsed = at.signed_nanos_since(self.start);
         if video && frame.track == TrackKind::Audio {
-            return self.boundary_before_sound(frame.dts);
+            let target = self.length?.target;
+            return (elapsed >= target).then(|| self.start + nanos(target));
         }
-        let elapsed = frame.dts.signed_nanos_since(self.start);
-        let step = self.usual_step().or_else(|| Some(frame.dts.signed_nanos_since(self.lead?)))?.max(1);
+        let step = self.usual_step().or_else(|| Some(at.signed_nanos_since(self.lead?)))?.max(1);
         if self.length.is_none() {
             self.length = self.choose(elapsed, step, video && audio);
         }
         let Length { usual, target } = self.length?;
         let long_enough = elapsed >= target * LEAST_PERCENT / 100;
         let due = frame.is_video_keyframe() || elapsed + step / 2 >= usual || elapsed + step > target;
-        (long_enough && due).then_some(frame.dts)
-    }
-
-    /// Sound goes on without pictures: judged by what has been heard since the newest one, as the
-    /// tracks need not come in step.
-    fn boundary_before_sound(&self, dts: Timestamp) -> Option<Timestamp> {
-        let target = self.length?.target;
-        let since_picture = dts.signed_nanos_since(self.sound.at_picture?) - self.sound.step;
-        let elapsed = self.lead?.signed_nanos_since(self.start) + since_picture;
-        (elapsed >= target).then(|| self.start + Duration::from_nanos(target.unsigned_abs()))
+        (long_enough && due).then_some(at)
     }
 
     /// A segment ends: with it the part target is said, whatever is known.
@@ -113,11 +101,6 @@ impl PartClock {
     /// A frame is in the open part.
     pub(crate) fn observe(&mut self, frame: &Frame, video: bool) {
         if video && frame.track == TrackKind::Audio {
-            if let Some(newest) = self.sound.newest {
-                self.sound.step = frame.dts.signed_nanos_since(newest).max(0);
-            }
-            self.sound.newest = Some(frame.dts);
-            self.sound.at_picture.get_or_insert(frame.dts);
             return;
         }
         let step = self.lead.map_or(0, |lead| frame.dts.signed_nanos_since(lead));
@@ -126,13 +109,11 @@ impl PartClock {
             self.count += 1;
         }
         self.lead = Some(frame.dts);
-        self.sound.at_picture = self.sound.newest;
     }
 
     /// Time does not go on from the frames before.
     pub(crate) fn interrupt(&mut self) {
         self.lead = None;
-        self.sound = Sound::default();
     }
 
     /// The median of the last distances.
@@ -153,6 +134,10 @@ impl PartClock {
         let target = (usual + usual / 10 + NANOS_PER_MILLI - 1) / NANOS_PER_MILLI * NANOS_PER_MILLI;
         (elapsed + step / 2 >= usual).then_some(Length { usual, target })
     }
+}
+
+fn nanos(n: i64) -> Duration {
+    Duration::from_nanos(n.unsigned_abs())
 }
 
 /// Parts but a segment's last are at least so long, percent of the part target.

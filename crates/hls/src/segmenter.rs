@@ -5,7 +5,8 @@
 //! be no greater than needed; but keyframes come when the publisher pleases. Hence:
 //!
 //! - A segment begins at the first keyframe after `segment`; streams without pictures are cut by
-//!   duration alone.
+//!   duration alone. Time is that of the pictures: sound is cut where they are, however far its
+//!   clock is from theirs.
 //! - The target duration is fixed when the first segment is complete (no playlist exists before),
 //!   from that segment, the configured duration, and the keyframe distance that is known of the
 //!   stream; with [`MARGIN`] for frames that come late. With parts it is fixed as soon as the
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use millrace_media::{AudioConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
 
+use crate::lead::Lead;
 use crate::parts::PartClock;
 use crate::{Chunk, Container, Content, Error, HlsConfig, HlsFormat, InitSegment};
 
@@ -98,6 +100,7 @@ pub struct Segmenter<C> {
     target: Option<Duration>,
     /// Where there are parts.
     parts: Option<PartClock>,
+    lead: Lead,
     /// No segment is listed: the first may be short.
     first: bool,
     video: Option<Arc<VideoConfig>>,
@@ -137,6 +140,7 @@ impl<C: Container> Segmenter<C> {
             longest_gop: config.longest_gop.filter(|gop| *gop <= LONGEST_SEGMENT),
             target: None,
             parts: (C::FORMAT == HlsFormat::Cmaf).then(|| PartClock::new(config.part)),
+            lead: Lead::default(),
             first: true,
             video: None,
             audio: None,
@@ -168,6 +172,7 @@ impl<C: Container> Segmenter<C> {
     pub fn interrupt(&mut self) -> Option<Segment> {
         self.waiting = None;
         self.gops = Gops::default();
+        self.lead = Lead::default();
         let segment = self.close(None);
         self.discontinuity = self.begun;
         if let Some(parts) = &mut self.parts {
@@ -266,53 +271,55 @@ impl<C: Container> Segmenter<C> {
         if frame.is_video_keyframe() {
             self.gops.keyframe(frame.dts);
         }
+        let next = Next { frame, at: self.lead.place(frame, self.video.is_some()) };
         let mut cut = Cut::None;
         if self.open.is_some() {
-            let part = self.part_begins_before(frame);
-            if self.must_cut_before(frame) || (part.is_some() && self.first_may_end_before(frame)) {
-                cut = self.close(Some(frame)).map_or(Cut::None, Cut::Segment);
-                self.begin(frame.dts);
-            } else if let Some(at) = part {
-                if self.end_part(at, Some(frame)) {
+            let part = self.part_begins_before(next);
+            if self.must_cut_before(next) || (part.is_some() && self.first_may_end_before(next)) {
+                cut = self.close(Some(next)).map_or(Cut::None, Cut::Segment);
+                self.begin(next.at);
+            } else if let Some(start) = part {
+                if self.end_part(start, Some(frame)) {
                     cut = Cut::Part;
                 }
-                self.begin_part(at);
+                self.begin_part(start);
             }
-        } else if self.may_begin_with(frame) {
-            self.begin(frame.dts);
+        } else if self.may_begin_with(next) {
+            self.begin(next.at);
         }
-        self.write(frame);
+        self.write(next);
         cut
     }
 
     /// When the part begins of which the frame is the first.
-    fn part_begins_before(&mut self, frame: &Frame) -> Option<Timestamp> {
-        let boundary = self.parts.as_mut()?.boundary_before(frame, self.video.is_some(), self.audio.is_some())?;
+    fn part_begins_before(&mut self, Next { frame, at }: Next<'_>) -> Option<Timestamp> {
+        let (video, audio) = (self.video.is_some(), self.audio.is_some());
+        let boundary = self.parts.as_mut()?.boundary_before(frame, at, video, audio)?;
         if self.target.is_none() {
-            self.target = self.early_target(frame.dts);
+            self.target = self.early_target(at);
         }
         Some(boundary)
     }
 
-    fn first_may_end_before(&self, frame: &Frame) -> bool {
+    fn first_may_end_before(&self, next: Next<'_>) -> bool {
         let least = nanos(FIRST_SEGMENT).min(self.segment);
-        let enough = self.open.as_ref().is_some_and(|open| frame.dts.signed_nanos_since(open.start) >= least);
+        let enough = self.open.as_ref().is_some_and(|open| next.at.signed_nanos_since(open.start) >= least);
         self.first && self.target.is_some() && enough
     }
 
     /// True where a segment can begin with the frame, which a keyframe is waited for.
-    fn may_begin_with(&mut self, frame: &Frame) -> bool {
-        let waiting = *self.waiting.get_or_insert(frame.dts);
-        frame.is_video_keyframe() || self.video.is_none() || frame.dts.signed_nanos_since(waiting) > self.limit()
+    fn may_begin_with(&mut self, Next { frame, at }: Next<'_>) -> bool {
+        let waiting = *self.waiting.get_or_insert(at);
+        frame.is_video_keyframe() || self.video.is_none() || at.signed_nanos_since(waiting) > self.limit()
     }
 
-    fn must_cut_before(&self, frame: &Frame) -> bool {
+    fn must_cut_before(&self, Next { frame, at }: Next<'_>) -> bool {
         let Some(open) = &self.open else { return false };
         let keyframe = frame.is_video_keyframe();
         if self.changed.contains(&true) && (keyframe || self.video.is_none()) {
             return true;
         }
-        let elapsed = frame.dts.signed_nanos_since(open.start);
+        let elapsed = at.signed_nanos_since(open.start);
         if elapsed <= 0 {
             return false;
         }
@@ -322,7 +329,7 @@ impl<C: Container> Segmenter<C> {
                 return true;
             }
         }
-        let step = frame.dts.signed_nanos_since(open.newest).max(0);
+        let step = at.signed_nanos_since(open.newest).max(0);
         (open.pictures == 0 && elapsed >= self.segment)
             || elapsed + step > self.limit()
             || open.bytes + self.container.part_len() + frame.payload.len() > MAX_SEGMENT_BYTES
@@ -356,15 +363,15 @@ impl<C: Container> Segmenter<C> {
         }
     }
 
-    fn write(&mut self, frame: &Frame) {
+    fn write(&mut self, Next { frame, at }: Next<'_>) {
         let Some(open) = self.open.as_mut().filter(|_| !self.changed[frame.track as usize]) else {
             self.skipped += 1;
             return;
         };
-        let step = frame.dts.signed_nanos_since(open.newest);
+        let step = at.signed_nanos_since(open.newest);
         if step > 0 {
             open.step = step;
-            open.newest = frame.dts;
+            open.newest = at;
         }
         if self.container.push(frame).is_err() {
             self.skipped += 1;
@@ -395,11 +402,11 @@ impl<C: Container> Segmenter<C> {
     }
 
     /// Ends the open segment where the next begins with the frame `next`.
-    fn close(&mut self, next: Option<&Frame>) -> Option<Segment> {
+    fn close(&mut self, next: Option<Next<'_>>) -> Option<Segment> {
         let limit = self.limit();
         let open = self.open.as_ref()?;
         let own = (open.newest.signed_nanos_since(open.start) + open.step).clamp(NANOS_PER_MILLI, limit);
-        let until_next = next.map(|next| next.dts.signed_nanos_since(open.start).max(NANOS_PER_MILLI));
+        let until_next = next.map(|next| next.at.signed_nanos_since(open.start).max(NANOS_PER_MILLI));
         let follows = until_next.filter(|d| *d <= limit);
         if follows.is_none() {
             self.discontinuity = true; // a hole, or nothing, follows
@@ -409,7 +416,7 @@ impl<C: Container> Segmenter<C> {
         if let Some(parts) = &mut self.parts {
             parts.settle(self.video.is_some() && self.audio.is_some());
         }
-        self.end_part(end, next.filter(|_| follows.is_some()));
+        self.end_part(end, next.filter(|_| follows.is_some()).map(|next| next.frame));
         let open = self.open.take()?;
         if open.parts.is_empty() {
             self.discontinuity = open.discontinuity || self.begun;
@@ -463,11 +470,19 @@ impl<C: Container> Segmenter<C> {
     }
 }
 
+/// A frame that is yet in no segment.
+#[derive(Debug, Clone, Copy)]
+struct Next<'a> {
+    frame: &'a Frame,
+    /// When it comes, by the time of the pictures.
+    at: Timestamp,
+}
+
 /// A segment in the making.
 #[derive(Debug)]
 struct Open {
     start: Timestamp,
-    /// The newest DTS of either track, and its distance from the one before.
+    /// When the newest frame of either track came, and its distance from the one before.
     newest: Timestamp,
     step: i64,
     pictures: u32,

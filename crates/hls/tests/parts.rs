@@ -175,6 +175,23 @@ fn parts_suit_the_stream() {
 }
 
 #[test]
+fn sound_whose_clock_is_seconds_away_changes_neither_segments_nor_parts() {
+    for apart in [-3000, 3000] {
+        let mut s = Stream::usual(6);
+        for ms in (10_000..30_040).step_by(40) {
+            s.push(&frame(TrackKind::Video, ms, ms % 2000 == 0), ms);
+            s.push(&frame(TrackKind::Audio, ms + apart, true), ms);
+            s.push(&frame(TrackKind::Audio, ms + apart + 20, true), ms + 20);
+        }
+        let list = text(s.last());
+        assert!(!list.contains("#EXT-X-DISCONTINUITY\n"), "{apart} ms apart: {list}");
+        assert_eq!(list.matches("#EXTINF:2.000").count(), 6, "{apart} ms apart: {list}");
+        let parts = parts(&list);
+        assert!(parts.len() >= 20 && parts.iter().all(|(duration, _)| *duration == 0.2), "{apart} ms apart: {list}");
+    }
+}
+
+#[test]
 fn a_part_is_had_by_its_name_and_the_hinted_one_is_waited_for() {
     let mut s = Stream::usual(6);
     s.live(0, 2640);

@@ -230,6 +230,51 @@ fn a_hole_is_in_no_segment() {
     assert_eq!(segments.iter().map(|s| s.discontinuity).collect::<Vec<_>>(), [false, false, false, true, false]);
 }
 
+/// Pictures with a keyframe every two seconds, and sound `apart` ms later than those that it comes with; it comes in
+/// bursts of so many frames.
+fn apart(from: i64, to: i64, apart: i64, burst: usize) -> Vec<Unit> {
+    let times: Vec<i64> = (from..to).step_by(20).collect();
+    let burst_of = |times: &[i64]| {
+        let pictures = times.iter().filter(|ms| *ms % 40 == 0).map(|ms| picture(*ms, ms % 2000 == 0));
+        let sounds = times.iter().map(|ms| sound(ms + apart));
+        pictures.chain(sounds).collect::<Vec<_>>()
+    };
+    times.chunks(burst).flat_map(burst_of).collect()
+}
+
+#[test]
+fn segments_keep_to_the_pictures_however_far_sound_is_from_them() {
+    for ms in [-9000, -3000, -300, 0, 300, 3000, 9000] {
+        for burst in [2, 50] {
+            let mut s = segmenter(2);
+            run(&mut s, [avc(31), aac(STEREO)]);
+            let mut segments = run(&mut s, apart(20_000, 40_000, ms, burst));
+            segments.extend(s.interrupt());
+            segments.extend(run(&mut s, apart(50_000, 60_000, ms, burst)));
+            let lengths = millis(&segments);
+            assert_eq!(lengths, vec![2000; lengths.len()], "{ms} ms apart");
+            assert!(lengths.len() == 14 && segments.iter().all(|s| s.independent && text(s).contains(&b'a')));
+            let marks: Vec<_> = (0..).zip(&segments).filter(|(_, s)| s.discontinuity).map(|(n, _)| n).collect();
+            assert_eq!(marks, [10], "{ms} ms apart: where it was interrupted, and nowhere else");
+        }
+    }
+}
+
+#[test]
+fn where_pictures_fail_to_come_sound_that_is_far_from_them_makes_the_segments() {
+    for ms in [-9000, -3000, 0, 3000, 9000] {
+        let mut s = segmenter(2);
+        run(&mut s, [avc(31), aac(STEREO)]);
+        let mut segments = run(&mut s, apart(20_000, 25_000, ms, 2));
+        segments.extend(run(&mut s, (25_000..40_000).step_by(20).map(|at| sound(at + ms))));
+        segments.extend(run(&mut s, apart(40_000, 50_000, ms, 2)));
+        assert!(segments.iter().all(|s| !s.discontinuity), "{ms} ms apart");
+        assert!(segments.len() > 12 && segments.iter().all(|s| s.duration.as_millis() <= 2499), "{ms} ms apart");
+        let (first, last) = (segments[0].start, segments[segments.len() - 1].end());
+        assert_eq!(last.signed_nanos_since(first) / 1_000_000, 28_000, "{ms} ms apart: no time is lost");
+    }
+}
+
 #[test]
 fn a_returning_publisher_is_a_discontinuity_that_begins_with_a_keyframe() {
     let mut s = segmenter(2);
