@@ -39,7 +39,7 @@ pub(crate) fn multivariant(server: &Server, id: &StreamId) -> Result<Answer, Pro
     Ok(playlist(content))
 }
 
-/// `/{app}/{name}/ts.m3u8` and `cmaf.m3u8`. The first request waits for the first segment; one with
+/// `/{app}/{name}/ts.m3u8` and `cmaf.m3u8`. The first requests wait until there is enough to begin with; one with
 /// delivery directives until the playlist has what they ask for.
 pub(crate) async fn media_playlist(
     server: &Server,
@@ -54,7 +54,11 @@ pub(crate) async fn media_playlist(
         Some(words) => Some(Err(Problem::unsupported(&**words))),
         None => view.snapshot.as_ref().map(|snapshot| Ok(snapshot.target)),
     };
+    let held_until = Instant::now() + HELD;
     let target = within(LONGEST_WAIT, reader.until(there)).await???;
+    let suffices = |view: &HlsView| view.snapshot.as_ref().is_none_or(|snapshot| snapshot.suffices()).then_some(());
+    // Whoever has waited long enough gets what there is.
+    let _ = tokio::time::timeout_at(held_until, reader.until(suffices)).await;
     let look = |view: &HlsView| {
         let snapshot = view.snapshot.as_ref()?;
         match snapshot.playlist(&query) {
@@ -258,6 +262,9 @@ const SHORT: &str = "public, max-age=1";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// A request waits so long at most: longer than GOPs are, for the first segment.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// A request waits so long at most for a playlist that suffices to begin with, when there is one already. It is long
+/// enough for two segments of the usual two seconds.
+const HELD: Duration = Duration::from_secs(5);
 /// In target durations, how long a playlist may be waited for that is to have what is yet to come.
 const BLOCKED: u32 = 3;
 /// Viewers of HLS that are counted at a time.

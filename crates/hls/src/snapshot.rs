@@ -139,6 +139,15 @@ impl HlsSnapshot {
         }
     }
 
+    /// Whether a player that begins with the oldest segment has enough to play until the next is there.
+    ///
+    /// Players of whole segments begin three from the end (RFC 8216, 6.3.3), or with what there is: of one segment they
+    /// are at the end just when the next is complete, and stall before they have learnt of it. Parts come in time.
+    #[must_use]
+    pub fn suffices(&self) -> bool {
+        self.listed > 1 || self.part_target.is_some() || self.ended || self.away
+    }
+
     /// Whether the playlist has what is wanted of it.
     fn has(&self, wanted: Wanted) -> Result<bool, Refused> {
         let (newest, parts) = (self.newest, self.open.len());

@@ -132,6 +132,46 @@ async fn what_is_listed_can_be_had_and_a_segment_is_its_parts() {
 }
 
 #[tokio::test]
+async fn the_first_list_of_whole_segments_has_two_so_that_its_players_do_not_run_dry() {
+    let server = Server::start(HubConfig::default());
+    let mut radio = Radio::begin(&server.hub).await;
+    let mut reader = server.hub.hls(&movie(), millrace_hub::HlsFormat::Ts).await.unwrap();
+    let mut web = Web::connect(&server).await;
+    web.send("GET /live/movie/ts.m3u8 HTTP/1.1\r\nhost: test\r\n\r\n").await;
+    radio.frames(110).await;
+    let suffices = reader.until(|view| view.snapshot.as_ref().map(|s| s.suffices())).await;
+    assert!(!suffices.unwrap(), "there is one segment");
+    radio.frames(100).await;
+    let head = web.head().await;
+    let text = String::from_utf8(web.body(&head).await).unwrap();
+    assert_eq!((head.status, text.matches("#EXTINF").count()), (200, 2), "{text}");
+}
+
+#[tokio::test]
+async fn a_first_list_is_not_held_back_for_ever_nor_beyond_the_end() {
+    for ends in [false, true] {
+        let server = Server::start(HubConfig::default());
+        let mut radio = Radio::begin(&server.hub).await;
+        let mut web = Web::connect(&server).await;
+        web.send("GET /live/movie/ts.m3u8 HTTP/1.1\r\nhost: test\r\n\r\n").await;
+        let mut reader = server.hub.hls(&movie(), millrace_hub::HlsFormat::Ts).await.unwrap();
+        radio.frames(110).await;
+        reader.until(|view| view.snapshot.clone()).await.unwrap();
+        // Else it says nothing more for now.
+        let _silent = match ends {
+            true => {
+                radio.publisher.finish();
+                None
+            }
+            false => Some(radio),
+        };
+        let head = web.head().await;
+        let text = String::from_utf8(web.body(&head).await).unwrap();
+        assert_eq!((head.status, text.contains("#EXT-X-ENDLIST")), (200, ends), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn dash_has_a_manifest_its_tracks_apart_and_the_servers_clock() {
     let server = Server::start(HubConfig::default());
     let mut stranger = Web::connect(&server).await;
