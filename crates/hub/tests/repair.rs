@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_hub::{
-    Format, Hub, HubConfig, HubLimits, ItemKind, Packet, PlayError, Protocol, PublishError, Publisher, PublisherMeta,
-    Read, Ring, StreamId, StreamState, Subscription,
+    Format, HlsFormat, Hub, HubConfig, HubLimits, ItemKind, Packet, PlayError, Protocol, PublishError, Publisher,
+    PublisherMeta, Read, ResourceName, Ring, StreamId, StreamState, Subscription, Turn,
 };
-use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
+use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, HevcConfig, Timestamp, TrackKind, Unit, VideoConfig};
 use tokio::time::sleep;
 
 const PICTURE: Duration = Duration::from_millis(40);
@@ -30,6 +30,16 @@ async fn publish(hub: &Hub, takeover: bool) -> Result<Publisher, PublishError> {
 fn video_config(level: u8) -> Unit {
     let record = vec![1, 100, 0, level, 0xff, 0xe1, 0, 2, 0x67, level, 1, 0, 1, 0x68];
     Unit::VideoConfig(Arc::new(VideoConfig::Avc(AvcConfig::parse(record.into()).unwrap())))
+}
+
+/// Of level 3.1. Its parameter sets cannot be understood, as nobody needs to.
+fn hevc_config() -> Unit {
+    let mut record = [&[1, 1, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 93][..], &[0; 8], &[3, 3]].concat();
+    for set in [&[0x40, 1][..], &[0x42, 1], &[0x44, 1]] {
+        record.extend([set[0] >> 1, 0, 1, 0, 2]);
+        record.extend(set);
+    }
+    Unit::VideoConfig(Arc::new(VideoConfig::Hevc(HevcConfig::parse(record.into()).unwrap())))
 }
 
 fn audio_config(rate_index: u8) -> Unit {
@@ -248,6 +258,62 @@ async fn the_gop_cache_never_mixes_configurations() {
         let after = pictures(&packets[header..]);
         assert_eq!(after.len(), 15, "from the keyframe on");
         assert!(after.iter().all(|level| *level == 40));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_of_h264_that_returns_within_the_grace_time_with_hevc() {
+    let hub = Hub::new(HubConfig { play_window: Duration::from_secs(20), ..HubConfig::default() });
+    let publisher = begin(&hub, 31).await;
+    send(&publisher, 0..60, 31, BOTH).await;
+    let player = play(&hub).await.unwrap();
+    let from = player.ring.join().join.at;
+    for format in HlsFormat::ALL {
+        hub.hls(&id(), format).await.unwrap();
+    }
+    send(&publisher, 60..110, 31, BOTH).await;
+    drop(publisher);
+    sleep(Duration::from_secs(3)).await;
+    let publisher = publish(&hub, true).await.unwrap();
+    publisher.send(hevc_config()).await.unwrap();
+    publisher.send(audio_config(4)).await.unwrap();
+    send(&publisher, 0..110, 93, BOTH).await;
+
+    // Players by FLV go on, and get the other header before the first picture that needs it.
+    let mut packets = Vec::new();
+    assert!(matches!(player.ring.read(from, usize::MAX, &mut packets), Read::Packets(_)));
+    let says_hevc = |header: &[u8]| header.windows(4).any(|w| w == b"hvc1");
+    let is_hevc = |p: &Packet| p.bytes.len() > 16 && p.bytes[12..16] == *b"hvc1";
+    let header = packets.iter().position(|p| p.kind == ItemKind::Header && says_hevc(&p.bytes)).unwrap();
+    let pictures = |packets: &[Packet]| -> Vec<Packet> {
+        packets.iter().filter(|p| matches!(p.kind, ItemKind::Keyframe | ItemKind::Inter)).cloned().collect()
+    };
+    assert!(pictures(&packets[..header]).iter().all(|p| !is_hevc(p)));
+    let after = pictures(&packets[header..]);
+    assert!(after.len() == 110 && after[0].kind == ItemKind::Keyframe && after.iter().all(|p| is_hevc(p)));
+    assert!(packets.iter().filter(|p| p.kind == ItemKind::Audio).map(millis).is_sorted_by(|a, b| a < b));
+    let (prologue, packets) = joins(&player.ring);
+    assert!(says_hevc(&prologue) && packets[0].kind == ItemKind::Keyframe);
+
+    // Players by HLS get one discontinuity, and in fMP4 another init segment after it.
+    for format in HlsFormat::ALL {
+        let mut reader = hub.hls(&id(), format).await.unwrap();
+        let snapshot = reader.until(|view| view.snapshot.clone()).await.unwrap();
+        let playlist = String::from_utf8(snapshot.playlist.to_vec()).unwrap();
+        let parts: Vec<_> = playlist.split("#EXT-X-DISCONTINUITY\n").collect();
+        let [before, after] = parts[..] else { panic!("{playlist}") };
+        assert!(before.contains("#EXTINF") && after.contains("#EXTINF"));
+        if format == HlsFormat::Cmaf {
+            let inits = [before, after].map(|part| {
+                let name = part.split("#EXT-X-MAP:URI=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+                match snapshot.resource(ResourceName::parse(name).unwrap()) {
+                    Turn::Now(init) => init.to_vec(),
+                    other => panic!("{other:?} in place of {name}"),
+                }
+            });
+            let has = |init: &[u8], kind| init.windows(4).any(|w| w == kind);
+            assert!(has(&inits[0], b"avc1") && has(&inits[1], b"hvc1") && !has(&inits[1], b"avc1"));
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use millrace_e2e::{
     process::ffmpeg,
     rtmp::{Client, Over},
 };
+use socket2::SockRef;
 
 const PLAYLIST: &str = "/live/movie/ts.m3u8";
 
@@ -197,6 +198,40 @@ fn a_ghost_on_a_half_open_connection_gives_way_to_its_successor_at_once() {
         got.iter().rposition(|tag| tag.is_frame() && tag.body == tags.iter().find(|t| t.is_keyframe()).unwrap().body);
     shifts(Kind::Video, &tags, &got[cut.expect("the successor's first picture")..]);
     assert!(matches!(ghost.event(), Ok(_) | Err(Over::Closed(_) | Over::Error(_))), "it is told, or cut");
+}
+
+#[test]
+fn a_publisher_whose_connection_is_reset_keeps_its_players_and_goes_on() {
+    let server = Server::start(&["publish.grace=20s"]);
+    let tags = read_file(&Clip::standard().path);
+    let half = tags.iter().position(|tag| tag.timestamp > 2000).unwrap();
+    let mut client = publisher(&server);
+    send(&mut client, &tags[..half], |tag| tag.timestamp);
+    server.wait_on_air();
+    let flv = record(&server);
+    let mut player = Client::play(server.rtmp, "live", "movie");
+    let rtmp = thread::spawn(move || std::iter::from_fn(|| player.tag().unwrap()).collect::<Vec<_>>());
+    server.wait_for_stream("movie", "watched", |s| s["players"].as_array().unwrap().len() == 2);
+    // Closed so, the connection ends with a reset in place of an orderly end.
+    SockRef::from(client.socket()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    server.wait_for_log("publisher lost, waiting for its return");
+    let away = server.wait_for_stream("movie", "away", |s| s["state"] == "reconnecting");
+    assert_eq!(away["players"].as_array().unwrap().len(), 2, "players stay");
+    let mut client = publisher(&server);
+    send(&mut client, &tags, |tag| tag.timestamp);
+    client.stop();
+    for got in [flv.join().unwrap(), rtmp.join().unwrap()] {
+        let first = tags.iter().find(|tag| tag.is_keyframe()).unwrap();
+        let cut = got.iter().rposition(|tag| tag.body == first.body).expect("the first picture after the return");
+        for kind in [Kind::Video, Kind::Audio] {
+            let times: Vec<_> = got.iter().filter(|t| t.kind == kind && t.is_frame()).map(|t| t.timestamp).collect();
+            assert!(times.windows(2).all(|w| w[0] < w[1]), "{kind:?}");
+        }
+        assert_eq!(shifts(Kind::Video, &tags, &got[cut..]).len(), 200, "every picture from there on");
+    }
+    server.wait_for_log("stream ended");
+    assert_eq!(server.logged("stream ended").len(), 1, "one stream");
 }
 
 #[test]
