@@ -62,8 +62,13 @@ impl VideoCodec {
         }
     }
 
+    /// `hev1`, MP4's name of HEVC whose parameter sets come within pictures, is no name of Enhanced RTMP, but
+    /// can mean only one thing.
     pub(crate) fn from_fourcc(fourcc: FourCc) -> Option<Self> {
-        Self::ALL.into_iter().find(|c| c.fourcc() == fourcc)
+        match &fourcc {
+            b"hev1" => Some(Self::Hevc),
+            _ => Self::ALL.into_iter().find(|c| c.fourcc() == fourcc),
+        }
     }
 
     /// HEVC has no number in the specification; 12 is what encoders and players in China agreed on.

@@ -60,6 +60,42 @@ fn read_file(name: &str) -> Read {
 }
 
 #[test]
+fn hevc_that_changes_its_size_by_parameter_sets_within_a_keyframe() {
+    let file = tags("hevc-opus");
+    let pictures: Vec<_> = file.iter().filter(|(kind, ..)| *kind == 9).collect();
+    let Some(Unit::VideoConfig(config)) = read(&mut Depacketizer::new(), pictures[0]).pop() else { panic!() };
+    let VideoConfig::Hevc(small) = &*config else { panic!("{config:?}") };
+    // Of x265: 1920x1080.
+    let large = b"\x42\x01\x01\x01\x60\0\0\x03\0\x90\0\0\x03\0\0\x03\0\x78\xa0\x03\xc0\x80\x10\xe5\x96\x56\x69\x24\xca\
+        \xf0\x16\x80\x80\0\x01\xf4\x80\0\x3a\x98\x04";
+    let keyframe = |fourcc: &[u8], sps: &[u8]| {
+        let units = [&small.vps()[0], sps, &small.pps()[0], &[0x26, 1, 7]];
+        let payload = units.iter().flat_map(|unit| [&[0, 0, 0, unit.len() as u8], *unit].concat());
+        [&[0x93][..], fourcc].concat().into_iter().chain(payload).collect::<Bytes>()
+    };
+    // With a header before it, and without, as MP4's `hev1` has it.
+    for (with_header, fourcc) in [(true, b"hvc1"), (false, b"hvc1"), (false, b"hev1")] {
+        let mut d = Depacketizer::new();
+        if with_header {
+            d.video(0, &pictures[0].2).unwrap();
+        }
+        let first = d.video(0, &keyframe(fourcc, &small.sps()[0])).unwrap();
+        assert_eq!(first.len(), if with_header { 1 } else { 2 });
+        let changed = d.video(40, &keyframe(fourcc, large)).unwrap();
+        assert!(
+            matches!(&changed[..], [Unit::VideoConfig(c), Unit::Frame(f)] if c.resolution() == Some((1920, 1080)) && f.keyframe)
+        );
+        assert_eq!(d.video(80, &keyframe(fourcc, large)).unwrap().len(), 1);
+        // A header that pictures have replaced may be sent again and again.
+        if with_header {
+            assert!(d.video(120, &pictures[0].2).unwrap().is_empty());
+        }
+        let back = d.video(160, &keyframe(fourcc, &small.sps()[0])).unwrap();
+        assert!(matches!(&back[..], [Unit::VideoConfig(c), Unit::Frame(_)] if c.resolution() == Some((64, 48))));
+    }
+}
+
+#[test]
 fn each_codec_of_ffmpeg_is_read() {
     // Numbers of frames as ffprobe counts them.
     for (file, video, audio, pictures, sounds) in [

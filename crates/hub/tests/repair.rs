@@ -290,7 +290,7 @@ async fn a_publisher_of_h264_that_returns_within_the_grace_time_with_hevc() {
     };
     assert!(pictures(&packets[..header]).iter().all(|p| !is_hevc(p)));
     let after = pictures(&packets[header..]);
-    assert!(after.len() == 110 && after[0].kind == ItemKind::Keyframe && after.iter().all(|p| is_hevc(p)));
+    assert!(after.len() == 110 && after[0].kind == ItemKind::Keyframe && after.iter().all(is_hevc));
     assert!(packets.iter().filter(|p| p.kind == ItemKind::Audio).map(millis).is_sorted_by(|a, b| a < b));
     let (prologue, packets) = joins(&player.ring);
     assert!(says_hevc(&prologue) && packets[0].kind == ItemKind::Keyframe);

@@ -76,16 +76,13 @@ impl AvcConfig {
     pub fn in_band(current: Option<&Self>, keyframe: &[u8]) -> Option<Self> {
         // Where nothing is said of their size, lengths have 4 bytes, as all encoders write them.
         let length_size = current.map_or(4, Self::nal_length_size);
-        let of_type = |kind: u8| {
-            let units = nal::units(keyframe, length_size).map_while(Result::ok);
-            units.filter(move |nal| nal[0] & 0x1f == kind).take(MAX_IN_BAND)
-        };
         let known = |set: &[u8]| current.is_some_and(|c| c.sps.iter().any(|known| known == set));
-        let sps: Vec<&[u8]> = of_type(NAL_SPS).filter(|set| set.len() >= 4).collect();
+        let is_sps = |nal: &[u8]| nal[0] & 0x1f == NAL_SPS && nal.len() >= 4;
+        let sps = nal::units_that(keyframe, length_size, MAX_IN_BAND, is_sps);
         if sps.iter().all(|set| known(set)) {
             return None;
         }
-        let mut pps: Vec<&[u8]> = of_type(NAL_PPS).collect();
+        let mut pps = nal::units_that(keyframe, length_size, MAX_IN_BAND, |nal| nal[0] & 0x1f == NAL_PPS);
         if pps.is_empty() {
             pps = current.map(|c| c.pps.iter().map(AsRef::as_ref).collect()).unwrap_or_default();
         }
@@ -93,8 +90,7 @@ impl AvcConfig {
         for (mask, sets) in [(0xe0, &sps), (0, &pps)] {
             raw.push(mask | u8::try_from(sets.len()).ok()?);
             for set in sets {
-                raw.extend(u16::try_from(set.len()).ok()?.to_be_bytes());
-                raw.extend_from_slice(set);
+                nal::put(&mut raw, set)?;
             }
         }
         raw.extend(chroma(sps[0]).into_iter().flatten());

@@ -70,6 +70,11 @@ impl<'a> Bits<'a> {
         Ok(v)
     }
 
+    /// The same for a `max` of a byte.
+    pub(crate) fn ue_byte(&mut self, name: &str, max: u8) -> Result<u8, Error> {
+        self.ue_max(name, max.into()).map(|v| u8::try_from(v).unwrap_or(max)) // it is no more than `max`
+    }
+
     pub(crate) fn invalid(&self, why: String) -> Error {
         Error::Invalid { what: self.what, why }
     }

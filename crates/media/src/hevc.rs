@@ -114,8 +114,51 @@ impl HevcConfig {
             constraints,
             level,
         };
-        let picture = sps::read(&sps[0]).ok();
+        let picture = sps::read(&sps[0]).ok().map(|sps| sps.picture);
         Ok(Self { profile, nal_length_size, vps, sps, pps, picture, raw })
+    }
+
+    /// The configuration that the parameter sets within a keyframe ask for, where they are there and
+    /// `current` is another.
+    ///
+    /// What it lacks of the other kinds is taken from `current`. Video and picture parameter sets alone
+    /// change nothing that a decoder cannot take in passing. A sequence parameter set that cannot be
+    /// understood makes no record.
+    #[must_use]
+    pub fn in_band(current: Option<&Self>, keyframe: &[u8]) -> Option<Self> {
+        // Where nothing is said of their size, lengths have 4 bytes, as all encoders write them.
+        let length_size = current.map_or(4, Self::nal_length_size);
+        let of_type = |kind| nal::units_that(keyframe, length_size, MAX_IN_BAND, |nal| nal_type(nal) == kind);
+        let known = |set: &[u8]| current.is_some_and(|c| c.sps.iter().any(|known| known == set));
+        let sps = of_type(NAL_SPS);
+        if sps.iter().all(|set| known(set)) {
+            return None;
+        }
+        let said = sps::read(sps[0]).ok()?;
+        let or_current = |sets: Vec<&[u8]>, of: fn(&Self) -> &[Bytes]| -> Vec<Bytes> {
+            match current {
+                Some(current) if sets.is_empty() => of(current).to_vec(),
+                _ => sets.into_iter().map(Bytes::copy_from_slice).collect(),
+            }
+        };
+        let arrays = [
+            (NAL_VPS, or_current(of_type(NAL_VPS), Self::vps)),
+            (NAL_SPS, or_current(sps, Self::sps)),
+            (NAL_PPS, or_current(of_type(NAL_PPS), Self::pps)),
+        ];
+        let [luma, chroma] = said.depths?;
+        let mut raw = vec![1];
+        raw.extend(said.profile_tier_level);
+        // Nothing is said of segmentation, parallelism and rate.
+        raw.extend([0xf0, 0, 0xfc, 0xfc | said.chroma, 0xf8 | luma, 0xf8 | chroma, 0, 0]);
+        raw.push(said.sub_layers << 3 | u8::from(said.nested) << 2 | u8::try_from(length_size - 1).ok()?);
+        raw.push(u8::try_from(arrays.len()).ok()?);
+        for (kind, sets) in &arrays {
+            raw.push(*kind);
+            raw.extend(u16::try_from(sets.len()).ok()?.to_be_bytes());
+            sets.iter().try_for_each(|set| nal::put(&mut raw, set))?;
+        }
+        Self::parse(raw.into()).ok()
     }
 
     /// The record as it came.
@@ -187,6 +230,9 @@ pub const MAX_CONFIG: usize = 64 * 1024;
 /// Most NAL units in a record: 16 video, 16 sequence and 64 picture parameter sets exist, and some SEI.
 pub const MAX_NAL_UNITS: usize = 128;
 
+/// Most parameter sets of a kind that are taken from one keyframe.
+const MAX_IN_BAND: usize = 16;
+
 const WHAT: &str = "HEVC configuration";
 
 fn invalid(why: String) -> Error {
@@ -197,7 +243,7 @@ fn invalid(why: String) -> Error {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::test_data::HEVC_X265;
+    use crate::test_data::{HEVC_X265, HEVC_X265_1080};
     use proptest::prelude::*;
 
     #[test]
@@ -209,6 +255,42 @@ mod tests {
         assert_eq!(c.parameter_sets().map(|s| nal_type(s)).collect::<Vec<_>>(), [NAL_VPS, NAL_SPS, NAL_PPS]);
         let p = c.picture().unwrap();
         assert_eq!((p.width, p.height, p.frame_rate), (640, 360, Some(25.0)));
+    }
+
+    fn lengths(units: &[&[u8]]) -> Vec<u8> {
+        units.iter().flat_map(|unit| [&[0, 0, 0, unit.len() as u8], *unit].concat()).collect()
+    }
+
+    const SLICE: &[u8] = &[0x26, 1, 7];
+
+    #[test]
+    fn parameter_sets_that_come_in_band_only() {
+        let record = HevcConfig::parse(Bytes::from_static(HEVC_X265)).unwrap();
+        let sets: Vec<&[u8]> = record.parameter_sets().map(AsRef::as_ref).collect();
+        let keyframe = lengths(&[&sets[..], &[SLICE]].concat());
+        let config = HevcConfig::in_band(None, &keyframe).unwrap();
+        // But for the spatial segmentation, which x265 takes from elsewhere, it is what x265 writes.
+        assert_eq!(config.raw()[..13], record.raw()[..13]);
+        assert_eq!(config.raw()[15..22], record.raw()[15..22]);
+        assert!(config.parameter_sets().eq(record.parameter_sets()));
+        assert_eq!((config.codec_string(), config.picture()), (record.codec_string(), record.picture()));
+        assert_eq!(HevcConfig::in_band(Some(&config), &keyframe), None, "nothing new");
+        assert_eq!(HevcConfig::in_band(None, &lengths(&[SLICE])), None);
+        assert_eq!(HevcConfig::in_band(None, &lengths(&[sets[1], SLICE])), None, "a third of it");
+        assert_eq!(HevcConfig::in_band(None, &lengths(&[sets[0], &[0x42, 1, 1], sets[2], SLICE])), None, "half a set");
+    }
+
+    #[test]
+    fn parameter_sets_that_change_in_band() {
+        let record = HevcConfig::parse(Bytes::from_static(HEVC_X265)).unwrap();
+        let config = HevcConfig::in_band(Some(&record), &lengths(&[HEVC_X265_1080, SLICE])).unwrap();
+        assert_eq!(config.picture().map(|p| (p.width, p.height)), Some((1920, 1080)));
+        assert_eq!(config.codec_string(), "hvc1.1.6.L120.90");
+        assert_eq!((config.vps(), config.pps()), (record.vps(), record.pps()));
+        let pps = lengths(&[&[0x44, 1, 9], SLICE]);
+        assert_eq!(HevcConfig::in_band(Some(&record), &pps), None, "decoders take these in passing");
+        let many = lengths(&[&[HEVC_X265_1080][..], &[&[0x44, 1, 9][..]; MAX_IN_BAND + 1]].concat());
+        assert_eq!(HevcConfig::in_band(Some(&record), &many).unwrap().pps().len(), MAX_IN_BAND);
     }
 
     #[test]
@@ -264,6 +346,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_keyframe_is_looked_through(bytes in proptest::collection::vec(any::<u8>(), 0..100), cut in 0usize..41) {
+            let _ = HevcConfig::in_band(None, &bytes);
+            let sps = [&HEVC_X265_1080[..cut.min(HEVC_X265_1080.len())], &bytes].concat();
+            let _ = HevcConfig::in_band(None, &lengths(&[&[0x40, 1], &sps, &[0x44, 1]]));
+        }
+
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..120), cut in 0usize..120) {
             let _ = HevcConfig::parse(bytes.clone().into());

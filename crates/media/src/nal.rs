@@ -10,6 +10,19 @@ pub(crate) fn units(payload: &[u8], length_size: usize) -> NalUnits<'_> {
     NalUnits { rest: payload, total: payload.len(), length_size }
 }
 
+/// The first `most` NAL units of a frame's payload of which `is` holds. What comes after a malformed one
+/// is not looked at.
+pub(crate) fn units_that(payload: &[u8], length_size: usize, most: usize, is: impl Fn(&[u8]) -> bool) -> Vec<&[u8]> {
+    units(payload, length_size).map_while(Result::ok).filter(|nal| is(nal)).take(most).collect()
+}
+
+/// Appends a NAL unit after its length of 16 bits. None where it is longer.
+pub(crate) fn put(out: &mut Vec<u8>, nal: &[u8]) -> Option<()> {
+    out.extend(u16::try_from(nal.len()).ok()?.to_be_bytes());
+    out.extend_from_slice(nal);
+    Some(())
+}
+
 pub(crate) struct NalUnits<'a> {
     rest: &'a [u8],
     total: usize,

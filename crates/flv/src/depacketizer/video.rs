@@ -48,8 +48,8 @@ impl VideoTrack {
         keyframe: bool,
         payload: &[u8],
     ) -> Result<(Option<Arc<VideoConfig>>, bool), Error> {
-        if codec == VideoCodec::Avc && keyframe {
-            self.take_in_band(payload);
+        if keyframe {
+            self.take_in_band(codec, payload);
         }
         let known = self.waiting.as_ref().or(self.config.as_deref());
         if known.and_then(VideoCodec::of) != Some(codec) {
@@ -72,17 +72,25 @@ impl VideoTrack {
         Ok((config.map(|c| self.say(c)), true))
     }
 
-    /// H.264 may bring its parameter sets with its keyframes.
-    fn take_in_band(&mut self, keyframe: &[u8]) {
-        let current = match self.config.as_deref() {
-            Some(VideoConfig::Avc(avc)) => Some(avc),
+    /// H.264 and HEVC may bring their parameter sets with their keyframes.
+    fn take_in_band(&mut self, codec: VideoCodec, keyframe: &[u8]) {
+        let current = self.config.as_deref().filter(|current| VideoCodec::of(current) == Some(codec));
+        let config = match (codec, current) {
+            (VideoCodec::Avc, Some(VideoConfig::Avc(avc))) => {
+                AvcConfig::in_band(Some(avc), keyframe).map(VideoConfig::Avc)
+            }
+            (VideoCodec::Avc, _) => AvcConfig::in_band(None, keyframe).map(VideoConfig::Avc),
+            (VideoCodec::Hevc, Some(VideoConfig::Hevc(hevc))) => {
+                HevcConfig::in_band(Some(hevc), keyframe).map(VideoConfig::Hevc)
+            }
+            (VideoCodec::Hevc, _) => HevcConfig::in_band(None, keyframe).map(VideoConfig::Hevc),
             _ => None,
         };
-        if let Some(config) = AvcConfig::in_band(current, keyframe) {
+        if config.is_some() {
             if let Some(replaced) = current {
                 self.outdated.get_or_insert(replaced.raw().clone());
             }
-            self.waiting = Some(VideoConfig::Avc(config));
+            self.waiting = config;
         }
     }
 

@@ -4,16 +4,31 @@ use crate::bits::Bits;
 use crate::picture::credible_rate;
 use crate::{Error, Picture};
 
+/// What a sequence parameter set says that a configuration record repeats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sps {
+    pub(super) picture: Picture,
+    /// The general part of `profile_tier_level`, as it is written.
+    pub(super) profile_tier_level: [u8; 12],
+    pub(super) sub_layers: u8,
+    pub(super) nested: bool,
+    /// `chroma_format_idc`.
+    pub(super) chroma: u8,
+    /// `bit_depth_luma_minus8` and `bit_depth_chroma_minus8`; none where the set ends before them.
+    pub(super) depths: Option<[u8; 2]>,
+}
+
 /// Reads the size, and the rate where it is told. `nal` includes its header.
-pub(super) fn read(nal: &[u8]) -> Result<Picture, Error> {
+pub(super) fn read(nal: &[u8]) -> Result<Sps, Error> {
     let rbsp = unescape(nal);
     let mut bits = Bits::new(WHAT, &rbsp);
     bits.skip(NAL_HEADER_BITS + 4)?; // sps_video_parameter_set_id
-    let sub_layers_minus1 = bits.take(3)?;
-    bits.skip(1)?; // sps_temporal_id_nesting_flag
+    let sub_layers_minus1 = bits.byte(3)?;
+    let nested = bits.flag()?;
+    let general = rbsp.get(3..15).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
     profile_tier_level(&mut bits, sub_layers_minus1)?;
     bits.ue_max("sps_seq_parameter_set_id", 15)?;
-    let chroma = bits.ue_max("chroma_format_idc", 3)?;
+    let chroma = bits.ue_byte("chroma_format_idc", 3)?;
     if chroma == 3 {
         bits.skip(1)?; // separate_colour_plane_flag
     }
@@ -36,9 +51,21 @@ pub(super) fn read(nal: &[u8]) -> Result<Picture, Error> {
     if width == 0 || height == 0 {
         return Err(bits.invalid(format!("pictures of {width}x{height}")));
     }
-    // A size is of use without a rate, so what follows may fail.
-    let frame_rate = rate(bits, sub_layers_minus1).ok().flatten().and_then(credible_rate);
-    Ok(Picture { width, height, frame_rate })
+    // A size is of use without depths or a rate, so what follows may fail.
+    let depths = depths(&mut bits).ok();
+    let frame_rate = depths.and_then(|_| rate(bits, sub_layers_minus1).ok()).flatten().and_then(credible_rate);
+    Ok(Sps {
+        picture: Picture { width, height, frame_rate },
+        profile_tier_level: general,
+        sub_layers: sub_layers_minus1 + 1,
+        nested,
+        chroma,
+        depths,
+    })
+}
+
+fn depths(bits: &mut Bits<'_>) -> Result<[u8; 2], Error> {
+    Ok([bits.ue_byte("bit_depth_luma_minus8", 8)?, bits.ue_byte("bit_depth_chroma_minus8", 8)?])
 }
 
 /// Longest side of a picture that is believed, pixels: level 6.2 ends at 16,888.
@@ -62,7 +89,7 @@ fn unescape(nal: &[u8]) -> Vec<u8> {
 }
 
 /// 7.3.3, passed over.
-fn profile_tier_level(bits: &mut Bits<'_>, sub_layers_minus1: u32) -> Result<(), Error> {
+fn profile_tier_level(bits: &mut Bits<'_>, sub_layers_minus1: u8) -> Result<(), Error> {
     bits.skip(88 + 8)?;
     let mut sub_bits = 0;
     for _ in 0..sub_layers_minus1 {
@@ -70,16 +97,14 @@ fn profile_tier_level(bits: &mut Bits<'_>, sub_layers_minus1: u32) -> Result<(),
         sub_bits += if profile { 88 } else { 0 } + if level { 8 } else { 0 };
     }
     if sub_layers_minus1 > 0 {
-        bits.skip(2 * (8 - sub_layers_minus1 as usize))?;
+        bits.skip(2 * (8 - usize::from(sub_layers_minus1)))?;
     }
     bits.skip(sub_bits)
 }
 
-/// Pictures per second, from what follows the size.
-fn rate(mut bits: Bits<'_>, sub_layers_minus1: u32) -> Result<Option<f64>, Error> {
+/// Pictures per second, from what follows the depths.
+fn rate(mut bits: Bits<'_>, sub_layers_minus1: u8) -> Result<Option<f64>, Error> {
     let bits = &mut bits;
-    bits.ue_max("bit_depth_luma_minus8", 8)?;
-    bits.ue_max("bit_depth_chroma_minus8", 8)?;
     let poc_bits = bits.ue_max("log2_max_pic_order_cnt_lsb_minus4", 12)? as usize + 4;
     let first = if bits.flag()? { 0 } else { sub_layers_minus1 };
     for _ in first..=sub_layers_minus1 {
@@ -232,14 +257,10 @@ mod tests {
 
     #[test]
     fn sets_of_x265() {
+        let cropped = read(crate::test_data::HEVC_X265_1080).unwrap();
+        assert_eq!(cropped.picture, Picture { width: 1920, height: 1080, frame_rate: Some(30_000.0 / 1001.0) });
+        assert_eq!((cropped.sub_layers, cropped.nested, cropped.chroma, cropped.depths), (1, true, 1, Some([0, 0])));
         for (set, width, height, rate) in [
-            // cropped to 1080 lines
-            (
-                "420101016000000300900000030000030078a003c08010e596566924caf01680800001f480003a9804",
-                1920,
-                1080,
-                30_000.0 / 1001.0,
-            ),
             // many references
             (
                 "420101016000000300900000030000030078a00280802d1659d8a9246ed780b404000003000400000300c820",
@@ -266,7 +287,7 @@ mod tests {
         ] {
             let nal: Vec<_> =
                 (0..set.len()).step_by(2).map(|i| u8::from_str_radix(&set[i..i + 2], 16).unwrap()).collect();
-            assert_eq!(read(&nal), Ok(Picture { width, height, frame_rate: Some(rate) }));
+            assert_eq!(read(&nal).unwrap().picture, Picture { width, height, frame_rate: Some(rate) });
         }
     }
 
@@ -286,7 +307,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
-            if let Ok(p) = read(&bytes) {
+            if let Ok(Sps { picture: p, .. }) = read(&bytes) {
                 prop_assert!(p.width > 0 && p.height > 0);
                 prop_assert!(p.frame_rate.is_none_or(|r| r > 0.0));
             }
