@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use millrace_hub::{LogLimit, Network};
 use tracing::warn;
 
-/// How many connections there may be.
+/// How many connections there may be. One that takes several file descriptors counts as several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// Connections at a time, of all protocols. Trusted addresses, and those that watch already,
@@ -71,6 +71,7 @@ pub enum Excess {
 pub struct Admission {
     limits: ArcSwap<ConnectionLimits>,
     networks: Mutex<Networks>,
+    /// File descriptors of the connections.
     total: AtomicUsize,
     refusing: AtomicUsize,
     open: [AtomicUsize; Port::ALL.len()],
@@ -166,17 +167,18 @@ impl Admission {
         let trusted = limits.trusted.iter().any(|range| range.contains(peer));
         let mut networks = self.networks();
         let entry = networks.entry(network);
-        let total = self.total.load(Relaxed);
+        let total = self.total.load(Relaxed) + port.descriptors();
+        let most = limits.total + if trusted || watches() { reserve(limits.total) } else { 0 };
         let excess = if !trusted && !entry.pace(limits.per_second, now) {
             Excess::Rate
         } else if !trusted && entry.open >= limits.per_address {
             Excess::Address
-        } else if total >= limits.total && (total >= limits.total + reserve(limits.total) || !(trusted || watches())) {
+        } else if total > most {
             Excess::Total
         } else {
             entry.open += 1;
             drop(networks);
-            self.total.fetch_add(1, Relaxed);
+            self.total.fetch_add(port.descriptors(), Relaxed);
             self.open[port as usize].fetch_add(1, Relaxed);
             return Entrance::Admitted(Permit { admission: Arc::clone(self), network, port });
         };
@@ -233,7 +235,7 @@ impl Entry {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.total.fetch_sub(1, Relaxed);
+        self.admission.total.fetch_sub(self.port.descriptors(), Relaxed);
         self.admission.open[self.port as usize].fetch_sub(1, Relaxed);
         self.admission.update(self.network, |entry| entry.open -= 1);
     }
@@ -249,6 +251,16 @@ impl Drop for Refusing {
 impl Port {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Http, Self::Rtmp, Self::Rtmps];
+
+    /// File descriptors that a connection takes: over TLS its socket, and the two ends between the pump
+    /// and the session.
+    #[must_use]
+    pub fn descriptors(self) -> usize {
+        match self {
+            Self::Http | Self::Rtmp => 1,
+            Self::Rtmps => 3,
+        }
+    }
 
     /// Its name, for logs and statistics.
     #[must_use]
@@ -356,6 +368,33 @@ mod tests {
         assert_eq!(ask(&admission, "127.0.0.1", false, 0).unwrap_err(), Excess::Total, "the reserve has an end");
         admission.set_limits(ConnectionLimits { total: 1000, ..limits() });
         assert!(ask(&admission, "10.0.1.1", false, 0).is_ok());
+    }
+
+    #[test]
+    fn a_connection_over_tls_counts_as_the_descriptors_that_it_takes() {
+        let admission = Admission::new(limits());
+        let come = |n: usize, port| match admission.admit_at(format!("10.0.0.{n}").parse().unwrap(), port, || false, 0)
+        {
+            Entrance::Admitted(permit) => Ok(permit),
+            Entrance::Refused(refusing) => Err(refusing.excess),
+            Entrance::Dropped(_) => panic!("there is room to refuse"),
+        };
+        let mut full: Vec<_> = (0..33).map(|n| come(n, Port::Rtmps).unwrap()).collect();
+        assert_eq!(admission.open(Port::Rtmps), 33);
+        assert_eq!(come(100, Port::Rtmps).unwrap_err(), Excess::Total, "99 of 100 are taken");
+        full.push(come(100, Port::Rtmp).unwrap());
+        assert_eq!(come(101, Port::Rtmp).unwrap_err(), Excess::Total);
+        drop(full);
+        assert_eq!(admission.total.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_flood_from_many_addresses_keeps_no_trusted_probe_out() {
+        let admission = Admission::new(limits());
+        let come = |n: u32| admission.admit_at(std::net::Ipv4Addr::from_bits(n).into(), Port::Http, || false, 0);
+        let _flood: Vec<_> = (0..10_000).map(|n| come(0x0a00_0000 + n)).collect();
+        assert!(matches!(come(0x0b00_0000), Entrance::Dropped(Excess::Total)), "not even refused with words");
+        assert!(ask(&admission, "127.0.0.1", false, 0).is_ok());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! HLS of a stream: each format begun by the first request for it, paused when nobody asks any more.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -16,7 +17,7 @@ use tracing::warn;
 use crate::format::Tracks;
 use crate::gop::GopCache;
 use crate::info::StreamInfo;
-use crate::{HubConfig, PlayError, StreamId};
+use crate::{HubConfig, LogLimit, PlayError, StreamId};
 
 /// What HTTP requests for one format of a stream are answered from.
 #[derive(Debug, Clone, Default)]
@@ -144,19 +145,33 @@ impl EndedHls {
 pub(crate) struct Hls {
     config: HlsConfig,
     shared: Arc<HlsShared>,
-    id: StreamId,
+    origin: Origin,
     outputs: Vec<Output>,
 }
 
+/// Where frames come from.
+#[derive(Debug, Clone)]
+struct Origin {
+    stream: StreamId,
+    /// The newest publisher's address.
+    publisher: IpAddr,
+}
+
 impl Hls {
-    pub(crate) fn new(id: &StreamId, config: &HubConfig, shared: Arc<HlsShared>) -> Self {
+    pub(crate) fn new(stream: &StreamId, publisher: IpAddr, config: &HubConfig, shared: Arc<HlsShared>) -> Self {
         let config = HlsConfig {
             segment: config.hls_segment,
             part: config.hls_part,
             window: config.hls_window,
             longest_gop: None,
         };
-        Self { config, shared, id: id.clone(), outputs: Vec::new() }
+        Self { config, shared, origin: Origin { stream: stream.clone(), publisher }, outputs: Vec::new() }
+    }
+
+    /// Another publisher sends from now on.
+    pub(crate) fn set_publisher(&mut self, publisher: IpAddr) {
+        self.origin.publisher = publisher;
+        self.outputs.iter_mut().for_each(|output| output.origin.publisher = publisher);
     }
 
     /// Somebody asks for a format: it begins with what the GOP cache has, unless it runs already.
@@ -170,7 +185,7 @@ impl Hls {
         let known = self.outputs.iter().position(|output| output.format == format);
         let index = known.unwrap_or_else(|| {
             let config = HlsConfig { longest_gop, ..self.config.clone() };
-            self.outputs.push(Output::new(format, config, &self.shared, &self.id));
+            self.outputs.push(Output::new(format, config, &self.shared, &self.origin));
             self.outputs.len() - 1
         });
         let output = &mut self.outputs[index];
@@ -253,18 +268,18 @@ struct Output {
     config: HlsConfig,
     packager: Packager,
     view: watch::Sender<HlsView>,
-    id: StreamId,
+    origin: Origin,
     active: bool,
     last_asked: Instant,
 }
 
 impl Output {
-    fn new(format: HlsFormat, config: HlsConfig, shared: &HlsShared, id: &StreamId) -> Self {
+    fn new(format: HlsFormat, config: HlsConfig, shared: &HlsShared, origin: &Origin) -> Self {
         let (view, reader) = watch::channel(HlsView::default());
         // The owner makes one of each format, so that nobody has set this before.
         let _ = shared.of(format).view.set(reader);
         let packager = Packager::new(format, &config);
-        Self { format, config, packager, view, id: id.clone(), active: false, last_asked: Instant::now() }
+        Self { format, config, packager, view, origin: origin.clone(), active: false, last_asked: Instant::now() }
     }
 
     fn tracks(&mut self, tracks: &Tracks) {
@@ -287,7 +302,9 @@ impl Output {
     /// True where there is something new to show.
     fn take(&mut self, unit: &Unit) -> bool {
         self.packager.push(unit).unwrap_or_else(|error| {
-            warn!(stream = %self.id, format = ?self.format, %error, "no HLS for this stream");
+            if let Some(allowed) = UNFIT.allow(self.origin.publisher) {
+                warn!(stream = %self.origin.stream, format = ?self.format, %error, unsaid = allowed.unsaid, "no HLS for this stream");
+            }
             self.view.send_modify(|view| view.refusal = Some(error.to_string().into()));
             false
         })
@@ -353,6 +370,9 @@ impl Packager {
         either!(self, packager => packager.end())
     }
 }
+
+/// A publisher that changes to what does not fit, again and again, does not fill the log.
+static UNFIT: LogLimit = LogLimit::new(5);
 
 /// Segments are made for so long after the last request.
 const IDLE: Duration = Duration::from_secs(60);

@@ -408,12 +408,14 @@ impl Owner {
     }
 
     fn hls(&mut self, format: HlsFormat) -> Result<HlsReader, PlayError> {
-        if self.on_air.is_none() {
+        // On air there is a publisher, or was.
+        let Some(publisher) = self.publisher.as_ref().filter(|_| self.on_air.is_some()) else {
             return Err(PlayError::NotOnAir);
-        }
-        let hls = self
-            .hls
-            .get_or_insert_with(|| Hls::new(&self.shared.id, &self.registry.config, Arc::clone(&self.shared.hls)));
+        };
+        let hls = self.hls.get_or_insert_with(|| {
+            let shared = Arc::clone(&self.shared.hls);
+            Hls::new(&self.shared.id, publisher.peer.ip(), &self.registry.config, shared)
+        });
         Ok(hls.activate(format, &self.tracks, &self.gop, self.longest_gop))
     }
 

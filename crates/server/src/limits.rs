@@ -1,4 +1,4 @@
-//! File descriptors: each connection needs one.
+//! File descriptors: each connection needs one, and counts as so many as it needs (`Port::descriptors`).
 
 use millrace_gateway::admission::{ConnectionLimits, reserve};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

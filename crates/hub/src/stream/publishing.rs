@@ -18,6 +18,8 @@ use crate::{LogLimit, PlayError};
 
 /// A peer that publishes more often than that does not fill the log.
 static PUBLICATIONS: LogLimit = LogLimit::new(20);
+/// Nor does one whose tracks come and go.
+static MISSING: LogLimit = LogLimit::new(5);
 
 impl Owner {
     /// Takes a publisher; cuts the one that is there, where the newcomer may.
@@ -49,6 +51,9 @@ impl Owner {
         }
         self.publisher =
             Some(PublisherInfo { peer: meta.peer, encoder: meta.encoder.clone(), since: SystemTime::now() });
+        if let Some(hls) = &mut self.hls {
+            hls.set_publisher(meta.peer.ip());
+        }
         self.publication = Some(Publication { id: self.publications, meta, gone, cut, place });
         self.grace_until = None;
         self.await_keyframe = true;
@@ -141,7 +146,10 @@ impl Owner {
         if !(video || audio) {
             return;
         }
-        warn!(stream = %self.shared.id, video, audio, "the publisher no longer sends a track");
+        let allowed = self.publisher.as_ref().and_then(|publisher| MISSING.allow(publisher.peer.ip()));
+        if let Some(allowed) = allowed {
+            warn!(stream = %self.shared.id, video, audio, unsaid = allowed.unsaid, "the publisher no longer sends a track");
+        }
         if video {
             self.tracks.video = None;
         }

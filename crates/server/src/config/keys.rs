@@ -223,7 +223,8 @@ sections! {
     /// publishes already is never cut by them. IPv6 addresses count by their /64.
     [limits] Limits {
         /// Connections at a time, HTTP and RTMP together. Each needs a file descriptor (`ulimit -n`), and no more are
-        /// admitted than the system gives. A sixteenth more is kept for trusted addresses and for viewers of HLS.
+        /// admitted than the system gives; one over RTMPS needs three, and counts as three. A sixteenth more is kept
+        /// for trusted addresses and for viewers of HLS.
         connections: Whole<16, 1_000_000> = 100000,
         /// Connections at a time from one address. Whole networks may stand behind one.
         connections_per_address: Whole<1, 1_000_000> = 1000,
