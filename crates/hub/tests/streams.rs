@@ -3,14 +3,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_hub::{
-    CutReason, Format, HlsFormat, HlsSnapshot, Hub, HubConfig, HubLimits, ItemKind, Packet, PlayError, Protocol,
-    PublishError, Publisher, PublisherMeta, Read, Ring, StreamId, StreamState, Subscription,
+    CutReason, Format, HlsFormat, HlsSnapshot, HlsView, Hub, HubConfig, HubLimits, ItemKind, Packet, PlayError,
+    PlaylistQuery, Protocol, PublishError, Publisher, PublisherMeta, Read, ResourceName, Ring, StreamId, StreamState,
+    Subscription, Turn,
 };
 use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
+use tokio::task::JoinSet;
 
 fn id() -> StreamId {
     StreamId::parse("live", "movie").unwrap()
@@ -329,6 +332,60 @@ async fn hls_begins_with_its_first_request_and_ends_with_the_stream() {
     assert!(hub.hls_multivariant(&id()).unwrap().is_ok());
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert_eq!(hub.hls(&id(), HlsFormat::Ts).await.unwrap_err(), PlayError::NotOnAir);
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_thousand_who_wait_for_a_part_are_woken_once_and_share_one_answer() {
+    const PLAYERS: usize = 5000;
+    let hub = Hub::new(HubConfig::default());
+    let publisher = begin(&hub).await;
+    send(&publisher, 0..50).await;
+    drop(hub.hls(&id(), HlsFormat::Cmaf).await.unwrap());
+    // Each fifth picture completes the part of those before it.
+    send(&publisher, 50..61).await;
+    tokio::time::sleep(Duration::from_millis(10)).await; // all of it has been taken
+    let now = snapshot(&hub, HlsFormat::Cmaf).await.unwrap();
+    let text = String::from_utf8(now.playlist.to_vec()).unwrap();
+    let hinted = text.rsplit("TYPE=PART,URI=\"").next().unwrap().trim_end_matches("\"\n");
+    let mut numbers = hinted.split(['-', '.']).skip(1);
+    let query = format!("_HLS_msn={}&_HLS_part={}", numbers.next().unwrap(), numbers.next().unwrap());
+    let (query, part) = (PlaylistQuery::parse(&query).unwrap(), ResourceName::parse(hinted).unwrap());
+
+    let looks = Arc::new(AtomicUsize::new(0));
+    let mut players = JoinSet::new();
+    for n in 0..PLAYERS {
+        let mut reader = hub.hls(&id(), HlsFormat::Cmaf).await.unwrap();
+        let looks = Arc::clone(&looks);
+        players.spawn(async move {
+            let look = |view: &HlsView| {
+                looks.fetch_add(1, Relaxed);
+                let snapshot = view.snapshot.as_ref().unwrap();
+                // Half of them wait for the list, half for the part itself.
+                match if n % 2 == 0 { snapshot.playlist(&query) } else { snapshot.resource(part) } {
+                    Turn::Now(content) => Some((n % 2, content, Arc::clone(snapshot))),
+                    Turn::Wait => None,
+                    Turn::Never(why) => panic!("{why}"),
+                }
+            };
+            reader.until(look).await.unwrap()
+        });
+    }
+    while looks.load(Relaxed) < PLAYERS {
+        tokio::task::yield_now().await;
+    }
+    send(&publisher, 61..66).await;
+    let answers = players.join_all().await;
+    assert_eq!(looks.load(Relaxed), 2 * PLAYERS, "each looked when it came, and when the part was there");
+    let after = &answers[0].2;
+    for (which, content, snapshot) in &answers {
+        assert!(Arc::ptr_eq(snapshot, after), "the list was written once");
+        let first = answers.iter().find(|other| other.0 == *which).unwrap();
+        let pieces = content.pieces().iter().zip(first.1.pieces());
+        assert!(
+            !content.is_empty() && pieces.into_iter().all(|(one, other)| one.as_ptr() == other.as_ptr()),
+            "no copy"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
