@@ -9,7 +9,10 @@
 //! - the part target is that much and a tenth, which leaves room for frames that come a little late
 //!   or early; it is fixed with the first part;
 //! - a keyframe begins a part where the one before it is long enough to end;
-//! - where pictures fail to come, or are further apart than parts are long, sound ends the part.
+//! - where pictures fail to come, or are further apart than parts are long, sound ends the part;
+//! - without sound a picture may stay for longer than any part can be. The part ends on paper before
+//!   it does, and the parts after it, of a picture each, take over the rest, so that durations add
+//!   up. What is left when the segment ends is in its own duration only.
 
 use std::time::Duration;
 
@@ -88,7 +91,7 @@ impl PartClock {
         let Length { usual, target } = self.length?;
         let long_enough = elapsed >= target * LEAST_PERCENT / 100;
         let due = frame.is_video_keyframe() || elapsed + step / 2 >= usual || elapsed + step > target;
-        (long_enough && due).then_some(at)
+        (long_enough && due).then(|| at.min(self.start + nanos(target)))
     }
 
     /// A segment ends: with it the part target is said, whatever is known.

@@ -13,6 +13,8 @@ pub(crate) struct Playlist {
     listed: VecDeque<Listed>,
     kept: VecDeque<Kept>,
     discontinuity_sequence: u64,
+    /// Number of the newest segment whose date was said, and then was corrected.
+    corrected: Option<u64>,
     /// Duration of all segments that ever were listed.
     total: Duration,
     longest: Duration,
@@ -47,6 +49,7 @@ impl Playlist {
             listed: VecDeque::new(),
             kept: VecDeque::new(),
             discontinuity_sequence,
+            corrected: None,
             total: Duration::ZERO,
             longest: Duration::ZERO,
         }
@@ -76,12 +79,21 @@ impl Playlist {
 
     /// Moves the dates of the segments since the last discontinuity.
     pub(crate) fn correct_dates(&mut self, nanos: i64) {
+        if nanos == 0 {
+            return;
+        }
+        self.corrected = self.listed.back().map(|last| last.segment.sequence);
         for entry in self.listed.iter_mut().rev() {
             entry.date = entry.date.saturating_add(nanos);
             if entry.segment.discontinuity {
                 break;
             }
         }
+    }
+
+    /// Whether all that is listed is as it always was.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.listed.front().is_none_or(|first| self.corrected.is_none_or(|last| last < first.segment.sequence))
     }
 
     /// Lists nothing, and keeps nothing. Numbers go on.
@@ -160,5 +172,9 @@ mod tests {
         }
         p.correct_dates(-7);
         assert_eq!(p.listed.iter().map(|l| l.date).collect::<Vec<_>>(), [0, 0, -7, -7]);
+        (4..9).for_each(|n| p.push(listed(n, 2000, false)));
+        assert!(!p.is_settled(), "number 3 is listed");
+        p.push(listed(9, 2000, false));
+        assert!(p.is_settled());
     }
 }

@@ -293,6 +293,10 @@ impl<C: Container> Segmenter<C> {
 
     /// When the part begins of which the frame is the first.
     fn part_begins_before(&mut self, Next { frame, at }: Next<'_>) -> Option<Timestamp> {
+        // What is left out begins no part: the one that players are told to expect would not come.
+        if self.changed[frame.track as usize] {
+            return None;
+        }
         let (video, audio) = (self.video.is_some(), self.audio.is_some());
         let boundary = self.parts.as_mut()?.boundary_before(frame, at, video, audio)?;
         if self.target.is_none() {
@@ -321,7 +325,8 @@ impl<C: Container> Segmenter<C> {
         }
         let elapsed = at.signed_nanos_since(open.start);
         if elapsed <= 0 {
-            return false;
+            // Sound began the segment before a picture told how far ahead it is.
+            return keyframe && open.pictures == 0 && elapsed < -self.segment / 4;
         }
         if keyframe && elapsed >= self.segment / 4 {
             let next_too_late = elapsed + self.gops.longest() > self.limit();
@@ -406,8 +411,8 @@ impl<C: Container> Segmenter<C> {
         let limit = self.limit();
         let open = self.open.as_ref()?;
         let own = (open.newest.signed_nanos_since(open.start) + open.step).clamp(NANOS_PER_MILLI, limit);
-        let until_next = next.map(|next| next.at.signed_nanos_since(open.start).max(NANOS_PER_MILLI));
-        let follows = until_next.filter(|d| *d <= limit);
+        let until_next = next.map(|next| next.at.signed_nanos_since(open.start));
+        let follows = until_next.filter(|d| (0..=limit).contains(d)).map(|d| d.max(NANOS_PER_MILLI));
         if follows.is_none() {
             self.discontinuity = true; // a hole, or nothing, follows
         }

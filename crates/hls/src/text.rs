@@ -47,9 +47,9 @@ impl MediaText<'_> {
     }
 
     /// The playlist without the segments that are older than the skip boundary; none where all are
-    /// newer.
+    /// newer, or players may have another date of an older one.
     pub(crate) fn delta(&self) -> Option<Content> {
-        self.part_target?;
+        self.part_target.filter(|_| self.playlist.is_settled())?;
         let boundary = self.skip_boundary();
         let mut age = self.open.parts.iter().map(|part| part.duration).sum::<Duration>();
         let mut within = 0;

@@ -276,6 +276,19 @@ fn where_pictures_fail_to_come_sound_that_is_far_from_them_makes_the_segments() 
 }
 
 #[test]
+fn sound_that_began_a_segment_before_it_was_known_to_be_ahead_gives_way_to_the_pictures() {
+    let mut s = segmenter(2);
+    run(&mut s, [avc(31), aac(STEREO)]);
+    run(&mut s, apart(0, 3000, 4000, 2));
+    s.interrupt();
+    let mut segments = run(&mut s, (3000..9000).step_by(20).map(|ms| sound(ms + 4000)));
+    segments.extend(run(&mut s, apart(10_000, 15_000, 4000, 2)));
+    let marks: Vec<_> = segments.iter().map(|s| (s.discontinuity, s.pictures > 0)).collect();
+    assert_eq!(marks, [(true, false), (false, false), (true, true), (false, true)]);
+    assert_eq!(millis(&segments[2..]), [2000, 2000]);
+}
+
+#[test]
 fn a_returning_publisher_is_a_discontinuity_that_begins_with_a_keyframe() {
     let mut s = segmenter(2);
     run(&mut s, [avc(31), aac(STEREO)]);
