@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use millrace_media::Unit;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::StreamId;
 use crate::registry::Place;
@@ -30,7 +31,9 @@ pub struct Publisher {
     pub(crate) publication: u64,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) alive: oneshot::Sender<()>,
-    pub(crate) cut: watch::Receiver<Option<CutReason>>,
+    pub(crate) cut: oneshot::Receiver<CutReason>,
+    /// Why it was cut, once that is known.
+    pub(crate) reason: Option<CutReason>,
 }
 
 /// Why a publisher must go.
@@ -72,13 +75,25 @@ impl Publisher {
     ///
     /// # Errors
     /// When this publisher has been cut.
-    pub async fn send(&self, unit: Unit) -> Result<(), CutReason> {
-        let command = Command::Unit { publication: self.publication, unit };
-        self.commands.send(command).await.map_err(|_| self.reason())?;
-        match *self.cut.borrow() {
-            Some(reason) => Err(reason),
-            None => Ok(()),
+    pub async fn send(&mut self, unit: Unit) -> Result<(), CutReason> {
+        self.send_all(vec![unit]).await
+    }
+
+    /// Hands over what came at one time, which players get at one time.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_all(&mut self, units: Vec<Unit>) -> Result<(), CutReason> {
+        let command = Command::Units { publication: self.publication, units };
+        let sent = self.commands.send(command).await;
+        if self.reason.is_none() {
+            self.reason = match self.cut.try_recv() {
+                Ok(reason) => Some(reason),
+                Err(TryRecvError::Closed) => Some(CutReason::ShuttingDown),
+                Err(TryRecvError::Empty) => sent.is_err().then_some(CutReason::ShuttingDown),
+            };
         }
+        self.reason.map_or(Ok(()), Err)
     }
 
     /// Counts a frame that could not be read.
@@ -89,17 +104,17 @@ impl Publisher {
 
     /// Waits until this publisher is cut.
     pub async fn cut(&mut self) -> CutReason {
-        let _ = self.cut.wait_for(Option::is_some).await;
-        self.reason()
+        if let Some(reason) = self.reason {
+            return reason;
+        }
+        let reason = (&mut self.cut).await.unwrap_or(CutReason::ShuttingDown);
+        self.reason = Some(reason);
+        reason
     }
 
     /// The publisher is done: the stream ends without waiting for its return.
     pub fn finish(self) {
         let _ = self.alive.send(());
-    }
-
-    fn reason(&self) -> CutReason {
-        self.cut.borrow().unwrap_or(CutReason::ShuttingDown)
     }
 }
 
@@ -109,7 +124,7 @@ pub(crate) struct Publication {
     pub(crate) id: u64,
     pub(crate) meta: PublisherMeta,
     pub(crate) gone: oneshot::Receiver<()>,
-    pub(crate) cut: watch::Sender<Option<CutReason>>,
+    pub(crate) cut: oneshot::Sender<CutReason>,
     /// Its place among the server's publishers.
     pub(crate) place: Place,
 }
@@ -119,8 +134,8 @@ impl Publication {
     pub(crate) fn is_gone(&mut self) -> Option<bool> {
         match self.gone.try_recv() {
             Ok(()) => Some(true),
-            Err(oneshot::error::TryRecvError::Closed) => Some(false),
-            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(TryRecvError::Closed) => Some(false),
+            Err(TryRecvError::Empty) => None,
         }
     }
 }

@@ -113,7 +113,7 @@ impl Hub {
                 }
             })?;
             let (reply, answer) = oneshot::channel();
-            if handle.commands.send(Command::Publish { meta: meta.clone(), reply }).await.is_ok()
+            if handle.commands.send(Command::Publish { meta: Box::new(meta.clone()), reply }).await.is_ok()
                 && let Ok(answer) = answer.await
             {
                 return answer;

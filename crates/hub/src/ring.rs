@@ -3,13 +3,16 @@
 //! The stream's owner writes through a [`RingWriter`]; every [`Ring`] handle reads. A packet is
 //! made once and never copied: readers take handles on its bytes.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_media::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::format::{Format, Tracks};
@@ -55,7 +58,8 @@ pub struct Start {
 #[derive(Debug, Clone)]
 pub struct Ring {
     shared: Arc<Shared>,
-    head: watch::Receiver<Head>,
+    /// The state that was read last.
+    seen: u64,
 }
 
 /// What readers wait for.
@@ -71,7 +75,6 @@ pub struct Head {
 #[derive(Debug)]
 pub(crate) struct RingWriter {
     shared: Arc<Shared>,
-    head: watch::Sender<Head>,
     unseen: bool,
     last_used: Instant,
 }
@@ -99,6 +102,9 @@ struct Shared {
     id: u64,
     format: Format,
     state: Mutex<State>,
+    /// What readers wait for: twice the number of packets, and one more once no more will follow.
+    head: AtomicU64,
+    moved: Notify,
 }
 
 #[derive(Debug)]
@@ -150,19 +156,21 @@ impl Ring {
     /// The newest state.
     #[must_use]
     pub fn head(&mut self) -> Head {
-        let vanished = self.head.has_changed().is_err();
-        let head = *self.head.borrow_and_update();
-        Head { ended: head.ended || vanished, ..head }
+        self.seen = self.shared.head.load(Acquire);
+        Head { end: self.seen >> 1, ended: self.seen & 1 == 1 }
     }
 
-    /// Waits until the head has moved since [`Self::head`] or this was called last.
+    /// Waits until the head has moved since [`Self::head`] or this was called last. The end is told as often as asked.
     pub async fn changed(&mut self) -> Head {
-        // An error means that the writer is gone without a word: the same as an end.
-        if self.head.changed().await.is_err() {
-            let end = self.head.borrow().end;
-            return Head { end, ended: true };
+        loop {
+            let moved = self.shared.moved.notified(); // from here on no move is missed
+            let head = self.shared.head.load(Acquire);
+            if head != self.seen || head & 1 == 1 {
+                drop(moved);
+                return self.head();
+            }
+            moved.await;
         }
-        *self.head.borrow_and_update()
     }
 
     /// Tells rings apart: players with the same number can be served together.
@@ -176,14 +184,18 @@ impl RingWriter {
     pub(crate) fn new(format: Format, limits: Limits, tracks: Tracks, now: Instant) -> Self {
         let mut window = Window::new(limits);
         window.set_barrier(tracks.video.is_some());
-        let shared =
-            Arc::new(Shared { id: NEXT_ID.fetch_add(1, Relaxed), format, state: Mutex::new(State { window, tracks }) });
-        let (head, _) = watch::channel(Head { end: 0, ended: false });
-        Self { shared, head, unseen: false, last_used: now }
+        let shared = Arc::new(Shared {
+            id: NEXT_ID.fetch_add(1, Relaxed),
+            format,
+            state: Mutex::new(State { window, tracks }),
+            head: AtomicU64::new(0),
+            moved: Notify::new(),
+        });
+        Self { shared, unseen: false, last_used: now }
     }
 
     pub(crate) fn reader(&self) -> Ring {
-        Ring { shared: Arc::clone(&self.shared), head: self.head.subscribe() }
+        Ring { shared: Arc::clone(&self.shared), seen: self.shared.head.load(Acquire) }
     }
 
     /// Adds a packet. Readers are told with the next [`Self::flush`].
@@ -194,8 +206,7 @@ impl RingWriter {
 
     pub(crate) fn flush(&mut self) {
         if std::mem::take(&mut self.unseen) {
-            let end = self.shared.lock().window.range().end;
-            self.head.send_replace(Head { end, ended: false });
+            self.move_head(false);
         }
     }
 
@@ -228,15 +239,26 @@ impl RingWriter {
 
     /// Whether nobody has read here for `idle`.
     pub(crate) fn is_idle(&mut self, now: Instant, idle: Duration) -> bool {
-        if self.head.receiver_count() > 0 {
+        if Arc::strong_count(&self.shared) > 1 {
             self.last_used = now;
         }
         now.duration_since(self.last_used) >= idle
     }
 
     pub(crate) fn end(&mut self) {
+        self.move_head(true);
+    }
+
+    fn move_head(&self, ended: bool) {
         let end = self.shared.lock().window.range().end;
-        self.head.send_replace(Head { end, ended: true });
+        self.shared.head.store(end << 1 | u64::from(ended), Release);
+        self.shared.moved.notify_waiters();
+    }
+}
+
+impl Drop for RingWriter {
+    fn drop(&mut self) {
+        self.end(); // however the writer goes
     }
 }
 

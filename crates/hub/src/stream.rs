@@ -1,7 +1,6 @@
 //! One task owns each stream's state: tracks, GOP cache, packagers, publisher. Others send it
 //! [`Command`]s, or read what it puts into [`Shared`].
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -32,9 +31,9 @@ mod publishing;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Somebody wants to publish.
-    Publish { meta: PublisherMeta, reply: oneshot::Sender<Result<Publisher, PublishError>> },
+    Publish { meta: Box<PublisherMeta>, reply: oneshot::Sender<Result<Publisher, PublishError>> },
     /// The publisher with that number sends.
-    Unit { publication: u64, unit: Unit },
+    Units { publication: u64, units: Vec<Unit> },
     /// The publisher sent a frame that could not be read.
     Damaged,
     /// Somebody wants to play; `wait` until there is a publisher.
@@ -83,13 +82,11 @@ impl StreamHandle {
 }
 
 /// Commands that wait for the owner; a publisher waits when they are so many.
-const COMMANDS: usize = 64;
+const COMMANDS: usize = 16;
 /// Commands that are handled before readers are told.
-const BATCH: usize = 32;
+const BATCH: usize = 16;
 /// How often statistics are taken and what is over is looked for.
 const TICK: Duration = Duration::from_secs(1);
-/// Sound waits so long for the next picture before players are told of it.
-const AUDIO_FLUSH: Duration = Duration::from_millis(40);
 /// A format that nobody has taken for so long is no longer made.
 const FORMAT_IDLE: Duration = Duration::from_secs(10);
 /// Time by which the second track of a stream must have shown itself to be in the first headers.
@@ -122,7 +119,6 @@ struct Owner {
     limits: Limits,
     rings: Vec<RingWriter>,
     hls: Option<Hls>,
-    flush_at: Option<Instant>,
     waiting: Vec<Asked>,
     received: Traffic,
     damaged: u64,
@@ -166,7 +162,6 @@ impl Owner {
             limits,
             rings: Vec::new(),
             hls: None,
-            flush_at: None,
             waiting: Vec::new(),
             received: Traffic::default(),
             damaged: 0,
@@ -186,13 +181,7 @@ impl Owner {
         // Not at once: whoever started the stream has its question still to put.
         let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // One timer for all flushes: one that rings too early is set anew, which is rarer than the pictures that make a
-        // flush needless.
-        let mut alarm = pin!(tokio::time::sleep_until(Instant::now()));
         while !self.over {
-            if let Some(at) = self.flush_at.filter(|at| alarm.is_elapsed() || *at < alarm.deadline()) {
-                alarm.as_mut().reset(at);
-            }
             tokio::select! {
                 biased; // what a publisher sent before it went is played
                 n = commands.recv_many(&mut batch, BATCH) => {
@@ -201,10 +190,9 @@ impl Owner {
                     while !self.over && let Some(command) = batch.pop() {
                         self.handle(command);
                     }
-                    self.flush_if_due();
+                    self.flush();
                 }
                 finished = gone(&mut self.publication) => self.publisher_gone(finished),
-                () = &mut alarm, if self.flush_at.is_some() => self.flush_if_due(),
                 _ = tick.tick() => self.tick(Instant::now()),
             }
         }
@@ -215,10 +203,10 @@ impl Owner {
 
     fn handle(&mut self, command: Command) {
         match command {
-            Command::Unit { publication, unit } => {
+            Command::Units { publication, units } => {
                 // What a publisher that was cut had still on its way is dropped.
                 if self.publication.as_ref().is_some_and(|p| p.id == publication) {
-                    self.unit(unit);
+                    units.into_iter().for_each(|unit| self.unit(unit));
                 }
             }
             Command::Damaged => self.damaged += 1,
@@ -230,7 +218,7 @@ impl Owner {
                 if self.over {
                     return;
                 }
-                let answer = self.publish(meta);
+                let answer = self.publish(*meta);
                 // A publisher that no longer wants the answer drops it, and is then seen as gone.
                 let _ = reply.send(answer);
             }
@@ -292,7 +280,7 @@ impl Owner {
         // A publisher that begins within a GOP refers to pictures that nobody has.
         if frame.track == TrackKind::Audio || !self.await_keyframe {
             if self.on_air.is_some() {
-                self.package(&mut frame, now);
+                self.package(&mut frame);
             }
             if frame.is_video_keyframe() {
                 self.keyframe(&frame);
@@ -308,7 +296,7 @@ impl Owner {
     }
 
     /// Makes the frame's packet in each format. What keeps the frame longer shares the memory of one of them.
-    fn package(&mut self, frame: &mut Frame, now: Instant) {
+    fn package(&mut self, frame: &mut Frame) {
         let kind = kind_of(frame);
         let mut within = None;
         for ring in &mut self.rings {
@@ -320,11 +308,6 @@ impl Owner {
         if let Some(payload) = within {
             frame.payload = payload;
         }
-        self.flush_at = match frame.track {
-            // Players get sound with the next picture, in one write.
-            TrackKind::Audio if self.tracks.video.is_some() => self.flush_at.or(Some(now + AUDIO_FLUSH)),
-            _ => Some(now),
-        };
         if let Some(hls) = &mut self.hls {
             hls.push(&Unit::Frame(frame.clone()));
         }
@@ -419,14 +402,7 @@ impl Owner {
         Ok(hls.activate(format, &self.tracks, &self.gop, self.longest_gop))
     }
 
-    fn flush_if_due(&mut self) {
-        if self.flush_at.is_some_and(|at| at <= Instant::now()) {
-            self.flush();
-        }
-    }
-
     fn flush(&mut self) {
-        self.flush_at = None;
         for ring in &mut self.rings {
             ring.flush();
         }

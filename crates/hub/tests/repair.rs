@@ -56,7 +56,7 @@ fn frame(track: TrackKind, n: i64, level: u8) -> Unit {
 }
 
 /// Sends pictures, sound or both in real time.
-async fn send(publisher: &Publisher, pictures: std::ops::Range<i64>, level: u8, tracks: &[TrackKind]) {
+async fn send(publisher: &mut Publisher, pictures: std::ops::Range<i64>, level: u8, tracks: &[TrackKind]) {
     for n in pictures {
         for track in tracks {
             publisher.send(frame(*track, n, level)).await.unwrap();
@@ -70,7 +70,7 @@ const VIDEO: &[TrackKind] = &[TrackKind::Video];
 const AUDIO: &[TrackKind] = &[TrackKind::Audio];
 
 async fn begin(hub: &Hub, level: u8) -> Publisher {
-    let publisher = publish(hub, true).await.unwrap();
+    let mut publisher = publish(hub, true).await.unwrap();
     publisher.send(video_config(level)).await.unwrap();
     publisher.send(audio_config(4)).await.unwrap();
     publisher
@@ -103,16 +103,16 @@ fn tracks(hub: &Hub) -> (bool, bool) {
 async fn a_track_that_stops_is_given_up_and_taken_up_again_when_it_returns() {
     for (missing, rest, without) in [(AUDIO, VIDEO, (true, false)), (VIDEO, AUDIO, (false, true))] {
         let hub = Hub::new(HubConfig::default());
-        let publisher = begin(&hub, 31).await;
-        send(&publisher, 0..100, 31, BOTH).await;
+        let mut publisher = begin(&hub, 31).await;
+        send(&mut publisher, 0..100, 31, BOTH).await;
         let player = play(&hub).await.unwrap();
-        send(&publisher, 100..400, 31, rest).await;
+        send(&mut publisher, 100..400, 31, rest).await;
         assert_eq!(tracks(&hub), without, "without {missing:?}");
         let (prologue, packets) = joins(&player.ring);
         assert_eq!(prologue[4], u8::from(without.1) << 2 | u8::from(without.0), "the flags in the file's header");
         assert!(!packets.is_empty());
         // It has announced it long ago, and does not again.
-        send(&publisher, 400..450, 31, BOTH).await;
+        send(&mut publisher, 400..450, 31, BOTH).await;
         assert_eq!(tracks(&hub), (true, true));
         let (prologue, packets) = joins(&player.ring);
         assert_eq!(prologue[4], 5);
@@ -123,20 +123,20 @@ async fn a_track_that_stops_is_given_up_and_taken_up_again_when_it_returns() {
 #[tokio::test(start_paused = true)]
 async fn a_publisher_that_returns_with_fewer_tracks_and_with_more() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = publish(&hub, true).await.unwrap();
+    let mut publisher = publish(&hub, true).await.unwrap();
     publisher.send(audio_config(4)).await.unwrap();
-    send(&publisher, 0..100, 31, AUDIO).await;
+    send(&mut publisher, 0..100, 31, AUDIO).await;
     let player = play(&hub).await.unwrap();
     assert_eq!(tracks(&hub), (false, true));
     drop(publisher);
     sleep(Duration::from_secs(2)).await;
-    let publisher = begin(&hub, 31).await;
-    send(&publisher, 0..60, 31, BOTH).await;
+    let mut publisher = begin(&hub, 31).await;
+    send(&mut publisher, 0..60, 31, BOTH).await;
     assert_eq!(tracks(&hub), (true, true), "sound only, then both");
     drop(publisher);
-    let publisher = publish(&hub, true).await.unwrap();
+    let mut publisher = publish(&hub, true).await.unwrap();
     publisher.send(audio_config(4)).await.unwrap();
-    send(&publisher, 0..150, 31, AUDIO).await;
+    send(&mut publisher, 0..150, 31, AUDIO).await;
     assert_eq!(tracks(&hub), (false, true), "and back");
     let (_, packets) = joins(&player.ring);
     assert!(packets.iter().all(|p| p.kind != ItemKind::Inter && p.kind != ItemKind::Keyframe));
@@ -145,12 +145,12 @@ async fn a_publisher_that_returns_with_fewer_tracks_and_with_more() {
 #[tokio::test(start_paused = true)]
 async fn sound_that_begins_late_keeps_nobody_from_joining() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = publish(&hub, true).await.unwrap();
+    let mut publisher = publish(&hub, true).await.unwrap();
     publisher.send(video_config(31)).await.unwrap();
-    send(&publisher, 0..60, 31, VIDEO).await;
+    send(&mut publisher, 0..60, 31, VIDEO).await;
     let player = play(&hub).await.unwrap();
     publisher.send(audio_config(4)).await.unwrap();
-    send(&publisher, 60..62, 31, BOTH).await;
+    send(&mut publisher, 60..62, 31, BOTH).await;
     let (prologue, packets) = joins(&player.ring);
     assert_eq!(prologue[4], 5);
     assert_eq!(packets[0].kind, ItemKind::Keyframe, "the one from before the sound");
@@ -160,15 +160,15 @@ async fn sound_that_begins_late_keeps_nobody_from_joining() {
 #[tokio::test(start_paused = true)]
 async fn a_publisher_that_stalls_in_silence_is_shown_as_away_and_keeps_its_players() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub, 31).await;
-    send(&publisher, 0..60, 31, BOTH).await;
+    let mut publisher = begin(&hub, 31).await;
+    send(&mut publisher, 0..60, 31, BOTH).await;
     let mut player = play(&hub).await.unwrap();
     assert_eq!(hub.info(&id()).unwrap().state, StreamState::Live);
     sleep(Duration::from_secs(8)).await;
     assert_eq!(hub.info(&id()).unwrap().state, StreamState::Reconnecting);
     assert_eq!(tracks(&hub), (true, true));
     assert!(!player.ring.head().ended);
-    send(&publisher, 260..300, 31, BOTH).await;
+    send(&mut publisher, 260..300, 31, BOTH).await;
     assert_eq!(hub.info(&id()).unwrap().state, StreamState::Live);
 }
 
@@ -177,13 +177,13 @@ async fn a_takeover_storm_leaves_the_last_publisher_and_every_player() {
     let hub =
         Hub::new(HubConfig { limits: HubLimits { publishers: 1, ..HubLimits::default() }, ..HubConfig::default() });
     let mut ghosts = vec![begin(&hub, 31).await];
-    send(&ghosts[0], 0..30, 31, BOTH).await;
+    send(&mut ghosts[0], 0..30, 31, BOTH).await;
     let player = play(&hub).await.unwrap();
     let mut from = player.ring.join().join.at;
     let mut last = [0; 2];
     for _ in 0..100 {
-        let publisher = begin(&hub, 31).await;
-        send(&publisher, 0..3, 31, BOTH).await;
+        let mut publisher = begin(&hub, 31).await;
+        send(&mut publisher, 0..3, 31, BOTH).await;
         ghosts.push(publisher);
         let mut packets = Vec::new();
         assert!(matches!(player.ring.read(from, usize::MAX, &mut packets), Read::Packets(_)));
@@ -194,11 +194,11 @@ async fn a_takeover_storm_leaves_the_last_publisher_and_every_player() {
             last[track] = millis(packet);
         }
     }
-    let newest = ghosts.pop().unwrap();
-    for ghost in ghosts {
+    let mut newest = ghosts.pop().unwrap();
+    for mut ghost in ghosts {
         assert!(ghost.send(frame(TrackKind::Audio, 0, 31)).await.is_err());
     }
-    send(&newest, 3..10, 31, BOTH).await;
+    send(&mut newest, 3..10, 31, BOTH).await;
     assert_eq!(hub.info(&id()).unwrap().state, StreamState::Live);
     drop(newest);
     sleep(Duration::from_secs(1)).await;
@@ -208,13 +208,13 @@ async fn a_takeover_storm_leaves_the_last_publisher_and_every_player() {
 #[tokio::test(start_paused = true)]
 async fn a_second_publisher_without_the_key_never_disturbs() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub, 31).await;
-    send(&publisher, 0..30, 31, BOTH).await;
+    let mut publisher = begin(&hub, 31).await;
+    send(&mut publisher, 0..30, 31, BOTH).await;
     let player = play(&hub).await.unwrap();
     let before = player.ring.join().join.at;
     for n in 0..100 {
         assert_eq!(publish(&hub, false).await.unwrap_err(), PublishError::Busy);
-        send(&publisher, 30 + n..31 + n, 31, BOTH).await;
+        send(&mut publisher, 30 + n..31 + n, 31, BOTH).await;
     }
     let mut packets = Vec::new();
     player.ring.read(before, usize::MAX, &mut packets);
@@ -230,7 +230,7 @@ async fn the_gop_cache_never_mixes_configurations() {
         let play_window = Duration::from_secs(20);
         let hub = Hub::new(HubConfig { gop_count: 8, play_window, ..HubConfig::default() });
         let mut publisher = begin(&hub, 31).await;
-        send(&publisher, 0..60, 31, BOTH).await;
+        send(&mut publisher, 0..60, 31, BOTH).await;
         let early = play(&hub).await.unwrap();
         let from = early.ring.join().join.at;
         if returns {
@@ -241,7 +241,7 @@ async fn the_gop_cache_never_mixes_configurations() {
         }
         publisher.send(video_config(40)).await.unwrap();
         // Within a GOP: what comes before the keyframe is of no use to anybody.
-        send(&publisher, 60..90, 40, BOTH).await;
+        send(&mut publisher, 60..90, 40, BOTH).await;
         let (prologue, packets) = joins(&early.ring);
         assert!(prologue.windows(2).any(|w| w == [0x67, 40]), "the header that fits");
         assert_eq!(packets[0].kind, ItemKind::Keyframe);
@@ -264,20 +264,20 @@ async fn the_gop_cache_never_mixes_configurations() {
 #[tokio::test(start_paused = true)]
 async fn a_publisher_of_h264_that_returns_within_the_grace_time_with_hevc() {
     let hub = Hub::new(HubConfig { play_window: Duration::from_secs(20), ..HubConfig::default() });
-    let publisher = begin(&hub, 31).await;
-    send(&publisher, 0..60, 31, BOTH).await;
+    let mut publisher = begin(&hub, 31).await;
+    send(&mut publisher, 0..60, 31, BOTH).await;
     let player = play(&hub).await.unwrap();
     let from = player.ring.join().join.at;
     for format in HlsFormat::ALL {
         hub.hls(&id(), format).await.unwrap();
     }
-    send(&publisher, 60..110, 31, BOTH).await;
+    send(&mut publisher, 60..110, 31, BOTH).await;
     drop(publisher);
     sleep(Duration::from_secs(3)).await;
-    let publisher = publish(&hub, true).await.unwrap();
+    let mut publisher = publish(&hub, true).await.unwrap();
     publisher.send(hevc_config()).await.unwrap();
     publisher.send(audio_config(4)).await.unwrap();
-    send(&publisher, 0..110, 93, BOTH).await;
+    send(&mut publisher, 0..110, 93, BOTH).await;
 
     // Players by FLV go on, and get the other header before the first picture that needs it.
     let mut packets = Vec::new();
@@ -320,13 +320,13 @@ async fn a_publisher_of_h264_that_returns_within_the_grace_time_with_hevc() {
 #[tokio::test(start_paused = true)]
 async fn a_return_after_the_grace_time_is_a_new_stream() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub, 31).await;
-    send(&publisher, 0..30, 31, BOTH).await;
+    let mut publisher = begin(&hub, 31).await;
+    send(&mut publisher, 0..30, 31, BOTH).await;
     let mut player = play(&hub).await.unwrap();
     drop(publisher);
     while !player.ring.changed().await.ended {}
-    let publisher = begin(&hub, 40).await;
-    send(&publisher, 0..30, 40, BOTH).await;
+    let mut publisher = begin(&hub, 40).await;
+    send(&mut publisher, 0..30, 40, BOTH).await;
     let player = play(&hub).await.unwrap();
     let (_, packets) = joins(&player.ring);
     assert_eq!(millis(&packets[0]), 1000, "its time begins anew");

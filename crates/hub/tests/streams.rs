@@ -42,7 +42,7 @@ fn frame(track: TrackKind, keyframe: bool, ms: i64) -> Unit {
 }
 
 /// Sound and picture every 40 ms, a keyframe every 25 pictures.
-async fn send(publisher: &Publisher, pictures: std::ops::Range<i64>) {
+async fn send(publisher: &mut Publisher, pictures: std::ops::Range<i64>) {
     for n in pictures {
         publisher.send(frame(TrackKind::Video, n % 25 == 0, n * 40)).await.unwrap();
         publisher.send(frame(TrackKind::Audio, true, n * 40 + 7)).await.unwrap();
@@ -50,7 +50,7 @@ async fn send(publisher: &Publisher, pictures: std::ops::Range<i64>) {
 }
 
 async fn begin(hub: &Hub) -> Publisher {
-    let publisher = hub.publish(&id(), meta(true)).await.unwrap();
+    let mut publisher = hub.publish(&id(), meta(true)).await.unwrap();
     publisher.send(video_config(31)).await.unwrap();
     publisher.send(audio_config()).await.unwrap();
     publisher
@@ -77,8 +77,8 @@ async fn packets(ring: &mut Ring, count: usize) -> Vec<Packet> {
 #[tokio::test(start_paused = true)]
 async fn a_late_joiner_begins_at_the_keyframe_with_its_sound() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..60).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..60).await;
     let mut player = play(&hub, Format::Flv).await.unwrap();
     let got = packets(&mut player.ring, 20).await;
     assert_eq!(got.len(), 20, "ten pictures and ten frames of sound since the keyframe");
@@ -91,8 +91,8 @@ async fn a_late_joiner_begins_at_the_keyframe_with_its_sound() {
 #[tokio::test(start_paused = true)]
 async fn both_formats_run_beside_each_other_and_players_of_one_share_a_ring() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..30).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..30).await;
     let flv = play(&hub, Format::Flv).await.unwrap();
     let again = play(&hub, Format::Flv).await.unwrap();
     let rtmp = play(&hub, Format::Rtmp).await.unwrap();
@@ -112,8 +112,8 @@ async fn a_player_that_comes_first_is_attached_when_the_publisher_comes() {
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert!(!waiting.is_finished());
     assert!(hub.on_air().is_empty(), "a stream that is only waited for is not on air");
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..1).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..1).await;
     let mut player = waiting.await.unwrap().unwrap();
     assert_eq!(packets(&mut player.ring, 1).await[0].kind, ItemKind::Keyframe);
 }
@@ -128,7 +128,7 @@ async fn nobody_waits_where_nobody_publishes_and_the_player_does_not_want_to() {
 #[tokio::test(start_paused = true)]
 async fn audio_only_goes_on_air_without_waiting_for_a_picture_for_ever() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = hub.publish(&id(), meta(true)).await.unwrap();
+    let mut publisher = hub.publish(&id(), meta(true)).await.unwrap();
     publisher.send(audio_config()).await.unwrap();
     for n in 0..70 {
         publisher.send(frame(TrackKind::Audio, true, n * 20)).await.unwrap();
@@ -142,14 +142,14 @@ async fn audio_only_goes_on_air_without_waiting_for_a_picture_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_publisher_may_return_and_players_stay() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..30).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..30).await;
     let mut player = play(&hub, Format::Flv).await.unwrap();
     drop(publisher);
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(hub.info(&id()).unwrap().state, StreamState::Reconnecting);
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..30).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..30).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let head = player.ring.head();
     assert!(!head.ended);
@@ -164,8 +164,8 @@ async fn a_lost_publisher_may_return_and_players_stay() {
 #[tokio::test(start_paused = true)]
 async fn a_publisher_that_does_not_return_ends_the_stream() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..30).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..30).await;
     let mut player = play(&hub, Format::Flv).await.unwrap();
     drop(publisher);
     assert_eq!(hub.last_on_air(&id()), None);
@@ -179,10 +179,10 @@ async fn a_publisher_that_does_not_return_ends_the_stream() {
 #[tokio::test(start_paused = true)]
 async fn a_publisher_that_finishes_ends_the_stream_at_once_after_its_last_frame() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..10).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..10).await;
     let mut player = play(&hub, Format::Flv).await.unwrap();
-    send(&publisher, 10..12).await;
+    send(&mut publisher, 10..12).await;
     publisher.finish();
     let begun = tokio::time::Instant::now();
     let mut head = player.ring.head();
@@ -197,7 +197,7 @@ async fn a_publisher_that_finishes_ends_the_stream_at_once_after_its_last_frame(
 async fn the_same_key_takes_over_from_its_ghost_and_a_stranger_does_not() {
     let hub = Hub::new(HubConfig::default());
     let mut ghost = begin(&hub).await;
-    send(&ghost, 0..3).await;
+    send(&mut ghost, 0..3).await;
     let stranger = hub.publish(&id(), meta(false)).await;
     assert_eq!(stranger.unwrap_err(), PublishError::Busy);
     let _owner = hub.publish(&id(), meta(true)).await.unwrap();
@@ -208,11 +208,11 @@ async fn the_same_key_takes_over_from_its_ghost_and_a_stranger_does_not() {
 #[tokio::test(start_paused = true)]
 async fn a_changed_configuration_reaches_players_that_are_there_and_those_that_come() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..30).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..30).await;
     let player = play(&hub, Format::Flv).await.unwrap();
     publisher.send(video_config(40)).await.unwrap();
-    send(&publisher, 50..55).await;
+    send(&mut publisher, 50..55).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     let mut out = Vec::new();
     player.ring.read(player.ring.start(), 1000, &mut out);
@@ -228,8 +228,8 @@ async fn a_changed_configuration_reaches_players_that_are_there_and_those_that_c
 async fn limits_refuse_and_give_back() {
     let hub =
         Hub::new(HubConfig { limits: HubLimits { publishers: 1, players: 1, streams: 2 }, ..HubConfig::default() });
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..3).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..3).await;
     let other = StreamId::parse("live", "other").unwrap();
     assert_eq!(hub.publish(&other, meta(true)).await.unwrap_err(), PublishError::Full);
     let first = play(&hub, Format::Flv).await.unwrap();
@@ -247,7 +247,7 @@ async fn limits_refuse_and_give_back() {
 async fn shutdown_ends_every_stream_and_lets_nobody_in() {
     let hub = Hub::new(HubConfig::default());
     let mut publisher = begin(&hub).await;
-    send(&publisher, 0..3).await;
+    send(&mut publisher, 0..3).await;
     let mut player = play(&hub, Format::Flv).await.unwrap();
     hub.shutdown().await;
     assert!(player.ring.changed().await.ended);
@@ -258,9 +258,9 @@ async fn shutdown_ends_every_stream_and_lets_nobody_in() {
 #[tokio::test(start_paused = true)]
 async fn statistics_say_what_comes_in() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub).await;
+    let mut publisher = begin(&hub).await;
     for n in 0..160 {
-        send(&publisher, n..n + 1).await;
+        send(&mut publisher, n..n + 1).await;
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
     let info = hub.info(&id()).unwrap();
@@ -279,8 +279,8 @@ async fn snapshot(hub: &Hub, format: HlsFormat) -> Result<Arc<HlsSnapshot>, Play
 #[tokio::test(start_paused = true)]
 async fn the_multivariant_playlist_begins_no_format() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..30).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..30).await;
     while hub.info(&id()).is_none() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -296,14 +296,14 @@ async fn the_multivariant_playlist_begins_no_format() {
 #[tokio::test(start_paused = true)]
 async fn the_first_viewer_of_cmaf_gets_what_the_gop_cache_has_at_once() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub).await;
+    let mut publisher = begin(&hub).await;
     // Keyframes are a second apart, so that a second and a bit is there.
-    send(&publisher, 0..110).await;
+    send(&mut publisher, 0..110).await;
     let mut reader = hub.hls(&id(), HlsFormat::Cmaf).await.unwrap();
     let first = reader.until(|view| Some(view.snapshot.clone())).await.unwrap();
     let playlist = first.map(|s| String::from_utf8(s.playlist.to_vec()).unwrap()).unwrap_or_default();
     assert!(playlist.is_empty(), "the cache has less than a second: {playlist}");
-    send(&publisher, 110..128).await;
+    send(&mut publisher, 110..128).await;
     let playlist = String::from_utf8(snapshot(&hub, HlsFormat::Cmaf).await.unwrap().playlist.to_vec()).unwrap();
     assert_eq!(playlist.matches("#EXTINF:1.000,").count(), 1, "{playlist}");
 }
@@ -311,15 +311,15 @@ async fn the_first_viewer_of_cmaf_gets_what_the_gop_cache_has_at_once() {
 #[tokio::test(start_paused = true)]
 async fn hls_begins_with_its_first_request_and_ends_with_the_stream() {
     let hub = Hub::new(HubConfig { hls_segment: Duration::from_secs(1), ..HubConfig::default() });
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..30).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..30).await;
     let asked = tokio::spawn({
         let hub = hub.clone();
         async move { snapshot(&hub, HlsFormat::Ts).await }
     });
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert!(!asked.is_finished(), "no segment is complete");
-    send(&publisher, 30..60).await;
+    send(&mut publisher, 30..60).await;
     let snapshot_then = asked.await.unwrap().unwrap();
     let playlist = String::from_utf8(snapshot_then.playlist.to_vec()).unwrap();
     assert!(playlist.contains("#EXTINF:1.0"), "{playlist}");
@@ -338,11 +338,11 @@ async fn hls_begins_with_its_first_request_and_ends_with_the_stream() {
 async fn five_thousand_who_wait_for_a_part_are_woken_once_and_share_one_answer() {
     const PLAYERS: usize = 5000;
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..50).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..50).await;
     drop(hub.hls(&id(), HlsFormat::Cmaf).await.unwrap());
     // Each fifth picture completes the part of those before it.
-    send(&publisher, 50..61).await;
+    send(&mut publisher, 50..61).await;
     tokio::time::sleep(Duration::from_millis(10)).await; // all of it has been taken
     let now = snapshot(&hub, HlsFormat::Cmaf).await.unwrap();
     let text = String::from_utf8(now.playlist.to_vec()).unwrap();
@@ -373,7 +373,7 @@ async fn five_thousand_who_wait_for_a_part_are_woken_once_and_share_one_answer()
     while looks.load(Relaxed) < PLAYERS {
         tokio::task::yield_now().await;
     }
-    send(&publisher, 61..66).await;
+    send(&mut publisher, 61..66).await;
     let answers = players.join_all().await;
     assert_eq!(looks.load(Relaxed), 2 * PLAYERS, "each looked when it came, and when the part was there");
     let after = &answers[0].2;
@@ -391,10 +391,10 @@ async fn five_thousand_who_wait_for_a_part_are_woken_once_and_share_one_answer()
 #[tokio::test(start_paused = true)]
 async fn hls_that_nobody_asks_for_pauses_and_begins_anew_with_rising_numbers() {
     let hub = Hub::new(HubConfig { hls_segment: Duration::from_secs(1), ..HubConfig::default() });
-    let publisher = begin(&hub).await;
-    let pace = async |from: i64, to: i64| {
+    let mut publisher = begin(&hub).await;
+    let mut pace = async |from: i64, to: i64| {
         for n in from..to {
-            send(&publisher, n..n + 1).await;
+            send(&mut publisher, n..n + 1).await;
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
     };
@@ -435,7 +435,7 @@ async fn a_takeover_needs_no_second_place() {
     let hub =
         Hub::new(HubConfig { limits: HubLimits { publishers: 1, ..HubLimits::default() }, ..HubConfig::default() });
     let mut ghost = begin(&hub).await;
-    send(&ghost, 0..3).await;
+    send(&mut ghost, 0..3).await;
     let _owner = hub.publish(&id(), meta(true)).await.unwrap();
     assert_eq!(ghost.cut().await, CutReason::TakenOver);
 }
@@ -443,12 +443,12 @@ async fn a_takeover_needs_no_second_place() {
 #[tokio::test(start_paused = true)]
 async fn a_publisher_that_returns_within_a_gop_is_not_seen_before_its_keyframe() {
     let hub = Hub::new(HubConfig::default());
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..10).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..10).await;
     let mut player = play(&hub, Format::Flv).await.unwrap();
     drop(publisher);
-    let publisher = begin(&hub).await;
-    send(&publisher, 20..30).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 20..30).await;
     let mut out = Vec::new();
     while out.len() < 20 + 10 + 5 {
         out.clear();
@@ -485,8 +485,8 @@ async fn players_that_only_wait_leave_room_for_publishers() {
 #[tokio::test(start_paused = true)]
 async fn hls_viewers_take_no_place_and_are_told_from_those_of_an_earlier_stream() {
     let hub = Hub::new(HubConfig { limits: HubLimits { players: 1, ..HubLimits::default() }, ..HubConfig::default() });
-    let publisher = begin(&hub).await;
-    send(&publisher, 0..3).await;
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..3).await;
     let viewer = hub.attach(&id(), Protocol::Hls, peer()).unwrap();
     play(&hub, Format::Flv).await.unwrap();
     assert!(hub.is_attached(&id(), &viewer));

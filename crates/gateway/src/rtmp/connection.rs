@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -20,7 +21,7 @@ use tracing::{debug, info, warn};
 
 use super::Server;
 use super::player::RtmpPlayer;
-use super::publish::Publishing;
+use super::publish::{Publishing, Uncarried};
 use crate::socket::Socket;
 use crate::walker::NewPlayer;
 
@@ -153,13 +154,14 @@ impl Connection {
             self.send_output().await.map_err(Over::Lost)?;
             let closing = self.session.is_closing();
             let deadline = self.epoch + self.session.next_timeout();
-            let deadline = last_words.map_or(deadline, |at| deadline.min(at));
+            let deadline = last_words.into_iter().chain(self.sound_due()).fold(deadline, Instant::min);
             if deadline < alarm.deadline() {
                 alarm.as_mut().reset(deadline);
             }
             tokio::select! {
                 biased;
-                ready = self.socket.readable() => {
+                // Reading is asked for without a place in the socket's list of those who wait: there is one reader.
+                ready = poll_fn(|context| self.socket.poll_read_ready(context)) => {
                     ready.map_err(Over::Lost)?;
                     self.read().await?;
                 }
@@ -185,6 +187,7 @@ impl Connection {
                     if closing {
                         return Err(Over::Done);
                     }
+                    self.deliver().await;
                     let now = self.epoch.elapsed();
                     self.session.handle_timeout(now).map_err(Over::Fault)?;
                 }
@@ -224,6 +227,7 @@ impl Connection {
         for event in events {
             self.handle(event).await?;
         }
+        self.deliver().await;
         outcome?;
         self.release().await
     }
@@ -248,7 +252,7 @@ impl Connection {
             Event::Media(media) => self.media(media).await,
             Event::StopPublish => {
                 if let Role::Publishing(publishing) = std::mem::replace(&mut self.role, Role::Undecided) {
-                    publishing.finish();
+                    publishing.finish().await;
                 }
             }
             Event::StopPlay => self.stop_waiting(),
@@ -359,16 +363,29 @@ impl Connection {
 
     async fn media(&mut self, media: Media) {
         let Role::Publishing(publishing) = &mut self.role else { return };
-        match publishing.media(media).await {
-            Ok(()) => {}
-            Err(super::publish::Stop::Cut(reason)) => self.publisher_cut(reason),
-            Err(super::publish::Stop::Refused(words)) => {
-                if let Some(allowed) = UNCARRIED.allow(self.peer.ip()) {
-                    warn!(peer = %self.peer, reason = %words, unsaid = allowed.unsaid, "publisher refused");
-                }
-                self.session.close_stream(code::PUBLISH_DENIED, &words);
-                self.role = Role::Undecided;
+        if let Err(Uncarried(words)) = publishing.media(media).await {
+            if let Some(allowed) = UNCARRIED.allow(self.peer.ip()) {
+                warn!(peer = %self.peer, reason = %words, unsaid = allowed.unsaid, "publisher refused");
             }
+            self.session.close_stream(code::PUBLISH_DENIED, &words);
+            self.role = Role::Undecided;
+        }
+    }
+
+    /// Hands over what a publisher sent.
+    async fn deliver(&mut self) {
+        if let Role::Publishing(publishing) = &mut self.role
+            && let Err(reason) = publishing.deliver().await
+        {
+            self.publisher_cut(reason);
+        }
+    }
+
+    /// When a publisher's sound goes without a picture.
+    fn sound_due(&self) -> Option<Instant> {
+        match &self.role {
+            Role::Publishing(publishing) => publishing.due(),
+            _ => None,
         }
     }
 

@@ -1,7 +1,9 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use millrace_flv::{Depacketizer, Error};
 use millrace_hub::{CutReason, LogLimit, Publisher};
+use millrace_media::{TrackKind, Unit};
 use millrace_rtmp::Media;
 use tokio::time::Instant;
 use tracing::warn;
@@ -13,23 +15,33 @@ pub(super) struct Publishing {
     since: Instant,
     peer: SocketAddr,
     damaged: u64,
+    /// What came and is not handed over yet.
+    units: Vec<Unit>,
+    /// When the newest picture came.
+    picture: Option<Instant>,
+    /// When sound that waits for the next picture goes without it.
+    due: Option<Instant>,
 }
 
-/// Why a publisher cannot go on.
-pub(super) enum Stop {
-    /// The hub no longer wants it.
-    Cut(CutReason),
-    /// It sends what cannot be carried.
-    Refused(String),
-}
+/// A publisher sends what cannot be carried: why, in words.
+pub(super) struct Uncarried(pub(super) String);
 
 impl Publishing {
     pub(super) fn new(publisher: Publisher, peer: SocketAddr) -> Self {
-        Self { publisher, depacketizer: Depacketizer::new(), since: Instant::now(), peer, damaged: 0 }
+        Self {
+            publisher,
+            depacketizer: Depacketizer::new(),
+            since: Instant::now(),
+            peer,
+            damaged: 0,
+            units: Vec::new(),
+            picture: None,
+            due: None,
+        }
     }
 
-    /// Passes on one message.
-    pub(super) async fn media(&mut self, media: Media) -> Result<(), Stop> {
+    /// Reads one message. What it holds waits for [`Self::deliver`].
+    pub(super) async fn media(&mut self, media: Media) -> Result<(), Uncarried> {
         self.depacketizer.set_now(self.since.elapsed());
         let units = match media {
             Media::Video { timestamp, payload } => self.depacketizer.video(timestamp, &payload),
@@ -38,17 +50,39 @@ impl Publishing {
         };
         match units {
             Ok(units) => {
-                for unit in units {
-                    self.publisher.send(unit).await.map_err(Stop::Cut)?;
-                }
+                self.units.extend(units);
                 Ok(())
             }
-            Err(error @ Error::Codec { .. }) => Err(Stop::Refused(error.to_string())),
+            Err(error @ Error::Codec { .. }) => Err(Uncarried(error.to_string())),
             Err(error) => {
                 self.damaged(&error).await;
                 Ok(())
             }
         }
+    }
+
+    /// Hands over what came. Sound waits for the next picture, with which players get it in one write: so the stream and
+    /// its players are woken half as often.
+    pub(super) async fn deliver(&mut self) -> Result<(), CutReason> {
+        if self.units.is_empty() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        if self.units.iter().all(|unit| track(unit) == Some(TrackKind::Audio)) {
+            let pictures = self.picture.is_some_and(|at| now.duration_since(at) < PICTURES_COME);
+            if pictures && now < *self.due.get_or_insert(now + SOUND_WAITS) {
+                return Ok(());
+            }
+        } else if self.units.iter().any(|unit| track(unit) == Some(TrackKind::Video)) {
+            self.picture = Some(now);
+        }
+        self.due = None;
+        self.publisher.send_all(std::mem::take(&mut self.units)).await
+    }
+
+    /// When [`Self::deliver`] has something to do, though nothing came.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
     }
 
     /// Waits until the hub no longer wants this publisher.
@@ -57,7 +91,9 @@ impl Publishing {
     }
 
     /// The publisher is done.
-    pub(super) fn finish(self) {
+    pub(super) async fn finish(mut self) {
+        // One that was cut meanwhile has no stream to end.
+        let _ = self.publisher.send_all(std::mem::take(&mut self.units)).await;
         self.publisher.finish();
     }
 
@@ -70,5 +106,17 @@ impl Publishing {
         }
     }
 }
+
+fn track(unit: &Unit) -> Option<TrackKind> {
+    match unit {
+        Unit::Frame(frame) => Some(frame.track),
+        _ => None,
+    }
+}
+
+/// Sound waits so long for the next picture.
+const SOUND_WAITS: Duration = Duration::from_millis(40);
+/// While the newest picture is no older, another is expected.
+const PICTURES_COME: Duration = Duration::from_secs(1);
 
 static DAMAGED: LogLimit = LogLimit::new(1);

@@ -23,7 +23,7 @@ fn peer() -> SocketAddr {
 async fn stream() -> (Hub, Publisher, Subscription) {
     let hub = Hub::new(HubConfig::default());
     let meta = PublisherMeta { peer: peer(), encoder: None, takeover: true };
-    let publisher = hub.publish(&id(), meta).await.unwrap();
+    let mut publisher = hub.publish(&id(), meta).await.unwrap();
     let video = Bytes::from_static(&[1, 100, 0, 31, 0xff, 0xe1, 0, 2, 0x67, 31, 1, 0, 1, 0x68]);
     let video = VideoConfig::Avc(AvcConfig::parse(video).unwrap());
     let audio = AudioConfig::Aac(AacConfig::parse(Bytes::from_static(&[0x12, 0x10])).unwrap());
@@ -224,7 +224,7 @@ async fn more_packets_than_one_write_takes() {
 
 #[tokio::test]
 async fn a_player_is_given_back_with_exactly_what_it_lacks_of_its_packet() {
-    let (_hub, publisher, Subscription { ring, player: place }) = stream().await;
+    let (_hub, mut publisher, Subscription { ring, player: place }) = stream().await;
     let (socket, mut there) = connection().await;
     let puppet = Puppet::default();
     let walkers = Walkers::new(Duration::from_secs(30));

@@ -19,7 +19,7 @@ struct Radio {
 impl Radio {
     async fn begin(hub: &Hub) -> Self {
         let peer = "127.0.0.1:9".parse().unwrap();
-        let publisher = hub.publish(&movie(), PublisherMeta { peer, encoder: None, takeover: true }).await.unwrap();
+        let mut publisher = hub.publish(&movie(), PublisherMeta { peer, encoder: None, takeover: true }).await.unwrap();
         let aac = AacConfig::parse(Bytes::from_static(&[0x11, 0x90])).unwrap();
         publisher.send(Unit::AudioConfig(Arc::new(AudioConfig::Aac(aac)))).await.unwrap();
         let mut radio = Self { publisher, next: 0 };

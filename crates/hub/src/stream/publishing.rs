@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use millrace_media::{AudioConfig, TrackKind, VideoConfig};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -38,7 +38,7 @@ impl Owner {
         };
         self.publications += 1;
         let (alive, gone) = oneshot::channel();
-        let (cut, cut_receiver) = watch::channel(None);
+        let (cut, cut_receiver) = oneshot::channel();
         let id = self.shared.id.clone();
         let allowed = PUBLICATIONS.allow(meta.peer.ip());
         self.told = allowed.is_some();
@@ -59,7 +59,7 @@ impl Owner {
         self.await_keyframe = true;
         self.session = Session::new(now);
         self.publish_info();
-        Ok(Publisher { id, publication: self.publications, commands, alive, cut: cut_receiver })
+        Ok(Publisher { id, publication: self.publications, commands, alive, cut: cut_receiver, reason: None })
     }
 
     /// Cuts the publisher, if there is one, and gives back its place.
@@ -68,7 +68,7 @@ impl Owner {
         if self.told {
             info!(stream = %self.shared.id, peer = %old.meta.peer, %reason, "publisher cut");
         }
-        old.cut.send_replace(Some(reason));
+        let _ = old.cut.send(reason); // one that has left meanwhile need not know
         Some(old.place)
     }
 

@@ -40,7 +40,7 @@ impl Show {
     /// Goes on air with the first picture and its sound.
     pub(crate) async fn begin(hub: &Hub) -> Self {
         let peer = "127.0.0.1:9".parse().unwrap();
-        let publisher = hub.publish(&movie(), PublisherMeta { peer, encoder: None, takeover: true }).await.unwrap();
+        let mut publisher = hub.publish(&movie(), PublisherMeta { peer, encoder: None, takeover: true }).await.unwrap();
         let video = AvcConfig::parse(Bytes::from_static(AVC_CONFIG)).unwrap();
         let audio = AacConfig::parse(Bytes::from_static(AAC_CONFIG)).unwrap();
         publisher.send(Unit::VideoConfig(Arc::new(VideoConfig::Avc(video)))).await.unwrap();
