@@ -17,7 +17,8 @@ export function keepThumbnails(): void {
 /** Loads a newer picture and shows it once it is ready. */
 export async function refreshThumbnail(image: HTMLImageElement): Promise<void> {
   const url = new URL(image.src);
-  url.searchParams.set('t', Math.floor(Date.now() / 1000).toString());
+  // The same for all who ask within these seconds, so that caches on the way can share the picture.
+  url.searchParams.set('t', Math.floor(Date.now() / 10_000).toString());
   const next = new Image();
   next.src = url.href;
   try {
