@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
-use millrace_hls::{CmafContainer, Container, HlsConfig, HlsPackager, HlsSnapshot, ResourceName, Turn, TsContainer};
+use millrace_hls::{CmafContainer, Container, HlsConfig, HlsPackager, HlsSnapshot, ResourceName, TsContainer, Turn};
 use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use proptest::prelude::*;
 
 struct TempFile(PathBuf);
 
@@ -236,4 +237,69 @@ fn a_missing_or_huge_file_is_named() {
     let at_limit = "#".repeat(FILE_MAX as usize);
     assert_eq!(complaints(&at_limit), "");
     assert_eq!(complaints(&(at_limit + "#")), "file: cannot be read: 1048577 bytes are no configuration");
+}
+
+/// Values as people write them, and as they do not.
+fn value() -> impl Strategy<Value = String> {
+    let chosen = [
+        "true",
+        "-1",
+        "0",
+        "18446744073709551616",
+        "1e999",
+        "nan",
+        "\"\"",
+        "\"0s\"",
+        "\"99999999999999999999h\"",
+        "\"1h1h\"",
+        "\"18446744073709551615GiB\"",
+        "\"10.0.0.0/33\"",
+        "\"::/129\"",
+        "\"[::]:65536\"",
+        "\"\u{200b}µs\"",
+        "[]",
+        "{}",
+        "[[]]",
+        "1979-05-27",
+        "[{app = \"live\"}]",
+        "[{app = \"live\", name = \"m\", key = \"k\"}]",
+        "{a = {b = {c = 1}}}",
+    ];
+    prop_oneof![
+        4 => proptest::sample::select(chosen.to_vec()).prop_map(str::to_owned),
+        1 => "\"[^\"\\\\\r\n]{0,12}\"",
+        1 => "[0-9]{1,24}(ms|s|m|h|d|KiB|MiB|GiB)?",
+        1 => any::<String>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_file_is_read_or_refused_with_its_lines(
+        lines in proptest::collection::vec((any::<prop::sample::Index>(), value(), 0u8..8), 0..12),
+        rest in any::<String>(),
+    ) {
+        let lines = lines.iter().map(|(key, value, form)| {
+            let path = key.get(KEYS).path;
+            match (path.rsplit_once('.'), form) {
+                (_, 0) => format!("[[streams]]\n{path} = {value}"),
+                (_, 1) => format!("{value} = {path}"),
+                (Some((section, name)), 2) => format!("{section} = {{{name} = {value}}}"),
+                (Some((section, name)), 3) => format!("[{section}]\n{name} = {value}"),
+                _ => format!("{path} = {value}"),
+            }
+        });
+        let text: Vec<String> = lines.collect();
+        for text in [text.join("\n"), rest] {
+            let said = complaints(&text);
+            prop_assert!(said.lines().all(|line| line.starts_with("file:")), "{}", said);
+        }
+    }
+
+    #[test]
+    fn any_variable_and_any_setting_is_read_or_refused(key in any::<prop::sample::Index>(), value in value(), other in any::<String>()) {
+        let path = key.get(KEYS).path;
+        let _ = environment(&[(&variable_name(path), &value), ("MILLRACE_STREAMS", &value), (&other, &value)]).load();
+        let _ = Sources { flags: vec![set(path, &value), set(&other, &value)], ..Sources::default() }.load();
+    }
 }
