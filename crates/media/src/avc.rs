@@ -195,6 +195,7 @@ fn read_sps(nal: &[u8]) -> Option<Picture> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::test_data::lengths;
     use proptest::prelude::*;
 
     /// Written by x264 for 640x360 at 25 pictures a second, profile Main, level 3.0.
@@ -203,10 +204,6 @@ mod tests {
         0x08, 0x80, 0x00, 0x00, 0x03, 0x00, 0x80, 0x00, 0x00, 0x19, 0x07, 0x8b, 0x16, 0xcb, 0x01, 0x00, 0x05, 0x68,
         0xeb, 0xe3, 0xcb, 0x20,
     ];
-
-    fn lengths(units: &[&[u8]]) -> Vec<u8> {
-        units.iter().flat_map(|unit| [&[0, 0, 0, unit.len() as u8], *unit].concat()).collect()
-    }
 
     #[test]
     fn parameter_sets_that_come_in_band_only() {

@@ -243,7 +243,7 @@ fn invalid(why: String) -> Error {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::test_data::{HEVC_X265, HEVC_X265_1080};
+    use crate::test_data::{HEVC_X265, HEVC_X265_1080, lengths};
     use proptest::prelude::*;
 
     #[test]
@@ -255,10 +255,6 @@ mod tests {
         assert_eq!(c.parameter_sets().map(|s| nal_type(s)).collect::<Vec<_>>(), [NAL_VPS, NAL_SPS, NAL_PPS]);
         let p = c.picture().unwrap();
         assert_eq!((p.width, p.height, p.frame_rate), (640, 360, Some(25.0)));
-    }
-
-    fn lengths(units: &[&[u8]]) -> Vec<u8> {
-        units.iter().flat_map(|unit| [&[0, 0, 0, unit.len() as u8], *unit].concat()).collect()
     }
 
     const SLICE: &[u8] = &[0x26, 1, 7];

@@ -1,4 +1,4 @@
-//! Configurations as real encoders write them.
+//! Configurations as real encoders write them, and how frames hold NAL units.
 
 /// The record of x265 by FFmpeg 9.0, without its SEI: 640x360 at 25 pictures a second, Main, level 2.1.
 pub(crate) const HEVC_X265: &[u8] = &[
@@ -37,3 +37,8 @@ pub(crate) const FLAC_STREAM_INFO: &[u8] = &[
     0x04, 0x00, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x98, 0x0b, 0xb8, 0x02, 0xf0, 0x00, 0x00, 0x00, 0x00, 0x00,
     0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
 ];
+
+/// NAL units of less than 256 bytes as a frame has them, after their lengths of 4 bytes.
+pub(crate) fn lengths(units: &[&[u8]]) -> Vec<u8> {
+    units.iter().flat_map(|unit| [&[0, 0, 0, unit.len() as u8], *unit].concat()).collect()
+}

@@ -21,13 +21,10 @@ fn was_seen_off(via: Via, heard: &[String]) {
 async fn everyone_gets_the_last_picture_and_is_seen_off() {
     let server = Server::start(HubConfig::default());
     let mut show = Show::begin(&server.hub).await;
-    let mut players = Vec::new();
-    for via in ALL {
-        players.push((via, Player::join(&server, via).await));
-    }
+    let players = Player::one_of_each(&server).await;
     let last = show.pictures(10, 500).await;
     show.finish();
-    for (via, mut player) in players {
+    for (via, mut player) in ALL.into_iter().zip(players) {
         player.until_over().await;
         assert_eq!(unbroken(&player.got), 0..last + 1, "{via:?}");
         was_seen_off(via, &player.heard);
@@ -40,10 +37,7 @@ async fn everyone_gets_the_last_picture_and_is_seen_off() {
 async fn whoever_is_behind_at_the_end_gets_what_is_left() {
     let server = Server::start(HubConfig::default());
     let mut show = Show::begin(&server.hub).await;
-    let mut players = Vec::new();
-    for via in ALL {
-        players.push((via, Player::join(&server, via).await));
-    }
+    let players = Player::one_of_each(&server).await;
     let mut fast = Player::join(&server, Via::Flv).await;
     let mut last = 0;
     for _ in 0..3 {
@@ -53,7 +47,7 @@ async fn whoever_is_behind_at_the_end_gets_what_is_left() {
     show.finish();
     fast.until_over().await;
     eventually(|| server.hub.info(&movie()).is_none()).await;
-    for (via, mut player) in players {
+    for (via, mut player) in ALL.into_iter().zip(players) {
         player.until_over().await;
         assert_eq!(unbroken(&player.got), 0..last + 1, "{via:?}");
         was_seen_off(via, &player.heard);
@@ -65,10 +59,7 @@ async fn whoever_is_behind_at_the_end_gets_what_is_left() {
 async fn whoever_is_far_behind_at_the_end_gets_the_end() {
     let server = Server::start(HubConfig::default());
     let mut show = Show::begin(&server.hub).await;
-    let mut players = Vec::new();
-    for via in ALL {
-        players.push((via, Player::join(&server, via).await));
-    }
+    let players = Player::one_of_each(&server).await;
     let mut fast = Player::join(&server, Via::Flv).await;
     let mut last = 0;
     for _ in 0..14 {
@@ -77,7 +68,7 @@ async fn whoever_is_far_behind_at_the_end_gets_the_end() {
     }
     show.finish();
     fast.until_over().await;
-    for (via, mut player) in players {
+    for (via, mut player) in ALL.into_iter().zip(players) {
         player.until_over().await;
         assert_eq!(examine(&player.got).last(), Some(&(125..last + 1)), "{via:?}");
         was_seen_off(via, &player.heard);

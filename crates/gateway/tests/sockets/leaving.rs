@@ -86,10 +86,7 @@ async fn whoever_is_blocked_can_be_kicked() {
     let stall_timeout = Duration::from_secs(60);
     let server = Server::start(HubConfig { stall_timeout, ..HubConfig::default() });
     let mut show = Show::begin(&server.hub).await;
-    let mut players = Vec::new();
-    for via in ALL {
-        players.push(Player::join(&server, via).await);
-    }
+    let players = Player::one_of_each(&server).await;
     let mut fast = Player::join(&server, Via::Flv).await;
     for _ in 0..5 {
         let last = show.pictures(10, 20_000).await;

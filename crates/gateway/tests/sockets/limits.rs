@@ -10,7 +10,6 @@ use millrace_rtmp::{ClientSession, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::player::ALL;
 use crate::support::server::{connect, connect_from};
 use crate::support::{Player, Server, Show, Via, Web, eventually, soon, unbroken};
 
@@ -143,10 +142,7 @@ async fn a_viewer_of_hls_comes_back_to_a_full_server() {
 async fn a_storm_from_one_address_is_turned_away_and_the_rest_goes_on() {
     let server = Server::start_with(HubConfig::default(), ConnectionLimits { per_second: 5, ..limits() });
     let mut show = Show::begin(&server.hub).await;
-    let mut players = Vec::new();
-    for via in ALL {
-        players.push(Player::join(&server, via).await);
-    }
+    let mut players = Player::one_of_each(&server).await;
     let storm = tokio::spawn({
         let (http, rtmp) = (server.http, server.rtmp);
         async move {

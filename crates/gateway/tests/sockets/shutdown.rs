@@ -6,7 +6,7 @@ use millrace_hub::HubConfig;
 use millrace_rtmp::command::Command;
 use tokio::io::AsyncWriteExt;
 
-use crate::support::player::{ALL, shake_hands};
+use crate::support::player::shake_hands;
 use crate::support::server::connect;
 use crate::support::{Player, Server, Show, Via, Web, soon, unbroken};
 
@@ -14,10 +14,7 @@ use crate::support::{Player, Server, Show, Via, Web, soon, unbroken};
 async fn with_everything_open_that_can_be() {
     let server = Server::start(HubConfig::default());
     let mut show = Show::begin(&server.hub).await;
-    let mut players = Vec::new();
-    for via in ALL {
-        players.push(Player::join(&server, via).await);
-    }
+    let players = Player::one_of_each(&server).await;
     let last = show.pictures(3, 500).await;
 
     let silent = Web::connect(&server).await;
@@ -60,10 +57,7 @@ async fn with_everything_open_that_can_be() {
 async fn players_that_are_behind_get_the_end_of_it() {
     let server = Server::start(HubConfig::default());
     let mut show = Show::begin(&server.hub).await;
-    let mut players = Vec::new();
-    for via in ALL {
-        players.push(Player::join(&server, via).await);
-    }
+    let players = Player::one_of_each(&server).await;
     let mut fast = Player::join(&server, Via::Flv).await;
     let last = show.pictures(3, 100_000).await;
     fast.until(last).await;
@@ -81,10 +75,7 @@ async fn players_that_take_nothing_do_not_hold_it_up_for_ever() {
     let stall_timeout = Duration::from_secs(1);
     let server = Server::start(HubConfig { stall_timeout, ..HubConfig::default() });
     let mut show = Show::begin(&server.hub).await;
-    let mut players = Vec::new();
-    for via in ALL {
-        players.push(Player::join(&server, via).await);
-    }
+    let players = Player::one_of_each(&server).await;
     let mut fast = Player::join(&server, Via::Flv).await;
     let last = show.pictures(20, 100_000).await;
     fast.until(last).await;

@@ -63,6 +63,15 @@ enum Step {
 }
 
 impl Player {
+    /// Comes in by each way, in the order of [`ALL`].
+    pub(crate) async fn one_of_each(server: &Server) -> Vec<Self> {
+        let mut players = Vec::new();
+        for via in ALL {
+            players.push(Self::join(server, via).await);
+        }
+        players
+    }
+
     /// Joins the stream, and reads nothing of it yet.
     pub(crate) async fn join(server: &Server, via: Via) -> Self {
         match via {
