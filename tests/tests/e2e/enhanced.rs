@@ -2,15 +2,18 @@
 
 use std::thread;
 
+use bytes::Bytes;
 use millrace_e2e::{
     Program, Server,
     clip::Temporary,
+    eventually,
     flv::{FlvReader, Kind, Tag, read_file},
     frames::{Frames, Reading, assert_consecutive, assert_order},
     hls, http,
     process::current_ffmpeg,
     rtmp::{Client, publish_tags},
 };
+use millrace_media::HevcConfig;
 
 const HEVC: &str =
     "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25:scenecut=0:open-gop=0:bframes=2";
@@ -65,6 +68,53 @@ fn hevc_with_eac3() {
 #[test]
 fn h264_with_opus() {
     passes_alone(H264, OPUS, ["h264", "opus"]);
+}
+
+#[test]
+fn hevc_that_changes_its_size_by_parameter_sets_within_pictures() {
+    let server = Server::start(&["hls.segment=1s", "hls.window=60"]);
+    let small = read_file(clip(HEVC, AAC).path());
+    let larger = Temporary::new("larger.flv");
+    encode(&format!("{} {HEVC} {AAC} -t 4", inputs().replace("160x90", "320x180")), &larger);
+    let mut large = read_file(larger.path());
+    // The second half has no header; each of its keyframes has what that said.
+    let is_header = |tag: &Tag| tag.body.starts_with(b"\x90hvc1");
+    let header = large.remove(large.iter().position(is_header).unwrap());
+    let config = HevcConfig::parse(header.body[5..].to_vec().into()).unwrap();
+    let with_length = |set: &Bytes| [&u32::try_from(set.len()).unwrap().to_be_bytes()[..], set].concat();
+    let sets: Vec<u8> = config.parameter_sets().flat_map(with_length).collect();
+    for tag in &mut large {
+        let at = match tag.body.get(..5) {
+            Some(b"\x91hvc1") => 8, // after the composition offset
+            Some(b"\x93hvc1") => 5,
+            _ => continue,
+        };
+        tag.body.splice(at..at, sets.iter().copied());
+    }
+    large.iter_mut().for_each(|tag| tag.timestamp += 4050);
+
+    let tags = [small, large].concat();
+    let (address, key) = (server.rtmp, server.key.clone());
+    let publisher = thread::spawn(move || publish_tags(address, "live", &key, &tags, 0));
+    server.wait_on_air();
+    let (_, body) = http::open(server.http, "/live/movie.flv");
+    let flv = thread::spawn(move || FlvReader::new(body).rest());
+    let playlists = ["/live/movie/ts.m3u8", "/live/movie/cmaf.m3u8"];
+    let text = |playlist: &str| http::get(server.http, playlist).text().to_owned();
+    assert!(playlists.iter().all(|playlist| text(playlist).starts_with("#EXTM3U")));
+    server.wait_for_stream("movie", "large", |s| s["video"]["width"] == 320);
+    publisher.join().unwrap();
+
+    let headers: Vec<_> = flv.join().unwrap().into_iter().filter(is_header).collect();
+    let sizes = headers.iter().map(|tag| HevcConfig::parse(tag.body[5..].to_vec().into()).unwrap().picture().unwrap());
+    assert_eq!(sizes.map(|p| (p.width, p.height)).collect::<Vec<_>>(), [(160, 90), (320, 180)]);
+    for playlist in playlists {
+        let ended = eventually("the end", || Some(text(playlist)).filter(|text| text.contains("#EXT-X-ENDLIST")));
+        assert_eq!(ended.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "{ended}");
+        let url = server.http_url(playlist);
+        let arguments = ["-v", "error", "-nostats", "-nostdin", "-i", &url, "-f", "null", "-"];
+        Program::start(&current_ffmpeg(), arguments).wait().silent();
+    }
 }
 
 #[test]
