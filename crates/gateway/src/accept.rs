@@ -9,9 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::admission::{Admission, Entrance, Excess, Port, Refusing};
 use crate::socket::Socket;
@@ -40,43 +41,67 @@ pub(crate) async fn accept<F>(
     F: Future<Output = ()> + Send + 'static,
 {
     let tasks = TaskTracker::new();
+    let mut arrivals = Arrivals::new(listener);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (socket, peer) = tokio::select! {
+            arrival = arrivals.next() => arrival,
             () = shutdown.cancelled() => break,
         };
-        match accepted {
-            Ok((socket, peer)) => {
-                let (permit, refusing) = match door.admission.admit(peer.ip(), door.port, || watches(peer.ip())) {
-                    Entrance::Admitted(permit) => (Some(permit), None),
-                    Entrance::Refused(refusing) => (None, Some(refusing)),
-                    Entrance::Dropped(excess) => {
-                        // A peer that does not get it has lost a courtesy.
-                        let _ = SockRef::from(&socket).send(&door.hurried[excess as usize]);
-                        continue;
-                    }
-                };
-                if let Err(error) = prepare(&socket, door.stall_timeout) {
-                    // The peer is gone already.
-                    tracing::debug!(%peer, %error, "connection lost at once");
-                    continue;
-                }
-                tasks.spawn(serve(Socket::new(socket, permit), peer, refusing));
+        let (permit, refusing) = match door.admission.admit(peer.ip(), door.port, || watches(peer.ip())) {
+            Entrance::Admitted(permit) => (Some(permit), None),
+            Entrance::Refused(refusing) => (None, Some(refusing)),
+            Entrance::Dropped(excess) => {
+                // A peer that does not get it has lost a courtesy.
+                let _ = SockRef::from(&socket).send(&door.hurried[excess as usize]);
+                continue;
             }
-            // Out of file descriptors: those that are open go on, new ones wait in the backlog.
-            Err(error) if is_exhausted(&error) => {
-                warn!(%error, "cannot accept connections for now; raise the limit of open files (ulimit -n)");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            Err(error) => tracing::debug!(%error, "connection lost before it was accepted"),
+        };
+        if let Err(error) = prepare(&socket, door.stall_timeout) {
+            // The peer is gone already.
+            debug!(%peer, %error, "connection lost at once");
+            continue;
         }
+        tasks.spawn(serve(Socket::new(socket, permit), peer, refusing));
     }
-    drop(listener);
+    drop(arrivals);
     tasks.close();
     tasks.wait().await;
 }
 
-fn prepare(socket: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
+/// A listener's connections, one by one.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    listener: TcpListener,
+    /// When it was last said that descriptors are exhausted.
+    said: Option<Instant>,
+}
+
+impl Arrivals {
+    pub(crate) fn new(listener: TcpListener) -> Self {
+        Self { listener, said: None }
+    }
+
+    /// The next connection. May be dropped and asked again: none is lost.
+    pub(crate) async fn next(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok(arrival) => return arrival,
+                // Out of file descriptors: those that are open go on, new ones wait in the backlog.
+                Err(error) if is_exhausted(&error) => {
+                    if self.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
+                        self.said = Some(Instant::now());
+                        warn!(%error, "cannot accept connections for now; raise the limit of open files (ulimit -n)");
+                    }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => debug!(%error, "connection lost before it was accepted"),
+            }
+        }
+    }
+}
+
+/// Sets the options of a connection's socket.
+pub(crate) fn prepare(socket: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let socket = SockRef::from(socket);
     // A peer that vanished is noticed by the kernel: where nobody writes by the first, else by the second.
@@ -84,6 +109,8 @@ fn prepare(socket: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(stall_timeout))
 }
 
+/// While there are no descriptors left, it is said so often.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// A connection is asked for a sign of life after so long a silence.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 

@@ -3,11 +3,8 @@
 //! A plain HTTP-FLV player, recognised by peeking at its first request, is given to a walker before
 //! the HTTP library takes the connection. All other requests go through hyper.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,20 +13,18 @@ use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use millrace_hub::{Authorizer, Hub, PlayRequest, StreamId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt;
 use tracing::debug;
 
 use crate::accept::{Door, accept};
 use crate::admission::{Admission, Excess, Port, Refusing};
 use crate::answers::Answers;
+use crate::conversation::{self, Manners};
 use crate::hls::{Audience, Viewer};
 use crate::media_path::MediaPath;
 use crate::problem::Problem;
@@ -123,13 +118,14 @@ async fn connection(server: Arc<Server>, socket: Socket, peer: SocketAddr, refus
         let _ = tokio::time::timeout(REFUSAL, refuse(server, socket, peer, refusing.excess)).await;
         return;
     }
+    let first_head_by = Instant::now() + server.head_timeout;
     let first = tokio::select! {
-        first = tokio::time::timeout(server.head_timeout, http_flv::peek(&socket)) => first,
+        first = tokio::time::timeout_at(first_head_by, http_flv::peek(&socket)) => first,
         () = server.shutdown.cancelled() => return,
     };
     match first {
         Ok(Ok(Some(request))) => http_flv::play_plain(server, socket, peer, request).await,
-        Ok(Ok(None)) => converse(server, socket, peer).await,
+        Ok(Ok(None)) => converse(server, socket, peer, first_head_by, true).await,
         Ok(Err(error)) => debug!(%peer, %error, "HTTP connection lost"),
         Err(_) => debug!(%peer, "HTTP connection closed: no request came"),
     }
@@ -144,7 +140,9 @@ async fn refuse(server: Arc<Server>, mut socket: Socket, peer: SocketAddr, exces
         Err(_) => 0,
     };
     if HEALTH.iter().any(|request| first[..n].starts_with(request)) {
-        return converse(server, socket, peer).await;
+        // The connection has no place among the others: this request is answered, and no further one.
+        let first_head_by = Instant::now() + server.head_timeout;
+        return converse(server, socket, peer, first_head_by, false).await;
     }
     server.answers.count(StatusCode::TOO_MANY_REQUESTS);
     if socket.write_all(&server.refusals[excess as usize]).await.is_ok() && socket.shutdown().await.is_ok() {
@@ -154,75 +152,24 @@ async fn refuse(server: Arc<Server>, mut socket: Socket, peer: SocketAddr, exces
     }
 }
 
-async fn converse(server: Arc<Server>, socket: Socket, peer: SocketAddr) {
-    let answering = TaskTracker::new();
-    let service = service_fn(|request| {
-        let (server, answering) = (Arc::clone(&server), answering.token());
+/// Answers requests through hyper.
+async fn converse(server: Arc<Server>, socket: Socket, peer: SocketAddr, first_head_by: Instant, keep_alive: bool) {
+    let manners = Manners {
+        first_head_by,
+        head_timeout: server.head_timeout,
+        stall_timeout: server.hub.config().stall_timeout,
+        keep_alive,
+        shutdown: &server.shutdown,
+    };
+    let respond = |request| {
+        let server = Arc::clone(&server);
         async move {
             let answer = respond(Arc::clone(&server), peer, request).await;
             server.answers.count(answer.status());
-            Ok::<_, Infallible>(answer.map(|body| Answer { body, _answering: answering }))
-        }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(server.head_timeout)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(socket), service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = server.shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = quiet(&answering) => return debug!(%peer, "HTTP connection closed: no whole request came"),
-            }
+            answer
         }
     };
-    if let Err(error) = ended {
-        debug!(%peer, %error, "HTTP connection ended");
-    }
-}
-
-/// Waits until there has been nothing to answer for a while: what is still to come is at most a
-/// request of which a part was sent.
-async fn quiet(answering: &TaskTracker) {
-    answering.close();
-    loop {
-        answering.wait().await;
-        tokio::time::sleep(LAST_REQUEST).await;
-        if answering.is_empty() {
-            return;
-        }
-    }
-}
-
-/// A body that shows for as long as it is being sent that a request is being answered.
-struct Answer {
-    body: Body,
-    _answering: TaskTrackerToken,
-}
-
-impl http_body::Body for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
-    }
+    conversation::converse(socket, peer, manners, respond).await;
 }
 
 /// A connection that is refused may take so long.
@@ -231,13 +178,8 @@ const REFUSAL: Duration = Duration::from_secs(3);
 const FIRST_WORDS: Duration = Duration::from_secs(1);
 /// Requests that are answered however many connections there are.
 const HEALTH: [&[u8]; 4] = [b"GET /healthz ", b"GET /readyz ", b"HEAD /healthz ", b"HEAD /readyz "];
-/// At the server's end a request of which a part was sent may take so long to become whole, and an
-/// answer's last bytes to be taken.
-const LAST_REQUEST: Duration = Duration::from_secs(2);
 /// How often viewers that only stopped asking are let go.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Longest head of a request, and largest buffer of a connection, bytes.
-const MAX_HEAD: usize = 64 * 1024;
 
 async fn respond(server: Arc<Server>, peer: SocketAddr, mut request: Request<Incoming>) -> Response<Body> {
     let Some(path) = MediaPath::parse(request.uri().path()) else {

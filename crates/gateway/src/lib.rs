@@ -2,6 +2,7 @@
 //!
 //! - [`rtmp`]: publishers and players over RTMP.
 //! - [`http`]: the HTTP port: media here, everything else to the site.
+//! - [`ops`]: the operator's port, which has a router of its own.
 //! - [`admission`]: who may connect.
 //! - [`walker`](mod@walker): one task writes the shared packets to all plain players of a stream.
 //!
@@ -11,12 +12,15 @@
 mod accept;
 pub mod admission;
 mod answers;
+mod conversation;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hls;
 pub mod http;
 mod http_flv;
 mod media_path;
+pub mod ops;
+mod paced;
 mod playhead;
 mod problem;
 pub mod rtmp;

@@ -15,13 +15,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
-use hyper_util::rt::TokioIo;
 use millrace_hub::{BoxFuture, Format, Protocol, StreamId, Subscription};
 use sha1::{Digest, Sha1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tracing::debug;
 
+use crate::conversation::Io;
 use crate::http::Server;
 use crate::problem::Problem;
 use crate::socket::Socket;
@@ -76,7 +76,7 @@ async fn upgraded(server: Arc<Server>, peer: SocketAddr, upgrade: OnUpgrade, sub
         Ok(upgraded) => upgraded,
         Err(error) => return debug!(%peer, %error, "the WebSocket's handshake broke off"),
     };
-    let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<Socket>>() else {
+    let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<Io>() else {
         return debug!(%peer, "a WebSocket on a transport that is not TCP");
     };
     let mut control = Box::new(WsPlayer::default());
@@ -84,7 +84,7 @@ async fn upgraded(server: Arc<Server>, peer: SocketAddr, upgrade: OnUpgrade, sub
         return;
     }
     let Subscription { ring, player: place } = subscription;
-    let player = NewPlayer { socket: io.into_inner(), head: Bytes::new(), place, control: Some(control) };
+    let player = NewPlayer { socket: io.into_inner().into_inner(), head: Bytes::new(), place, control: Some(control) };
     server.walkers.add(ring, player).await;
 }
 

@@ -6,6 +6,7 @@ use millrace_gateway::{
     Answers, ThumbnailConfig, Tls,
     admission::Admission,
     http::{self, HttpConfig},
+    ops::OpsConfig,
     rtmp::{self, RtmpConfig, RtmpListeners},
 };
 use millrace_hub::{Authorizer, Hub, HubConfig, HubLimits};
@@ -83,10 +84,9 @@ pub(crate) fn start(
         http::serve(listeners.http, hub, authorizer, site, http_config, admission, stop_http).await;
         "HTTP"
     });
-    let stop_ops = stop.http.clone();
+    let (ops_config, stop_ops) = (ops_config(config), stop.http.clone());
     servers.spawn(async move {
-        // It fails only where a listener can, which it retries by itself.
-        let _ = axum::serve(listeners.ops, ops).with_graceful_shutdown(stop_ops.cancelled_owned()).await;
+        millrace_gateway::ops::serve(listeners.ops, ops, ops_config, stop_ops).await;
         "diagnostics"
     });
     servers
@@ -133,6 +133,10 @@ fn http_config(config: &Config, answers: Answers) -> HttpConfig {
         },
         answers,
     }
+}
+
+fn ops_config(config: &Config) -> OpsConfig {
+    OpsConfig { head_timeout: config.http.header_timeout.get(), stall_timeout: config.play.stall_timeout.get() }
 }
 
 fn site_config(config: &Config) -> SiteConfig {

@@ -64,7 +64,13 @@ async fn one_connection_too_many_is_told_so_and_those_who_watch_go_on() {
     assert_eq!(silent.head().await.status, 429);
     for path in ["/healthz", "/readyz"] {
         let mut web = Web::connect(&server).await;
-        assert_eq!(web.ask(&format!("GET {path} HTTP/1.1")).await.status, 200, "{path}");
+        // The second request would be for a place that it has not.
+        let later = "GET /live/movie.flv HTTP/1.1\r\nhost: test\r\n\r\n";
+        web.send(&format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n{later}")).await;
+        let head = web.head().await;
+        assert_eq!(head.status, 200, "{path}");
+        web.body(&head).await;
+        assert!(web.is_over().await, "{path}");
     }
     let answer = rtmp_answer(connect(server.rtmp).await).await.unwrap();
     assert_eq!(answer.0, "NetConnection.Connect.Rejected");
