@@ -19,7 +19,7 @@ mod video;
 
 use millrace_media::{Timestamp, TrackKind};
 
-pub use muxer::{LEAD, MAX_FILL, MAX_INTERVAL, Muxer};
+pub use muxer::{LEAD, MAX_AHEAD, MAX_FILL, MAX_INTERVAL, Muxer};
 pub use packet::PACKET_LEN;
 
 /// Why something cannot be put into a transport stream. The muxer goes on as if it had not come.

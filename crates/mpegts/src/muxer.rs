@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_media::{AudioConfig, EPOCH, Frame, TrackKind, VideoConfig};
+use millrace_media::{AudioConfig, EPOCH, Frame, MAX_APART, TrackKind, VideoConfig};
 
 use crate::Error;
 use crate::audio::{AudioTrack, Group, MAX_GROUP, MAX_PES_PAYLOAD, ticks};
@@ -12,7 +12,9 @@ use crate::video::VideoTrack;
 /// Writes one program. See the crate's documentation for what holds of its output.
 ///
 /// The program clock follows the frames: it stands at the newest DTS that came, [`LEAD`] behind that
-/// frame's DTS in the stream. Audio waits for up to [`MAX_GROUP`] to fill a PES packet; call
+/// frame's DTS in the stream. Where one track is ahead of the other by more than [`MAX_AHEAD`], the
+/// clock is behind it by that much more, so that it does not pass frames of the other that are yet to
+/// come. Audio waits for up to [`MAX_GROUP`] to fill a PES packet; call
 /// [`Muxer::flush`] before the output is cut.
 #[derive(Debug)]
 pub struct Muxer {
@@ -22,8 +24,9 @@ pub struct Muxer {
     video_stream: Stream,
     audio_stream: Stream,
     group: Group,
-    /// The newest DTS that came, since the last discontinuity.
+    /// The program's time, of the newest DTS that came, since the last discontinuity.
     now: Option<i64>,
+    skew: Skew,
     last_video_dts: Option<i64>,
     /// Distance of the last two pictures, the best guess at the next.
     video_step: i64,
@@ -48,6 +51,8 @@ type Position = i64;
 /// How far the program clock is behind the DTS of the frame that it accompanies. It must outlast
 /// the sending of a frame, the grouping of audio, and the skew between a publisher's tracks.
 pub const LEAD: Duration = Duration::from_millis(400);
+/// How far one track may be ahead of the other before the program clock waits for the slower.
+pub const MAX_AHEAD: Duration = Duration::from_millis(200);
 /// Longest time between two program clocks, and between two copies of the tables.
 pub const MAX_INTERVAL: Duration = Duration::from_millis(100);
 /// Longest time without a frame that is bridged by clock packets; beyond it, the clock is
@@ -72,6 +77,7 @@ impl Muxer {
             audio_stream: Stream::new(AUDIO_PID),
             group: Group::default(),
             now: None,
+            skew: Skew::default(),
             last_video_dts: None,
             video_step: 0,
             last_clock: None,
@@ -135,6 +141,7 @@ impl Muxer {
     pub fn discontinuity(&mut self, out: &mut Vec<u8>) {
         self.flush(out);
         self.break_clock();
+        self.skew = Skew::default();
         self.last_video_dts = None;
         if let Some(audio) = &mut self.audio {
             audio.reset_clock();
@@ -190,7 +197,8 @@ impl Muxer {
         if !self.group.bytes.is_empty() && dts - self.group.pts > ticks(MAX_GROUP) {
             self.write_group(out);
         }
-        self.advance(dts, out);
+        let now = self.skew.place(TrackKind::Video, dts);
+        self.advance(now, out);
         self.write_due_tables(self.video_step, out);
         let header = PesHeader {
             stream_id: VIDEO_STREAM_ID,
@@ -220,10 +228,11 @@ impl Muxer {
         if !follows || self.group.bytes.len() + len > MAX_PES_PAYLOAD {
             self.write_group(out);
         }
-        self.advance(pts, out);
+        let now = self.skew.place(TrackKind::Audio, pts);
+        self.advance(now, out);
         if self.tables.program().clock_pid() == VIDEO_PID {
             // Sound keeps the clock and the tables of pictures that are far apart.
-            let clock_due = self.clock_wanted || self.last_clock.is_none_or(|(last, _)| pts - last >= DUE_FROM);
+            let clock_due = self.clock_wanted || self.last_clock.is_none_or(|(last, _)| now - last >= DUE_FROM);
             if self.write_due_tables(step, out) || clock_due {
                 self.write_clock(out);
             }
@@ -259,9 +268,9 @@ impl Muxer {
         self.group.bytes.clear();
     }
 
-    /// Moves the program's time on to `dts`; writes the tables and clocks that had to come before.
-    fn advance(&mut self, dts: i64, out: &mut Vec<u8>) {
-        let end = self.now.map_or(dts, |now| now.max(dts));
+    /// Moves the program's time on to `now`; writes the tables and clocks that had to come before.
+    fn advance(&mut self, now: i64, out: &mut Vec<u8>) {
+        let end = self.now.map_or(now, |before| before.max(now));
         if self.last_clock.is_some_and(|(last, _)| end - last > ticks(MAX_FILL)) {
             self.break_clock();
         }
@@ -350,6 +359,37 @@ impl Muxer {
             self.tables_wanted = true;
             self.clock_wanted = true;
         }
+    }
+}
+
+/// How far one track is ahead of the other.
+///
+/// It is measured at its first frame, and as frames of the other come. So a track that falls
+/// silent holds up nothing: the one that goes on keeps its last distance.
+#[derive(Debug, Default)]
+struct Skew {
+    newest: [Option<i64>; 2],
+    /// By how much more than [`MAX_AHEAD`].
+    ahead: [i64; 2],
+}
+
+impl Skew {
+    /// The program's time when a frame of the track comes.
+    fn place(&mut self, track: TrackKind, dts: i64) -> i64 {
+        let (own, other) = match track {
+            TrackKind::Video => (0, 1),
+            TrackKind::Audio => (1, 0),
+        };
+        let first = self.newest[own].replace(dts).is_none();
+        if let Some(newest) = self.newest[other] {
+            let ahead = dts - newest;
+            self.ahead[other] = (-ahead - ticks(MAX_AHEAD)).max(0);
+            // Later, a distance to the newest of the other may be a pause of it.
+            if first && ahead <= ticks(MAX_APART) {
+                self.ahead[own] = (ahead - ticks(MAX_AHEAD)).max(0);
+            }
+        }
+        dts - self.ahead[own]
     }
 }
 

@@ -249,6 +249,36 @@ fn sound_keeps_the_clock_of_pictures_that_are_far_apart() {
 }
 
 #[test]
+fn a_track_that_is_ahead_does_not_carry_the_clock_past_the_other() {
+    for ahead in [-3000i64, -500, 500, 3000] {
+        let (sound, picture_from) = (ahead.max(0), (-ahead).max(0));
+        let pictures = (0..250).map(|n| picture(picture_from + n * 40, n % 50 == 0, 9000)).collect();
+        let mut units = interleaved(pictures, sounds(sound, 460));
+        units.sort_by_key(|u| match u {
+            Unit::Frame(f) if f.track == TrackKind::Audio => f.dts.as_millis() - sound,
+            Unit::Frame(f) => f.dts.as_millis() - picture_from,
+            _ => -1,
+        });
+        let report = monitored(&units);
+        assert_eq!((report.video.len(), report.adts_frames()), (250, 460), "{ahead} ms");
+        assert!(report.clocks.iter().all(|c| !c.1));
+    }
+}
+
+#[test]
+fn a_track_that_was_behind_and_falls_silent_does_not_stop_the_clock() {
+    let mut units = interleaved((0..25).map(|n| picture(n * 40, n == 0, 900)).collect(), sounds(500, 420));
+    units.sort_by_key(|u| match u {
+        Unit::Frame(f) if f.track == TrackKind::Audio => f.dts.as_millis() - 500,
+        Unit::Frame(f) => f.dts.as_millis(),
+        _ => -1,
+    });
+    let report = monitored(&units);
+    let (first, last) = (report.clocks[0].0, report.clocks.last().unwrap().0);
+    assert!((last - first) / 90 > 8000, "{report:?}");
+}
+
+#[test]
 fn pictures_that_are_far_apart_and_alone_keep_it_too() {
     let pictures = (0..10).map(|n| picture(n * 1000, n % 5 == 0, 300)).collect();
     let report = monitored(&interleaved(pictures, vec![]));
