@@ -98,7 +98,7 @@ pub(crate) fn read(track: TrackKind, data: &Bytes) -> Result<Option<Packet>, Err
         return Ok(Some(Packet { kind: packet_type(track, kind)?, fourcc, nanos, payload: reader.rest() }));
     }
     let next = reader.u8()?;
-    let (mode, kind) = (next >> 4, packet_type(track, next & 0x0f)?);
+    let (mode, kind) = (next >> 4, next & 0x0f);
     let mut fourcc = match mode {
         ONE_TRACK | MANY_TRACKS => reader.fourcc()?,
         MANY_TRACKS_MANY_CODECS => FourCc::default(), // each track has its own
@@ -120,7 +120,7 @@ pub(crate) fn read(track: TrackKind, data: &Bytes) -> Result<Option<Packet>, Err
             data.slice_ref(payload)
         };
         if id == DEFAULT_TRACK {
-            return Ok(Some(Packet { kind, fourcc, nanos, payload }));
+            return Ok(Some(Packet { kind: packet_type(track, kind)?, fourcc, nanos, payload }));
         }
         if mode == ONE_TRACK {
             break;
@@ -229,6 +229,7 @@ mod tests {
         let codecs = b"\x95\x21mp4a\x01\0\0\x01aOpus\0\0\0\x02bc";
         assert_eq!(parts(packet(Audio, codecs)), (CodedFrames, *b"Opus", 0, b"bc".to_vec()));
         assert_eq!(packet(Audio, b"\x95\x11mp4a\x01\0\0\x01a"), None, "the default track is not in it");
+        assert_eq!(packet(Video, b"\x96\x07avc1\x01xy"), None, "what another track is for is not asked");
     }
 
     #[test]
