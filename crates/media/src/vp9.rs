@@ -35,7 +35,8 @@ impl Vp9Config {
         }
         let mut whole = BytesMut::with_capacity(BOX_VERSION.len() + RECORD_LEN);
         whole.put_slice(&BOX_VERSION);
-        whole.put_slice(&record[..RECORD_LEN]); // the bits above were all there
+        whole.put_slice(&record[..RECORD_LEN - 2]); // the bits above were all there
+        whole.put_u16(0); // length of initialisation data
         Ok(Self { raw: whole.freeze(), profile, level, bit_depth, size: None })
     }
 
@@ -178,6 +179,8 @@ mod tests {
         let c = Vp9Config::parse(&v[4..]).unwrap();
         assert_eq!(Vp9Config::parse(c.raw()), Ok(c), "what is kept is a record again");
         assert!(Vp9Config::parse(&v).is_ok());
+        let with_data = Vp9Config::parse(&[0, 0, 0x82, 2, 2, 2, 0, 3, 1, 2, 3]).unwrap();
+        assert_eq!(&with_data.raw()[..], [1, 0, 0, 0, 0, 0, 0x82, 2, 2, 2, 0, 0], "the length is of what is there");
         v.push(0);
         assert!(Vp9Config::parse(&v).is_err());
     }
