@@ -46,8 +46,9 @@ impl AacConfig {
             return Err(invalid("audio object type 0 is reserved".to_owned()));
         }
         // GASpecificConfig (4.4.1): frameLengthFlag, then dependsOnCoreCoder and an extension flag.
-        let short_frames = matches!(object_type, 1..=4 | 6 | 7 | 17 | 19..=23) && bits.take(1).unwrap_or(0) == 1;
-        if !sbr && object_type != PS {
+        // ELDSpecificConfig (4.6.20) begins with the same flag.
+        let short_frames = matches!(object_type, 1..=4 | 6 | 7 | 17 | 19..=LD | ELD) && bits.take(1).unwrap_or(0) == 1;
+        if !sbr && !matches!(object_type, PS | ELD) {
             // The sync extension (1.6.2.1) is optional, so running out of bits ends the search.
             let ga_flags = bits.take(1).and_then(|depends| {
                 if depends == 1 {
@@ -110,10 +111,12 @@ impl AacConfig {
         }
     }
 
-    /// Samples of one access unit at [`Self::sample_rate`]: 1024, or 960 with short frames.
+    /// Samples of one access unit at [`Self::sample_rate`]: 1024, or 960 with short frames; half of
+    /// it where the delay is low.
     #[must_use]
     pub fn samples_per_frame(&self) -> u32 {
-        if self.short_frames { 960 } else { 1024 }
+        let samples = if self.short_frames { 960 } else { 1024 };
+        if matches!(self.object_type, LD | ELD) { samples / 2 } else { samples }
     }
 
     /// `AAC-LC`, `HE-AAC`, …
@@ -146,7 +149,8 @@ impl AacConfig {
     ///
     /// # Errors
     /// When the unit is longer than ADTS can say (8191 bytes with the header), or the
-    /// configuration has no ADTS form (object types above 4, rates outside the table).
+    /// configuration has no ADTS form (object types above 4, rates outside the table, channels that
+    /// a program config element tells: it is not in the units).
     pub fn adts_header(&self, payload_len: usize) -> Result<[u8; 7], Error> {
         let unsupported = |why| Error::Unsupported { what: "ADTS header", why };
         let len = payload_len + ADTS_LEN;
@@ -162,7 +166,7 @@ impl AacConfig {
         let Some(index) = SAMPLE_RATES.iter().position(|r| *r == self.sample_rate) else {
             return Err(unsupported(format!("sampling frequency {} Hz", self.sample_rate)));
         };
-        if self.channel_configuration > 7 {
+        if !(1..=7).contains(&self.channel_configuration) {
             return Err(unsupported(format!("channel configuration {}", self.channel_configuration)));
         }
         #[allow(clippy::cast_possible_truncation)] // index < 13, len < 8192; each shift keeps the low byte only
@@ -186,6 +190,8 @@ pub const MAX_CONFIG: usize = 512;
 const ADTS_LEN: usize = 7;
 const SBR: u8 = 5;
 const PS: u8 = 29;
+const LD: u8 = 23;
+const ELD: u8 = 39;
 const SAMPLE_RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 
@@ -246,6 +252,22 @@ mod tests {
         // Object type 29, 22.05 kHz core, mono, extension rate 44.1 kHz, core LC.
         let c = parse(&[0xeb, 0x8a, 0x08, 0x00]);
         assert_eq!((c.name(), c.channels(), c.codec_string().as_str()), ("HE-AAC v2", 2, "mp4a.40.29"));
+    }
+
+    #[test]
+    fn frames_of_low_delay_are_half_as_long() {
+        // 48 kHz stereo of object types 23 and 39, without and with frameLengthFlag.
+        for (config, name, samples) in [
+            (&[0xb9, 0x90, 0x00][..], "mp4a.40.23", 512),
+            (&[0xb9, 0x94, 0x00], "mp4a.40.23", 480),
+            (&[0xf8, 0xe6, 0x40, 0x00], "mp4a.40.39", 512),
+            (&[0xf8, 0xe6, 0x50, 0x00], "mp4a.40.39", 480),
+        ] {
+            let c = parse(config);
+            assert_eq!((c.codec_string().as_str(), c.samples_per_frame()), (name, samples));
+            assert_eq!((c.sample_rate(), c.channels()), (48_000, 2));
+        }
+        assert_eq!(parse(&[0x12, 0x14]).samples_per_frame(), 960);
     }
 
     #[test]

@@ -175,8 +175,12 @@ mod tests {
 
     #[test]
     fn what_adts_cannot_say_is_refused_with_words() {
-        // Object type 23 (ER AAC LD), and LC with frames of 960 samples.
-        for (config, words) in [(&[0xb9, 0x90, 0x00][..], "audio object type 23"), (&[0x12, 0x14], "960 samples")] {
+        // Object type 23 (ER AAC LD), LC with frames of 960 samples, and with channels that are told elsewhere.
+        for (config, words) in [
+            (&[0xb9, 0x90, 0x00][..], "audio object type 23"),
+            (&[0x12, 0x14], "960 samples"),
+            (&[0x12, 0x00], "channel configuration 0"),
+        ] {
             let config = AacConfig::parse(Bytes::copy_from_slice(config)).unwrap();
             let e = AudioTrack::new(Arc::new(AudioConfig::Aac(config))).unwrap_err();
             assert!(e.to_string().contains(words), "{e}");
