@@ -11,7 +11,7 @@ pub struct CmafContainer {
     video: Track<VideoConfig>,
     audio: Track<AudioConfig>,
     init: Option<InitSegment>,
-    /// Numbers the fragments of each track.
+    /// Of the newest fragment: of both tracks, since a segment is a file with both.
     sequence: u32,
 }
 
@@ -76,9 +76,14 @@ impl Container for CmafContainer {
     }
 
     fn end_part(&mut self, next: Option<&Frame>) -> Option<Chunk> {
-        self.sequence = self.sequence.wrapping_add(1);
         let next = |track| next.filter(|frame| frame.track == track).map(|frame| frame.dts);
-        let end = |fragmenter: &mut Option<Fragmenter>, track| fragmenter.as_mut()?.end(next(track), self.sequence);
+        let sequence = &mut self.sequence;
+        let mut end = |fragmenter: &mut Option<Fragmenter>, track| {
+            let number = sequence.wrapping_add(1);
+            let fragment = fragmenter.as_mut()?.end(next(track), number)?;
+            *sequence = number;
+            Some(fragment)
+        };
         let video = end(&mut self.video.fragmenter, TrackKind::Video);
         let audio = end(&mut self.audio.fragmenter, TrackKind::Audio);
         (video.is_some() || audio.is_some()).then_some(Chunk::Cmaf { video, audio })

@@ -112,6 +112,21 @@ fn a_part_is_had_by_its_name_and_the_hinted_one_is_waited_for() {
 }
 
 #[test]
+fn fragments_of_a_segment_are_numbered_in_order() {
+    let mut stream = Stream::usual(6);
+    stream.live(0, 6000);
+    let segment = stream.last().segments()[1].content.to_vec();
+    // The number follows the box's type, version and flags (ISO/IEC 14496-12, 8.8.5).
+    let numbers: Vec<_> = segment
+        .windows(12)
+        .filter(|w| w.starts_with(b"mfhd"))
+        .map(|w| u32::from_be_bytes([w[8], w[9], w[10], w[11]]))
+        .collect();
+    assert!(numbers.len() >= 4, "of several parts, with both tracks");
+    assert!(numbers.windows(2).all(|w| w[0] < w[1]), "{numbers:?}");
+}
+
+#[test]
 fn a_playlist_is_waited_for_until_it_has_what_is_asked_for() {
     let mut s = Stream::usual(6);
     s.live(0, 2640);
