@@ -3,7 +3,7 @@
 //!
 //! A segment's fragments of one track make a segment of DASH, beside an init segment of that track
 //! alone; it is named by its time (`$Time$`), so that a track may be missing from a segment. Where
-//! HLS has a discontinuity there is a new [`Period`]. The presentation begins with the packager's
+//! HLS has a discontinuity there is a new [`Period`], and where the server's clock was set forward. The presentation begins with the packager's
 //! first segment; periods begin where the calendar has them, so that players know the live edge, and
 //! within a period time is the stream's own.
 
@@ -40,13 +40,15 @@ pub(crate) struct Periods {
     newest: Option<Arc<Period>>,
     /// When the newest segment ends by its period.
     end: i64,
+    /// The newest period has ended.
+    ended: bool,
 }
 
 impl Periods {
     /// The period of the next segment, which begins at `date` as far as is known now.
     pub(crate) fn of(&mut self, segment: &Segment, date: i64) -> Arc<Period> {
         let period = match &self.newest {
-            Some(newest) if !segment.discontinuity => Arc::clone(newest),
+            Some(newest) if !segment.discontinuity && !self.ended => Arc::clone(newest),
             before => {
                 let date = before.as_ref().map_or(date, |_| date.max(self.end));
                 let (number, origin) = before.as_ref().map_or((0, date), |before| (before.number + 1, before.origin));
@@ -55,7 +57,14 @@ impl Periods {
         };
         self.end = period.date.saturating_add(segment.end().signed_nanos_since(period.base));
         self.newest = Some(Arc::clone(&period));
+        self.ended = false;
         period
+    }
+
+    /// The calendar has moved on from what the newest period says, which stays as it was said: the
+    /// next segment begins another.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
     }
 }
 

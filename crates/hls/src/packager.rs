@@ -139,6 +139,9 @@ impl<C: Container> HlsPackager<C> {
         let correction = self.wall.settle();
         self.playlist.correct_dates(correction);
         let date = self.open_date.take().map_or_else(|| self.wall.at(segment.start), |said| said + correction);
+        if correction > 0 {
+            self.periods.end();
+        }
         let period = self.periods.of(&segment, date);
         let content = segment.content();
         self.meter.add(content.len() as u64, segment.pictures, segment.duration, self.target());

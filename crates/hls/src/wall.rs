@@ -7,13 +7,16 @@ use millrace_media::Timestamp;
 /// A frame arrives some time after it was made, never before; so the frame that arrived with the
 /// least delay tells most. The relation follows two clocks that drift apart by at most
 /// [`MAX_SLEW`] a segment, and at once where frames prove to be younger than was thought, as they do
-/// after a replay of older frames.
+/// after a replay of older frames. Frames that come late may have been held up on their way; but where
+/// [`STEP_SHOWN`] segments in a row are late by more than [`STEP`], the server's clock was set.
 #[derive(Debug, Default)]
 pub(crate) struct WallClock {
     /// Calendar minus stream time, nanoseconds.
     offset: Option<i64>,
     /// The least such difference since the segment before.
     least: Option<i64>,
+    /// Segments in a row that were late by more than [`STEP`].
+    late: u32,
 }
 
 impl WallClock {
@@ -32,7 +35,9 @@ impl WallClock {
             return 0;
         };
         let correction = least.saturating_sub(offset);
-        if correction < -SNAP {
+        self.late = if correction > STEP { self.late + 1 } else { 0 };
+        if correction < -SNAP || self.late == STEP_SHOWN {
+            self.late = 0;
             self.offset = Some(least);
             return correction;
         }
@@ -61,6 +66,9 @@ impl WallClock {
 
 const MAX_SLEW: i64 = 5_000_000;
 const SNAP: i64 = 200_000_000;
+/// Publishers hold less than this back when their network is slow, nanoseconds.
+const STEP: i64 = 10_000_000_000;
+const STEP_SHOWN: u32 = 3;
 
 /// 0 for times before 1970.
 pub(crate) fn unix_nanos(t: SystemTime) -> i64 {
@@ -102,6 +110,24 @@ mod tests {
         w.observe(Timestamp::from_millis(5000), at(5000));
         assert_eq!(w.settle(), -3_000_000_000);
         assert_eq!(date(&w, 5000), 5000);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_followed_once_it_is_sure() {
+        let mut w = WallClock::default();
+        let mut segment = |s: u64, late: u64| {
+            w.observe(Timestamp::from_millis((s * 2000) as i64), at(s * 2000 + late));
+            (w.settle(), date(&w, (s * 2000) as i64) - (s * 2000) as i64)
+        };
+        let hour = 3_600_000;
+        assert_eq!(segment(0, 0), (0, 0));
+        // Held up on the way, twice: no more than drift is believed.
+        assert_eq!([segment(1, hour), segment(2, hour), segment(3, 5), segment(4, 9000)].map(|s| s.0), [0; 4]);
+        assert_eq!([segment(5, hour), segment(6, hour)].map(|s| s.0), [0; 2]);
+        let (correction, date) = segment(7, hour);
+        assert!((3_599_000_000_000..3_600_000_000_000).contains(&correction), "{correction}");
+        assert_eq!(date, 3_600_000);
+        assert_eq!(segment(8, hour), (0, 3_600_000));
     }
 
     #[test]

@@ -4,6 +4,9 @@
 #[path = "../../mpegts/tests/support/mod.rs"]
 mod support;
 
+#[path = "support/mod.rs"]
+mod hls;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -192,6 +195,26 @@ fn a_publisher_that_comes_back_begins_a_period_which_stays_as_it_was_said() {
     let ended = text(&packager.end().unwrap());
     assert_eq!(values(&ended, "start"), starts);
     assert_eq!(values(&ended, "presentationTimeOffset"), values(&mpd, "presentationTimeOffset"));
+}
+
+#[test]
+fn a_server_clock_that_is_set_forward_moves_what_comes_not_what_was_said() {
+    let mut packager = packager();
+    let mut mpds = vec![];
+    packager.push(&hls::avc(30), start()).unwrap();
+    for ms in (0..30_000).step_by(40) {
+        let set = if ms < 10_000 { 0 } else { 3_600_000 };
+        let unit = hls::frame(TrackKind::Video, ms, ms % 2000 == 0);
+        if packager.push(&unit, start() + Duration::from_millis((ms + set).unsigned_abs())).unwrap() {
+            mpds.extend(packager.publish().map(|snapshot| text(&snapshot)));
+        }
+    }
+    let last = mpds.last().unwrap();
+    let starts = values(last, "start");
+    assert_eq!((starts.len(), starts[0]), (2, "PT0.000S"), "{last}");
+    let second: f64 = starts[1][2..starts[1].len() - 1].parse().unwrap();
+    assert!((3614.0..3618.0).contains(&second), "after three segments: {starts:?}");
+    assert!(mpds.iter().all(|mpd| values(mpd, "availabilityStartTime") == values(last, "availabilityStartTime")));
 }
 
 #[test]
