@@ -15,6 +15,8 @@ pub(crate) struct Playlist {
     discontinuity_sequence: u64,
     /// Number of the newest segment whose date was said, and then was corrected.
     corrected: Option<u64>,
+    /// Every segment that ever was listed is independent.
+    independent: bool,
     /// Duration of all segments that ever were listed.
     total: Duration,
     longest: Duration,
@@ -50,6 +52,7 @@ impl Playlist {
             kept: VecDeque::new(),
             discontinuity_sequence,
             corrected: None,
+            independent: true,
             total: Duration::ZERO,
             longest: Duration::ZERO,
         }
@@ -64,6 +67,7 @@ impl Playlist {
         let pause = self.listed.back().filter(|_| !follows).map_or(0, |last| entry.date.saturating_sub(last.end()));
         let listed = if pause > STALE_AFTER { self.listed.len() } else { 0 };
         self.total += entry.segment.duration;
+        self.independent &= entry.independent;
         self.listed.push_back(entry);
         let leaving = self.listed.len().saturating_sub(self.window).max(listed);
         self.longest = self.longest.max(self.listed.iter().skip(leaving).map(|l| l.segment.duration).sum());
@@ -94,6 +98,12 @@ impl Playlist {
     /// Whether all that is listed is as it always was.
     pub(crate) fn is_settled(&self) -> bool {
         self.listed.front().is_none_or(|first| self.corrected.is_none_or(|last| last < first.segment.sequence))
+    }
+
+    /// Whether every segment that ever was listed is independent. What a playlist says of itself must
+    /// not change with each segment (RFC 8216, 6.2.1): so it is no more, once it was not.
+    pub(crate) fn is_independent(&self) -> bool {
+        self.independent
     }
 
     /// Lists nothing, and keeps nothing. Numbers go on.

@@ -79,10 +79,10 @@ impl MediaText<'_> {
         if let Some(part) = self.part_target {
             self.write_control(text, part)?;
         }
-        let sequence = listed.front().map_or(0, |l| l.segment.sequence);
+        let sequence = listed.front().map_or(self.open.sequence, |l| l.segment.sequence);
         writeln!(text, "#EXT-X-MEDIA-SEQUENCE:{sequence}")?;
         writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", self.playlist.discontinuity_sequence())?;
-        if listed.iter().all(|l| l.independent) && open.is_none_or(|open| open.independent) {
+        if self.playlist.is_independent() && open.is_none_or(|open| open.independent) {
             writeln!(text, "#EXT-X-INDEPENDENT-SEGMENTS")?;
         }
         if skipped > 0 {

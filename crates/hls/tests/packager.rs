@@ -334,8 +334,8 @@ fn a_segment_without_keyframe_is_not_passed_for_independent() {
         .collect();
     let lengths: Vec<_> = snapshots.iter().map(|s| s.segments().last().unwrap().duration.as_millis()).collect();
     assert_eq!(lengths[..4], [2000, 2480, 2480, 2040], "{lengths:?}");
-    assert_eq!(independent[..6], [true, true, false, false, false, false]);
-    assert!(independent[6..].iter().all(|i| *i), "{independent:?}");
+    assert_eq!(independent[..2], [true, true]);
+    assert!(independent.len() > 6 && independent[2..].iter().all(|i| !i), "what was taken back is not said again");
 }
 
 #[test]
