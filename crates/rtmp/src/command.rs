@@ -45,7 +45,7 @@ impl Command {
     pub fn decode(kind: MessageKind, payload: &[u8]) -> Result<Self, Error> {
         let length = payload.len();
         if length > MAX_COMMAND {
-            return Err(Error::MessageTooLong { position: 0, kind, length, limit: MAX_COMMAND });
+            return Err(Error::PayloadTooLong { kind, length, limit: MAX_COMMAND });
         }
         let mut input = without_amf3_prefix(kind, payload);
         let name = match amf0::decode(&mut input) {
@@ -190,6 +190,6 @@ mod tests {
         let decode = |payload: &[u8]| Command::decode(MessageKind::CommandAmf0, payload);
         assert!(decode(&command(MAX_COMMAND)).is_ok());
         let error = decode(&command(MAX_COMMAND + 1)).unwrap_err();
-        assert!(matches!(error, Error::MessageTooLong { limit: MAX_COMMAND, .. }));
+        assert!(matches!(error, Error::PayloadTooLong { limit: MAX_COMMAND, .. }));
     }
 }

@@ -45,10 +45,21 @@ pub enum Error {
         chunk_stream: u32,
     },
 
-    /// A message longer than allowed here and now.
+    /// A message that came whole, or is to be sent, longer than what it may hold.
+    #[error("{kind} message of {length} bytes, expected at most {limit}")]
+    PayloadTooLong {
+        /// What message.
+        kind: MessageKind,
+        /// The length of its payload.
+        length: usize,
+        /// The greatest length.
+        limit: usize,
+    },
+
+    /// A message that announces itself longer than allowed here and now.
     #[error("byte {position}: {kind} message of {length} bytes, expected at most {limit}")]
     MessageTooLong {
-        /// Where its first chunk begins, in bytes after the handshake; 0 for a message to send.
+        /// Where its first chunk begins, in bytes after the handshake.
         position: u64,
         /// What message.
         kind: MessageKind,

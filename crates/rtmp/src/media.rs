@@ -58,7 +58,7 @@ impl Media {
 fn data(kind: MessageKind, mut payload: Bytes) -> Result<Option<Bytes>, Error> {
     let length = payload.len();
     if length > MAX_DATA {
-        return Err(Error::MessageTooLong { position: 0, kind, length, limit: MAX_DATA });
+        return Err(Error::PayloadTooLong { kind, length, limit: MAX_DATA });
     }
     payload.advance(length - without_amf3_prefix(kind, &payload).len());
     let mut rest = &payload[..];

@@ -259,12 +259,7 @@ fn the_longest_message_is_read_and_a_longer_one_not_written() {
     assert_eq!(read_all(&mut reader, &bytes).unwrap()[0].payload, longest);
     assert_eq!(
         write_shared(6, 1, 0, MessageKind::Video, &[&longest, b"x"], OUT_CHUNK_SIZE),
-        Err(Error::MessageTooLong {
-            position: 0,
-            kind: MessageKind::Video,
-            length: MAX_MESSAGE + 1,
-            limit: MAX_MESSAGE
-        })
+        Err(Error::PayloadTooLong { kind: MessageKind::Video, length: MAX_MESSAGE + 1, limit: MAX_MESSAGE })
     );
 }
 

@@ -316,7 +316,7 @@ fn the_longest_data_is_taken_and_longer_refused() {
     };
     assert_eq!(Peer::publishing().feed(&payload(MAX_DATA)).len(), 1);
     let error = Peer::publishing().try_feed(&payload(MAX_DATA + 1)).unwrap_err();
-    assert!(matches!(error, Error::MessageTooLong { limit: MAX_DATA, .. }));
+    assert!(matches!(error, Error::PayloadTooLong { limit: MAX_DATA, .. }));
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn length_of(kind: MessageKind, parts: &[&[u8]]) -> Result<usize, Error> {
     let length = parts.iter().map(|part| part.len()).sum();
     match length <= MAX_MESSAGE {
         true => Ok(length),
-        false => Err(Error::MessageTooLong { position: 0, kind, length, limit: MAX_MESSAGE }),
+        false => Err(Error::PayloadTooLong { kind, length, limit: MAX_MESSAGE }),
     }
 }
 
