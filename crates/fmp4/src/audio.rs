@@ -81,10 +81,23 @@ fn write_sound(out: &mut Vec<u8>, kind: &[u8; 4], config: &AudioConfig, codec: i
         put_u16(out, u16::from(channels));
         put_u16(out, u16::from(bits_per_sample));
         put_zeros(out, 4);
-        // 16.16; what does not fit is told by the codec's own box.
-        put_u32(out, u16::try_from(config.output_sample_rate()).map_or(0, |rate| u32::from(rate) << 16));
+        put_u32(out, u32::from(expressible_rate(config)) << 16);
         codec(out);
     });
+}
+
+/// The sampling frequency in 16 bits; what does not fit is told by the codec's own box. That of FLAC
+/// (Encapsulation of FLAC in ISO Base Media File Format) is halved until it fits, or is the
+/// greatest where that does not go.
+fn expressible_rate(config: &AudioConfig) -> u16 {
+    let mut rate = config.output_sample_rate();
+    if let AudioConfig::Flac(_) = config {
+        while rate > u16::MAX.into() && rate.is_multiple_of(2) {
+            rate /= 2;
+        }
+        return u16::try_from(rate).unwrap_or(u16::MAX);
+    }
+    u16::try_from(rate).unwrap_or(0)
 }
 
 /// `OpusSpecificBox`: the identification header of Opus, in the other byte order.
@@ -134,4 +147,24 @@ fn write_esds(out: &mut Vec<u8>, object_type: u8, specific: &[u8]) {
             write_descriptor(out, SYNC_LAYER, |out| out.push(2)); // as MP4 has it
         });
     });
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use millrace_media::{AacConfig, FlacConfig};
+
+    #[test]
+    fn a_rate_beyond_16_bits_is_said_in_part_or_not_at_all() {
+        let flac = |rate: u32| {
+            let mut info = [0; 34];
+            info[10..14].copy_from_slice(&(rate << 12 | 1 << 9 | 15 << 4).to_be_bytes());
+            AudioConfig::Flac(FlacConfig::parse(&info.to_vec().into()).unwrap())
+        };
+        let said = [44_100, 96_000, 176_400, 192_000, 96_001].map(|rate| expressible_rate(&flac(rate)));
+        assert_eq!(said, [44_100, 48_000, 44_100, 48_000, 65_535]);
+        let aac = AudioConfig::Aac(AacConfig::parse(vec![0x10, 0x10].into()).unwrap());
+        assert_eq!((aac.output_sample_rate(), expressible_rate(&aac)), (96_000, 0));
+    }
 }
