@@ -364,10 +364,11 @@ impl Muxer {
 
 /// How far one track is ahead of the other.
 ///
-/// It is measured at its first frame, and as frames of the other come. So a track that falls
-/// silent holds up nothing: the one that goes on keeps its last distance.
+/// It is measured at a track's first frame after one of the other. So a track that falls silent holds
+/// up nothing: the one that goes on keeps its last distance.
 #[derive(Debug, Default)]
 struct Skew {
+    /// The newest frame of each track, until the other is measured by it.
     newest: [Option<i64>; 2],
     /// By how much more than [`MAX_AHEAD`].
     ahead: [i64; 2],
@@ -380,14 +381,11 @@ impl Skew {
             TrackKind::Video => (0, 1),
             TrackKind::Audio => (1, 0),
         };
-        let first = self.newest[own].replace(dts).is_none();
-        if let Some(newest) = self.newest[other] {
-            let ahead = dts - newest;
-            self.ahead[other] = (-ahead - ticks(MAX_AHEAD)).max(0);
-            // Later, a distance to the newest of the other may be a pause of it.
-            if first && ahead <= ticks(MAX_APART) {
-                self.ahead[own] = (ahead - ticks(MAX_AHEAD)).max(0);
-            }
+        self.newest[own] = Some(dts);
+        // One that is further behind has been silent before this one began.
+        let ahead = self.newest[other].take().map(|newest| dts - newest).filter(|ahead| *ahead <= ticks(MAX_APART));
+        if let Some(ahead) = ahead {
+            self.ahead[own] = (ahead - ticks(MAX_AHEAD)).max(0);
         }
         dts - self.ahead[own]
     }

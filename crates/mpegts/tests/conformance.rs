@@ -429,7 +429,7 @@ proptest! {
         interval in 8i64..400,
         gop in 1usize..20,
         jitter in proptest::collection::vec(0i64..8, 40),
-        audio in proptest::option::of((0i64..150, 1usize..1500)),
+        audio in proptest::option::of((-3000i64..3000, 1usize..1500)),
     ) {
         let pictures: Vec<_> = sizes.iter().zip(&jitter).enumerate()
             .map(|(n, (size, jitter))| picture(n as i64 * interval + jitter, n % gop == 0, *size)).collect();
@@ -438,12 +438,13 @@ proptest! {
             (0..end * 48 / 1024).map(|n| sound(n * 1024 / 48 + skew, size)).collect()
         });
         let count = sounds.len();
-        // The sound's stamps are ahead of its place in the stream by `skew`.
+        // The sound's stamps are ahead of its place in the stream by `skew`; the track that is behind begins.
         let mut units = interleaved(pictures, sounds);
         if let Some((skew, _)) = audio {
+            let (picture_late, sound_late) = if skew < 0 { (8, 0) } else { (0, 8) };
             units.sort_by_key(|u| match u {
-                Unit::Frame(f) if f.track == TrackKind::Audio => f.dts.as_millis() - skew,
-                Unit::Frame(f) => f.dts.as_millis(),
+                Unit::Frame(f) if f.track == TrackKind::Audio => f.dts.as_millis() - skew + sound_late,
+                Unit::Frame(f) => f.dts.as_millis() + picture_late,
                 _ => -1,
             });
         }
