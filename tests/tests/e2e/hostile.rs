@@ -186,8 +186,8 @@ fn large_gop_bound() -> u64 {
     let window = GOP + PICTURE;
     let kept = 3 * window; // the GOP cache, and a ring of each format
     let held = 2 * window; // what has left the rings while a walker has it
-    // Of the publisher 64 messages wait and 32 are being handled; every other one is a picture.
-    let waiting = (64 + 32) / 2 * PICTURE;
+    // Of the publisher what 16 reads brought waits, and that of 16 is being handled: at most one picture each.
+    let waiting = (16 + 16) * PICTURE;
     let unfinished = 3 * PICTURE; // the message that is coming, with the room made for it
     let sum = kept + held + waiting + unfinished;
     sum + sum / 3 // the allocator gives pages back late
