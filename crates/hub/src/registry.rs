@@ -143,7 +143,6 @@ impl Hub {
                 false => self.registry.get(id).ok_or(PlayError::NotOnAir)?,
             };
             let place = self.registry.player_place().ok_or(PlayError::Full)?;
-            let player = handle.shared.players.enter(protocol, peer, Some(place));
             let (reply, answer) = oneshot::channel();
             if handle.commands.send(Command::Play { format, wait, reply }).await.is_ok() {
                 let answer = match wait {
@@ -152,7 +151,9 @@ impl Hub {
                     false => timeout(OPENING, answer).await.unwrap_or(Ok(Err(PlayError::NotOnAir))),
                 };
                 if let Ok(answer) = answer {
-                    return answer.map(|ring| Subscription { ring, player });
+                    // Who only waits has a place, and does not watch yet.
+                    let enter = || handle.shared.players.enter(protocol, peer, Some(place));
+                    return answer.map(|ring| Subscription { ring, player: enter() });
                 }
             }
             self.registry.remove(&handle.shared);
@@ -226,6 +227,18 @@ impl Hub {
         let mut list: Vec<_> = self.registry.handles().iter().filter_map(|h| on_air(&h.shared)).collect();
         list.sort_by(|a, b| a.id.cmp(&b.id));
         list
+    }
+
+    /// The streams that somebody publishes, or may return to: those that are on air, and those of which no
+    /// frame has come yet.
+    #[must_use]
+    pub fn published(&self) -> Vec<StreamId> {
+        let published = |info: &StreamInfo| info.publisher.is_some() || info.state != StreamState::Waiting;
+        let handles = self.registry.handles().into_iter();
+        handles
+            .filter(|h| h.shared.info.load().as_deref().is_some_and(published))
+            .map(|h| h.shared.id.clone())
+            .collect()
     }
 
     /// A stream that is on air.
@@ -350,10 +363,17 @@ impl Registry {
         }
     }
 
-    /// Keeps the HLS of a stream that has ended, for as long as configured.
-    pub(crate) fn keep_hls(self: &Arc<Self>, id: &StreamId, last: EndedHls) {
-        let until = Instant::now() + self.config.hls_keep_after_end;
+    /// Keeps the HLS of a stream that has ended, for as long as configured, in place of what was kept of
+    /// an earlier one of its name.
+    pub(crate) fn keep_hls(self: &Arc<Self>, id: &StreamId, last: Option<EndedHls>) {
+        let now = Instant::now();
+        let until = now + self.config.hls_keep_after_end;
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+        ended.remove(id);
+        let Some(last) = last else { return };
+        if ended.len() >= self.limits().streams {
+            ended.retain(|_, (until, _)| *until > now);
+        }
         if ended.len() >= self.limits().streams {
             return; // what is over is the first to be without
         }

@@ -476,11 +476,8 @@ impl Owner {
         }
         if self.on_air.is_some() {
             self.registry.went_off_air(&self.shared.id);
-        }
-        if let (Some(hls), Some(info)) = (self.hls.take(), self.shared.info.load_full())
-            && let Some(last) = hls.end(&info)
-        {
-            self.registry.keep_hls(&self.shared.id, last);
+            let hls = self.hls.take().zip(self.shared.info.load_full());
+            self.registry.keep_hls(&self.shared.id, hls.and_then(|(hls, info)| hls.end(&info)));
         }
         for asked in self.waiting.drain(..) {
             let _ = asked.reply.send(Err(PlayError::NotOnAir));

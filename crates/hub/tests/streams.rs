@@ -112,9 +112,13 @@ async fn a_player_that_comes_first_is_attached_when_the_publisher_comes() {
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert!(!waiting.is_finished());
     assert!(hub.on_air().is_empty(), "a stream that is only waited for is not on air");
+    assert!(hub.published().is_empty());
+    let watching = || hub.totals().sent[Protocol::Rtmp as usize].players;
+    assert_eq!((watching(), hub.player_count()), (0, 1), "it takes a place, and watches nothing");
     let mut publisher = begin(&hub).await;
     send(&mut publisher, 0..1).await;
     let mut player = waiting.await.unwrap().unwrap();
+    assert_eq!(watching(), 1);
     assert_eq!(packets(&mut player.ring, 1).await[0].kind, ItemKind::Keyframe);
 }
 
@@ -306,6 +310,47 @@ async fn the_first_viewer_of_cmaf_gets_what_the_gop_cache_has_at_once() {
     send(&mut publisher, 110..128).await;
     let playlist = String::from_utf8(snapshot(&hub, HlsFormat::Cmaf).await.unwrap().playlist.to_vec()).unwrap();
     assert_eq!(playlist.matches("#EXTINF:1.000,").count(), 1, "{playlist}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_begun_to_publish_is_listed_before_the_first_frame() {
+    let hub = Hub::new(HubConfig::default());
+    let mut publisher = begin(&hub).await;
+    assert_eq!((hub.on_air().len(), hub.published()), (0, vec![id()]));
+    assert!(hub.kick_publisher(&id()).await);
+    assert_eq!(publisher.cut().await, CutReason::Kicked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_after_the_end_is_of_the_last_stream_of_that_name() {
+    let limits = HubLimits { streams: 1, ..HubLimits::default() };
+    let config = HubConfig { limits, hls_segment: Duration::from_secs(1), ..HubConfig::default() };
+    let hub = Hub::new(config);
+    let mut kept = Vec::new();
+    for watched in [true, true, false] {
+        let mut publisher = begin(&hub).await;
+        send(&mut publisher, 0..30).await;
+        if watched {
+            let asked = tokio::spawn({
+                let hub = hub.clone();
+                async move { snapshot(&hub, HlsFormat::Ts).await }
+            });
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            send(&mut publisher, 30..60).await;
+            assert!(!asked.await.unwrap().unwrap().ended);
+        }
+        while hub.info(&id()).is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        publisher.finish();
+        while hub.info(&id()).is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let last = snapshot(&hub, HlsFormat::Ts).await;
+        kept.push(last.ok().map(|last| String::from_utf8(last.playlist.to_vec()).unwrap()));
+    }
+    assert!(kept[0].is_some() && kept[1].is_some() && kept[0] != kept[1], "{kept:#?}");
+    assert_eq!(kept[2], None, "nobody asked for it");
 }
 
 #[tokio::test(start_paused = true)]

@@ -238,8 +238,7 @@ impl Running<'_> {
             }
             tls.replace(certificate.config);
         }
-        let on_air = self.hub.on_air().into_iter().map(|info| info.id).collect();
-        for id in self.streams.replace(&config, on_air) {
+        for id in self.streams.replace(&config, || self.hub.published()) {
             if self.hub.kick_publisher(&id).await {
                 info!(stream = %id, "the publisher's key is no longer valid; it is cut");
             }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use millrace_gateway::RESERVED_APPS;
 use millrace_hub::{AppName, Authorizer, BoxFuture, Grant, PlayRequest, PublishRequest, Refusal, StreamId, StreamName};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -23,16 +24,17 @@ impl ConfiguredStreams {
         Self { table: ArcSwap::from_pointee(Table::new(config)) }
     }
 
-    /// Puts the streams of `config` in place of the present ones, and returns those of `on_air` and of the old ones whose
-    /// publishers have lost their leave: the key has gone or changed, or they may have come without one.
-    pub(crate) fn replace(&self, config: &Config, on_air: Vec<StreamId>) -> Vec<StreamId> {
+    /// Puts the streams of `config` in place of the present ones, and returns those of `published`, which is asked
+    /// then, and of the old ones whose publishers have lost their leave: the key has gone or changed, or they may have
+    /// come without one.
+    pub(crate) fn replace(&self, config: &Config, published: impl FnOnce() -> Vec<StreamId>) -> Vec<StreamId> {
         let new = Arc::new(Table::new(config));
         let old = self.table.swap(Arc::clone(&new));
         if new.open {
             return Vec::new();
         }
         if old.open {
-            return on_air;
+            return published();
         }
         let kept = |entry: &&Entry| !new.entries.iter().any(|other| other == *entry);
         old.entries.iter().filter(kept).map(|entry| entry.id.clone()).collect()
@@ -84,6 +86,9 @@ impl Table {
         }
         match granted {
             Some(name) => Ok(Grant { name: name.clone(), takeover: true }),
+            None if self.open && RESERVED_APPS.contains(&app.as_str()) => {
+                Err(Refusal::NotAllowed("this application's name is one of the site's own, so that nobody could watch"))
+            }
             None if self.open => match key.parse::<StreamName>() {
                 Ok(name) => Ok(Grant { name, takeover: false }),
                 Err(_) => Err(Refusal::NotAllowed("this is no stream name; names are 1 to 64 of a-z 0-9 _ -")),
@@ -168,6 +173,7 @@ mod tests {
             publish(&streams, "live", "Camera 1", ""),
             Err(Refusal::NotAllowed("this is no stream name; names are 1 to 64 of a-z 0-9 _ -"))
         );
+        assert!(publish(&streams, "embed", "camera-1", "").is_err(), "its URLs are the site's");
     }
 
     #[test]
@@ -184,12 +190,16 @@ mod tests {
     fn replacing_tells_who_lost_leave() {
         let streams = ConfiguredStreams::new(&config(false, &[("live", "a", KEY), ("live", "b", OTHER)]));
         let gone =
-            streams.replace(&config(false, &[("live", "a", "a-key-that-is-new"), ("live", "b", OTHER)]), Vec::new());
+            streams.replace(&config(false, &[("live", "a", "a-key-that-is-new"), ("live", "b", OTHER)]), Vec::new);
         assert_eq!(gone, [StreamId::parse("live", "a").unwrap()]);
         assert!(publish(&streams, "live", KEY, "").is_err(), "the old key stops at once");
         assert_eq!(publish(&streams, "live", "a-key-that-is-new", ""), Ok(("a".to_owned(), true)));
-        let on_air = || vec![StreamId::parse("live", "guest").unwrap()];
-        assert_eq!(streams.replace(&config(true, &[]), on_air()), [], "nobody loses leave where anyone may publish");
-        assert_eq!(streams.replace(&config(false, &[]), on_air()), on_air(), "who came without a key loses it");
+        let guest = || vec![StreamId::parse("live", "guest").unwrap()];
+        assert_eq!(streams.replace(&config(true, &[]), guest), [], "nobody loses leave where anyone may publish");
+        let published = || {
+            assert!(publish(&streams, "live", "guest", "").is_err(), "nobody comes in between");
+            guest()
+        };
+        assert_eq!(streams.replace(&config(false, &[]), published), guest(), "who came without a key loses it");
     }
 }
