@@ -91,8 +91,8 @@ fn stream(index: usize, name: &str) -> LiveStream {
         video: (height > 0).then(|| LiveVideo {
             // The largest picture comes in a codec that not every browser decodes.
             codec: if height == 2160 { "hvc1.1.6.L150.B0" } else { "avc1.64001f" }.to_owned(),
-            width: height * 16 / 9,
-            height,
+            width: Some(height * 16 / 9),
+            height: Some(height),
             frame_rate: Some(30.0),
             kbit_s: 4_200,
         }),

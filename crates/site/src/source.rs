@@ -46,11 +46,11 @@ fn described(info: &StreamInfo) -> Option<LiveStream> {
         StreamState::Reconnecting => LiveState::Reconnecting,
     };
     let video = info.video.as_ref().map(|video| {
-        let (width, height) = video.config.resolution().unwrap_or_default();
+        let size = video.config.resolution();
         LiveVideo {
             codec: video.config.codec_string(),
-            width,
-            height,
+            width: size.map(|(width, _)| width),
+            height: size.map(|(_, height)| height),
             frame_rate: video.frame_rate,
             kbit_s: info.rates.video_kbit_s,
         }

@@ -54,6 +54,20 @@ async fn a_wrong_parameter_is_named() {
 }
 
 #[tokio::test]
+async fn a_size_that_is_not_known_is_not_made_up() {
+    let mut stream = stream(0);
+    let video = stream.video.as_mut().unwrap();
+    (video.width, video.height) = (None, None);
+    let site = Visit::to(vec![stream]);
+    let video = &site.api("/api/v1/live/live/s0", "/api/v1/live/{app}/{name}", 200).await["video"];
+    assert_eq!((&video["width"], &video["height"]), (&Value::Null, &Value::Null));
+    for path in ["/", "/@s0"] {
+        let (_, _, body) = site.get(path, &[]).await;
+        assert!(body.contains(r#"<span data-field="quality"></span>"#), "{path}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn describes_one_stream() {
     let stream = Visit::to(streams(1)).api("/api/v1/live/live/s0", "/api/v1/live/{app}/{name}", 200).await;
     assert_eq!(
@@ -359,8 +373,8 @@ fn stream(index: u32) -> LiveStream {
         viewers: 1,
         video: Some(LiveVideo {
             codec: "avc1.64001f".to_owned(),
-            width: 1280,
-            height: 720,
+            width: Some(1280),
+            height: Some(720),
             frame_rate: Some(30.0),
             kbit_s: 2_000,
         }),

@@ -6,7 +6,7 @@ export interface LiveStream {
   state: 'live' | 'reconnecting';
   started_at: string;
   viewers: number;
-  video: { codec: string; width: number; height: number; frame_rate: number | null } | null;
+  video: { codec: string; width: number | null; height: number | null; frame_rate: number | null } | null;
   audio: { codec: string; sample_rate: number; channels: number } | null;
   urls: { page: string; thumbnail: string; flv: string; hls: string };
 }

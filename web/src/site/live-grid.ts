@@ -26,11 +26,10 @@ export function describe(scope: HTMLElement, stream: LiveStream): void {
   const waiting = stream.state === 'reconnecting';
   scope.toggleAttribute('data-waiting', waiting);
   scope.toggleAttribute('data-sound', stream.video === null);
-  const smaller = stream.video ? Math.min(stream.video.width, stream.video.height) : null;
   const texts: Record<string, string> = {
     viewers: tCount('viewers', stream.viewers),
     badge: t(waiting ? 'waiting' : 'live'),
-    quality: smaller === null ? t('audio_only') : `${smaller}p`,
+    quality: stream.video ? size(stream.video) : t('audio_only'),
   };
   for (const [field, text] of Object.entries(texts)) {
     const element = scope.querySelector(`[data-field="${field}"]`);
@@ -41,6 +40,11 @@ export function describe(scope: HTMLElement, stream: LiveStream): void {
     uptime.dateTime = stream.started_at;
     tell(uptime);
   }
+}
+
+/** What one calls a picture of this size; nothing where it is not known. */
+function size({ width, height }: NonNullable<LiveStream['video']>): string {
+  return width && height ? `${Math.min(width, height)}p` : '';
 }
 
 function update(list: HTMLElement, template: HTMLTemplateElement, streams: LiveStream[]): void {

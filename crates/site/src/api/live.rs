@@ -53,10 +53,10 @@ pub struct LiveVideo {
     /// Codec string (RFC 6381).
     #[schema(example = "avc1.64001f")]
     pub codec: String,
-    /// Width of the picture in pixels.
-    pub width: u32,
-    /// Height of the picture in pixels.
-    pub height: u32,
+    /// Width of the picture in pixels, where its codec's configuration tells.
+    pub width: Option<u32>,
+    /// Height of the picture in pixels, where that tells.
+    pub height: Option<u32>,
     /// Pictures per second, once known.
     pub frame_rate: Option<f64>,
     /// Kilobits per second over the last seconds.

@@ -52,6 +52,7 @@ struct Card {
     started_at: String,
     uptime: String,
     viewers: String,
+    /// Empty where the picture's size is not known.
     quality: String,
     badge: String,
     sound_only: bool,
@@ -73,7 +74,10 @@ impl Card {
             uptime: t.duration(seconds),
             viewers: t.count("script.viewers", u64::from(stream.viewers)),
             quality: match &stream.video {
-                Some(video) => format!("{}p", video.width.min(video.height)),
+                Some(video) => {
+                    let size = video.width.zip(video.height);
+                    size.map(|(width, height)| format!("{}p", width.min(height))).unwrap_or_default()
+                }
                 None => t.get("script.audio_only").to_owned(),
             },
             badge: t.get(if waiting { "script.waiting" } else { "script.live" }).to_owned(),
