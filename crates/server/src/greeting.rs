@@ -2,23 +2,33 @@
 
 use std::{
     fmt,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     net::SocketAddr,
 };
 
-use crate::{config::Config, demo::Demo, secrets, wire::Listeners};
+use crate::{
+    config::{Config, Secret},
+    demo::Demo,
+    secrets,
+    wire::Listeners,
+};
 
 /// Prints the greeting. It is for people: the log has its own line.
 pub(crate) fn print(config: &Config, addresses: &Listeners<SocketAddr>, demo: bool) {
-    let greeting = Greeting { config, addresses, demo };
+    let stdout = io::stdout();
+    // Elsewhere it is kept, as systemd's journal does, and a key is to stand in no log.
+    let fresh_key = stdout.is_terminal().then(secrets::stream_key);
+    let greeting = Greeting { config, addresses, demo, fresh_key };
     // A terminal that is gone is no reason not to serve.
-    let _ = write!(io::stdout().lock(), "{greeting}");
+    let _ = write!(stdout.lock(), "{greeting}");
 }
 
 struct Greeting<'a> {
     config: &'a Config,
     addresses: &'a Listeners<SocketAddr>,
     demo: bool,
+    /// A proposal for the first stream.
+    fresh_key: Option<Secret>,
 }
 
 impl fmt::Display for Greeting<'_> {
@@ -32,20 +42,26 @@ impl fmt::Display for Greeting<'_> {
         writeln!(f, "  Publish  rtmp://{rtmp}/live")?;
         writeln!(f, "  Stop     Ctrl-C\n")?;
         if self.config.streams.is_empty() && !self.config.publish.open {
-            write_first_stream(f, &http, &rtmp)?;
+            write_first_stream(f, &http, &rtmp, self.fresh_key.as_ref())?;
         }
         Ok(())
     }
 }
 
-/// How to add a stream, with a fresh key. The key means nothing until it stands in the file.
-fn write_first_stream(f: &mut fmt::Formatter<'_>, http: &str, rtmp: &str) -> fmt::Result {
-    let key = secrets::stream_key();
-    let key = key.expose();
+/// How to add a stream, with a fresh key where there is one. It means nothing until it stands in the file.
+fn write_first_stream(f: &mut fmt::Formatter<'_>, http: &str, rtmp: &str, fresh_key: Option<&Secret>) -> fmt::Result {
+    let (key, words) = match fresh_key {
+        Some(key) => (key.expose(), "The key is fresh and random; keep it to yourself."),
+        // Too short to be taken for a key by anybody.
+        None => (
+            "SECRET",
+            "For SECRET put a key of your own, such as\n`openssl rand -hex 16` makes; in a terminal this shows one.",
+        ),
+    };
     write!(
         f,
         r#"Nobody can publish yet: no stream is configured. Put this into {file}, then restart,
-or send SIGHUP to process {pid}. The key is fresh and random; keep it to yourself.
+or send SIGHUP to process {pid}. {words}
 
     [[streams]]
     app = "live"
@@ -67,4 +83,32 @@ or send SIGHUP to process {pid}. The key is fresh and random; keep it to yoursel
 /// The address as one would type it on this machine.
 fn as_host(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_key_is_shown_wherever_it_is_to_be_put() {
+        let addresses = Listeners {
+            http: ([0, 0, 0, 0], 8080).into(),
+            rtmp: ([0, 0, 0, 0], 1935).into(),
+            rtmps: None,
+            ops: ([127, 0, 0, 1], 9600).into(),
+        };
+        let greet = |config: &Config, key: &str| {
+            let fresh_key = Some(Secret::new(key.to_owned()));
+            Greeting { config, addresses: &addresses, demo: false, fresh_key }.to_string()
+        };
+        let text = greet(&Config::default(), "k3v9xa-0q7f2m");
+        for line in ["key = \"k3v9xa-0q7f2m\"", "Stream key  k3v9xa-0q7f2m", "rtmp://localhost:1935/live/k3v9xa-0q7f2m"]
+        {
+            assert!(text.contains(line), "{text}");
+        }
+        assert!(!text.contains("SECRET"));
+        let mut open = Config::default();
+        open.publish.open = true;
+        assert!(!greet(&open, "k3v9xa-0q7f2m").contains("k3v9xa"), "there is nothing to explain");
+    }
 }

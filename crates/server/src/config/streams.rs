@@ -32,7 +32,7 @@ pub(crate) const STREAM_KEYS: &[(&str, Option<&str>, &str)] = &[
         "key",
         None,
         "Secret that its publisher uses in place of the name. 16 to 128 of `A-Z a-z 0-9 . _ ~ -`, not a name. \
-         `millrace serve` without any stream prints a fresh one.",
+         `millrace serve` without any stream prints a fresh one in a terminal.",
     ),
 ];
 
