@@ -91,7 +91,7 @@ struct Networks {
 struct Entry {
     open: usize,
     refusing: usize,
-    /// When the address will have its whole allowance again, milliseconds from the start.
+    /// When the address will have its whole allowance again, microseconds from the start.
     rested_at: u64,
 }
 
@@ -157,7 +157,7 @@ impl Admission {
     /// Decides on a connection. `watches` says whether its address watches already, by requests that
     /// stand alone.
     pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr, port: Port, watches: impl FnOnce() -> bool) -> Entrance {
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.admit_at(peer, port, watches, now)
     }
 
@@ -224,7 +224,7 @@ impl Networks {
 impl Entry {
     /// Counts a connection against the address's allowance. False where that is used up.
     fn pace(&mut self, per_second: u32, now: u64) -> bool {
-        let rested_at = self.rested_at.max(now) + 1000 / u64::from(per_second.clamp(1, 1000));
+        let rested_at = self.rested_at.max(now) + 1_000_000 / u64::from(per_second.clamp(1, 1_000_000));
         let in_time = rested_at <= now + ALLOWANCE;
         if in_time {
             self.rested_at = rested_at;
@@ -321,8 +321,8 @@ const MAX_REFUSING: usize = 128;
 const MAX_REFUSING_OF_ADDRESS: usize = 8;
 /// Addresses of which something is remembered. Those that have no connection are forgotten beyond it.
 const MAX_NETWORKS: usize = 65_536;
-/// The time over which an address may spread its connections, milliseconds.
-const ALLOWANCE: u64 = 10_000;
+/// The time over which an address may spread its connections, microseconds.
+const ALLOWANCE: u64 = 10_000_000;
 
 /// One line per reason and address, then one now and then.
 static REFUSED: [LogLimit; Excess::ALL.len()] = [LogLimit::new(1), LogLimit::new(1), LogLimit::new(1)];
@@ -402,9 +402,13 @@ mod tests {
         let admission = Admission::new(ConnectionLimits { per_address: 1000, ..limits() });
         let count = |now| (0..1000).filter(|_| ask(&admission, "192.0.2.1", false, now).is_ok()).count();
         assert_eq!(count(0), 100, "ten seconds' worth at once");
-        assert_eq!(count(1000), 10);
-        assert!(ask(&admission, "127.0.0.1", false, 1000).is_ok());
-        assert_eq!(count(60_000), 100);
+        assert_eq!(count(1_000_000), 10);
+        assert!(ask(&admission, "127.0.0.1", false, 1_000_000).is_ok());
+        assert_eq!(count(60_000_000), 100);
+        admission.set_limits(ConnectionLimits { per_address: 10_000, per_second: 400, ..limits() });
+        let count = |now| (0..10_000).filter(|_| ask(&admission, "192.0.2.2", false, now).is_ok()).count();
+        assert_eq!(count(0), 4000);
+        assert_eq!(count(1_000_000), 400, "whatever does not divide a millisecond");
     }
 
     #[test]

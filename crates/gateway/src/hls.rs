@@ -102,6 +102,7 @@ pub(crate) async fn resource(
     id: &StreamId,
     name: ResourceName,
     viewer: Viewer,
+    head_only: bool,
 ) -> Result<Answer, Problem> {
     let mut reader = server.hub.hls(id, name.format()).await?;
     let look = |view: &HlsView| match view.snapshot.as_ref().map(|snapshot| snapshot.resource(name)) {
@@ -111,7 +112,9 @@ pub(crate) async fn resource(
         None => Some(Err(Problem::not_found(Refused::Unknown.to_string()))),
     };
     let content = within(LONGEST_WAIT, reader.until(look)).await???;
-    server.audience.sent(id, viewer, content.len());
+    if !head_only {
+        server.audience.sent(id, viewer, content.len());
+    }
     Ok(Answer { content_type: name.format().content_type(), cache_control: IMMUTABLE, content })
 }
 

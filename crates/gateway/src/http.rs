@@ -221,7 +221,7 @@ async fn media(
             hls::media_playlist(&server, &id, format, query, viewer).await.map(hls::Answer::into_response)
         }
         MediaPath::Resource(id, name) => {
-            hls::resource(&server, &id, name, viewer).await.map(hls::Answer::into_response)
+            hls::resource(&server, &id, name, viewer, head_only).await.map(hls::Answer::into_response)
         }
         MediaPath::Manifest(id) => hls::manifest(&server, &id, viewer).await.map(hls::Answer::into_response),
         MediaPath::Clock(_) => Ok(hls::clock().into_response()),

@@ -143,14 +143,15 @@ impl Report {
     fn open_files(&mut self, config: &Config) {
         let files = limits::open_files();
         let wanted = config.limits.players.get();
-        let connections = limits::connections(files, wanted);
+        // Each takes a connection, of which a few are kept for others.
+        let room = limits::connection_limits(config, files).total.min(wanted);
         if files < FEW_FILES {
             let advice = format!(
-                "{files} at a time, so {connections} players; raise the hard limit: `ulimit -Hn`, or LimitNOFILE= of the service"
+                "{files} at a time, so {room} players; raise the hard limit: `ulimit -Hn`, or LimitNOFILE= of the service"
             );
             self.add(Grade::Warn, "open files", advice);
         } else {
-            self.add(Grade::Ok, "open files", format!("room for {connections} players (limits.players = {wanted})"));
+            self.add(Grade::Ok, "open files", format!("room for {room} players (limits.players = {wanted})"));
         }
     }
 

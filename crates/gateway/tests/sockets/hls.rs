@@ -242,3 +242,16 @@ async fn the_end_wakes_all_who_wait() {
         assert!(head.status == 200 && text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
     }
 }
+
+#[tokio::test]
+async fn only_what_was_sent_counts_as_sent() {
+    let server = Server::start(HubConfig::default());
+    let (_radio, mut web, _, _) = begin(&server).await;
+    let text = playlist(&mut web, "").await;
+    let init = text.split("#EXT-X-MAP:URI=\"").nth(1).unwrap().split('"').next().unwrap();
+    let sent = || server.hub.players(&movie())[0].bytes;
+    let head = web.ask(&format!("HEAD /live/movie/{init} HTTP/1.1")).await;
+    assert_eq!((head.status, sent()), (200, 0));
+    let (_, body) = get(&mut web, &format!("/{init}")).await;
+    assert_eq!((head.header("content-length"), sent()), (Some(&*body.len().to_string()), body.len() as u64));
+}
