@@ -130,8 +130,6 @@ pub mod code {
     pub const PLAY_FAILED: &str = "NetStream.Play.Failed";
     /// There is no such stream.
     pub const PLAY_STREAM_NOT_FOUND: &str = "NetStream.Play.StreamNotFound";
-    /// The stream being played has a publisher.
-    pub const PLAY_PUBLISH_NOTIFY: &str = "NetStream.Play.PublishNotify";
     /// The stream being played has no publisher any more. librtmp and FFmpeg end here.
     pub const PLAY_UNPUBLISH_NOTIFY: &str = "NetStream.Play.UnpublishNotify";
     /// Paused.

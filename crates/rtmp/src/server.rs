@@ -260,21 +260,6 @@ impl ServerSession {
         }
     }
 
-    /// Tells a player that its stream has a publisher again.
-    pub fn publish_notify(&mut self) {
-        if matches!(self.stage, Stage::Playing) {
-            self.put_event(UserControl::StreamBegin(MESSAGE_STREAM));
-            self.put_status("status", code::PLAY_PUBLISH_NOTIFY, "The stream is on air.");
-        }
-    }
-
-    /// Tells a player that there is nothing for now, but may be again.
-    pub fn stream_dry(&mut self) {
-        if matches!(self.stage, Stage::Playing) {
-            self.put_event(UserControl::StreamDry(MESSAGE_STREAM));
-        }
-    }
-
     /// Tells a player that its stream is over. Players end by themselves then.
     pub fn stream_eof(&mut self) {
         if matches!(self.stage, Stage::Playing) {
