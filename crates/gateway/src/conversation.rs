@@ -140,16 +140,26 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(3600);
+
     /// A conversation in which all but the first head may take long.
     async fn begin(first_head_by: Instant, keep_alive: bool) -> (TcpStream, JoinHandle<()>) {
+        begin_with(first_head_by, keep_alive, LONG, "hello".into()).await
+    }
+
+    async fn begin_with(
+        first_head_by: Instant,
+        keep_alive: bool,
+        stall_timeout: Duration,
+        answer: Bytes,
+    ) -> (TcpStream, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, peer) = listener.accept().await.unwrap();
         let server = tokio::spawn(async move {
-            let long = Duration::from_secs(3600);
             let shutdown = &CancellationToken::new();
-            let manners = Manners { first_head_by, head_timeout: long, stall_timeout: long, keep_alive, shutdown };
-            let respond = |_| async { Response::new(Body::from("hello")) };
+            let manners = Manners { first_head_by, head_timeout: LONG, stall_timeout, keep_alive, shutdown };
+            let respond = |_| std::future::ready(Response::new(Body::from(answer.clone())));
             converse(Socket::new(socket, None), peer, manners, respond).await;
         });
         (client, server)
@@ -184,10 +194,33 @@ mod tests {
 
     #[tokio::test]
     async fn where_one_request_is_answered_a_second_is_not() {
-        let (mut client, server) = begin(Instant::now() + Duration::from_secs(3600), false).await;
+        let (mut client, server) = begin(Instant::now() + LONG, false).await;
         ask(&mut client).await;
         let _ = client.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await;
         assert!(matches!(client.read(&mut [0; 16]).await, Ok(0) | Err(_)));
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_answer_waits_much_longer_than_a_peer_may_take_nothing() {
+        const ANSWER: usize = 32 << 20;
+        let stall_timeout = Duration::from_secs(1);
+        let (mut client, server) =
+            begin_with(Instant::now() + LONG, false, stall_timeout, vec![7; ANSWER].into()).await;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+        let (begun, mut got, mut buffer) = (Instant::now(), 0, vec![0; 64 * 1024]);
+        while begun.elapsed() < 2 * stall_timeout {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            got += client.read(&mut buffer).await.unwrap();
+        }
+        assert!(got < ANSWER / 2, "most of it still waits");
+        loop {
+            match client.read(&mut buffer).await.unwrap() {
+                0 => break,
+                n => got += n,
+            }
+        }
+        assert!(got > ANSWER, "with its head it is whole: {got}");
         server.await.unwrap();
     }
 }
