@@ -216,6 +216,9 @@ struct Player {
     /// The last time that nothing was pending: a packet of which a part was sent is kept in memory.
     whole: Instant,
     control: Option<Box<dyn Control>>,
+    /// The protocol has heard something, or time has passed: it may have something to say, or want something else.
+    /// Otherwise its memory is left alone, since touching that of thousands takes longer than sending to them.
+    stirred: bool,
 }
 
 impl Walker {
@@ -282,6 +285,7 @@ impl Walker {
             progress: Instant::now(),
             whole: Instant::now(),
             control: new.control,
+            stirred: true,
         };
         let verdict = player.serve(&self.window, &self.ring);
         self.blocked += usize::from(player.blocked);
@@ -341,6 +345,7 @@ impl Walker {
                     Some(control) => control.tick(),
                     None => Verdict::Stay,
                 };
+                player.stirred = true;
             }
             if verdict == Verdict::Stay && player.control.is_some() {
                 verdict = player.serve(&self.window, &self.ring);
@@ -478,11 +483,14 @@ impl Player {
     /// Before a write: what does the player want, is there something to say, or a skip? What was
     /// begun is sent to its end first.
     fn begin(&mut self, window: &Window, ring: &Ring) {
-        if let Some(control) = &mut self.control {
+        if self.stirred
+            && let Some(control) = &mut self.control
+        {
             let (audio, video) = control.wants();
             self.head.want(audio, video);
             if self.answer.is_empty() {
                 self.answer = control.poll_output().unwrap_or_default();
+                self.stirred = !self.answer.is_empty();
             }
         }
         if !self.pending.is_empty() {
@@ -576,6 +584,7 @@ impl Player {
             match self.socket.try_read(&mut scratch) {
                 Ok(0) => return Verdict::Leave("the player left"),
                 Ok(n) => {
+                    self.stirred = true;
                     let verdict = match &mut self.control {
                         Some(control) => control.input(&scratch[..n]),
                         None => Verdict::Stay,

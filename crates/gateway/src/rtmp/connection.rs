@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -114,6 +115,7 @@ impl Connection {
                 let Handover { subscription, wanted } = handover;
                 let Subscription { ring, player: place } = subscription;
                 let (server, peer) = (Arc::clone(&self.server), self.peer);
+                forget_waker(&self.socket);
                 let control = RtmpPlayer::new(server, peer, self.session, self.epoch, wanted);
                 let player =
                     NewPlayer { socket: self.socket, head: Bytes::new(), place, control: Some(Box::new(control)) };
@@ -454,6 +456,12 @@ fn read_all(socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
         if (1..buffer.len()).contains(&n) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(n) }
     });
     read.map_or(outcome, Ok)
+}
+
+/// Has the runtime let go of the task that waited last: it keeps a finished one's memory as long as the socket is open.
+fn forget_waker(socket: &Socket) {
+    // Where there is something to read already, it has let go.
+    let _ = socket.poll_read_ready(&mut Context::from_waker(Waker::noop()));
 }
 
 /// What the hub tells a connection.

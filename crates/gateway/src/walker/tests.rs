@@ -124,6 +124,7 @@ impl Scene {
             progress: Instant::now(),
             whole: Instant::now(),
             control: Some(Box::new(puppet.clone())),
+            stirred: true,
         };
         let window = Window { packets: packets.iter().map(packet).collect(), first: 0 };
         Self { player, window, ring, there, puppet, _publisher: publisher }
@@ -132,6 +133,7 @@ impl Scene {
     /// Serves the player once it can take something.
     async fn serve(&mut self) {
         self.player.socket.writable().await.unwrap();
+        self.player.stirred = true; // what the puppet says it may have been told just now
         assert_eq!(self.player.serve(&self.window, &self.ring), Verdict::Stay);
     }
 
