@@ -133,12 +133,12 @@ impl Scene {
     /// Serves the player once it can take something.
     async fn serve(&mut self) {
         self.player.socket.writable().await.unwrap();
-        self.player.stirred = true; // what the puppet says it may have been told just now
         assert_eq!(self.player.serve(&self.window, &self.ring), Verdict::Stay);
     }
 
     /// Serves the player until it has all; what its peer got, as runs of equal bytes.
     async fn until_over(mut self) -> Vec<(u8, usize)> {
+        self.player.stirred = true; // as when it heard what the puppet was told
         let mut got = Vec::new();
         let mut scratch = vec![0; 7777];
         while self.player.blocked {
