@@ -1,0 +1,143 @@
+//! What was done that concerns security: who, what, to whom, whence, when.
+
+use crate::db::{rows, run};
+use crate::users::texts;
+use crate::{At, AuditId, Error, Page, PageRequest, Store};
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Action {
+    /// The site was set up.
+    Setup,
+    /// Somebody logged in.
+    LogIn,
+    /// A log in was refused.
+    LogInRefused,
+    /// Somebody logged out.
+    LogOut,
+    /// A session was ended, or all of a user's.
+    EndSession,
+    /// Somebody registered.
+    Register,
+    /// A password was changed.
+    ChangePassword,
+    /// A link to set a new password was made.
+    ResetPassword,
+    /// A second factor was set or taken away.
+    ChangeSecondFactor,
+    /// A token for the API was made.
+    CreateToken,
+    /// A token for the API was ended.
+    DeleteToken,
+    /// A role or state was changed.
+    ChangeStanding,
+    /// An account was deleted.
+    DeleteUser,
+    /// An invitation was made.
+    Invite,
+    /// A channel was made.
+    CreateChannel,
+    /// A channel was deleted.
+    DeleteChannel,
+    /// A channel's visibility was changed.
+    ChangeVisibility,
+    /// A stream key was made or reset.
+    ResetKey,
+    /// A stream key was deleted.
+    DeleteKey,
+    /// A publisher or player was disconnected.
+    Kick,
+    /// The site's settings were changed.
+    ChangeSettings,
+}
+
+texts!(Action {
+    Setup = "setup",
+    LogIn = "log-in",
+    LogInRefused = "log-in-refused",
+    LogOut = "log-out",
+    EndSession = "end-session",
+    Register = "register",
+    ChangePassword = "change-password",
+    ResetPassword = "reset-password",
+    ChangeSecondFactor = "change-second-factor",
+    CreateToken = "create-token",
+    DeleteToken = "delete-token",
+    ChangeStanding = "change-standing",
+    DeleteUser = "delete-user",
+    Invite = "invite",
+    CreateChannel = "create-channel",
+    DeleteChannel = "delete-channel",
+    ChangeVisibility = "change-visibility",
+    ResetKey = "reset-key",
+    DeleteKey = "delete-key",
+    Kick = "kick",
+    ChangeSettings = "change-settings",
+});
+
+/// An entry of the log. It stays when those whom it names are gone, so it holds their names and not their ids.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct AuditEntry {
+    /// Its id.
+    pub id: AuditId,
+    /// When.
+    pub at: At,
+    /// Who: a handle, or empty for one who is not known.
+    pub actor: String,
+    /// What: the text of an [`Action`], perhaps of a newer version.
+    pub action: String,
+    /// To whom or what.
+    pub subject: String,
+    /// Whence.
+    pub address: String,
+    /// Further words; no secrets.
+    pub details: String,
+}
+
+/// An entry to be made.
+#[derive(Debug, Clone)]
+pub struct NewAuditEntry<'a> {
+    /// See [`AuditEntry::actor`].
+    pub actor: &'a str,
+    /// See [`AuditEntry::action`].
+    pub action: Action,
+    /// See [`AuditEntry::subject`].
+    pub subject: &'a str,
+    /// See [`AuditEntry::address`].
+    pub address: &'a str,
+    /// See [`AuditEntry::details`].
+    pub details: &'a str,
+}
+
+impl Store {
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_audit(&self, new: &NewAuditEntry<'_>) -> Result<(), Error> {
+        run!(
+            self.pool,
+            "INSERT INTO audit_log (id, at, actor, action, subject, address, details)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            AuditId::new(),
+            At::now(),
+            new.actor,
+            new.action.as_str(),
+            new.subject,
+            new.address,
+            new.details,
+        )?;
+        Ok(())
+    }
+
+    /// The log, the newest entry first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn audit_log(&self, page: &PageRequest) -> Result<Page<AuditEntry>, Error> {
+        let sql = "SELECT * FROM audit_log WHERE id < $1 ORDER BY id DESC LIMIT $2";
+        let entries = rows!(self.pool, fetch_all, AuditEntry, sql, page.below(), page.rows())?;
+        Ok(page.page(entries, |entry| entry.id.as_str()))
+    }
+}

@@ -1,0 +1,271 @@
+//! Channels, and who may watch them.
+
+use crate::db::{rows, rows_in, run};
+use crate::users::{found, texts};
+use crate::{At, ChannelId, Error, Page, PageRequest, Store, User, UserId};
+
+/// Who finds and watches a channel's live stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Everybody.
+    Public,
+    /// Who knows the address.
+    Unlisted,
+    /// Its owner, and whom the owner invited.
+    Private,
+    /// Who knows the password.
+    Password,
+}
+
+texts!(Visibility { Public = "public", Unlisted = "unlisted", Private = "private", Password = "password" });
+
+/// A creator's public place.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Channel {
+    /// Its id.
+    pub id: ChannelId,
+    /// Whose it is.
+    pub owner_id: UserId,
+    /// Its name in addresses, and that of its live stream.
+    pub handle: String,
+    /// Its name for people.
+    pub title: String,
+    /// What it is about.
+    pub description: String,
+    /// The language spoken, as a BCP 47 tag; empty where not said.
+    pub language: String,
+    /// What kind of thing is shown; empty where not said.
+    pub category: String,
+    /// JSON list of words.
+    pub tags: String,
+    /// JSON list of links, each with a title and an address.
+    pub links: String,
+    /// Name of the picture.
+    pub avatar: Option<String>,
+    /// Name of the picture at the page's head.
+    pub banner: Option<String>,
+    /// Who may watch.
+    #[sqlx(try_from = "String")]
+    pub visibility: Visibility,
+    /// Argon2id of the password to watch with, in PHC form.
+    pub password_hash: Option<String>,
+    /// Hosts that may embed the player, with spaces between them; all where not said.
+    pub embed_hosts: Option<String>,
+    /// Rises with every change.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: At,
+}
+
+/// A channel to be made.
+#[derive(Debug, Clone)]
+pub struct NewChannel<'a> {
+    /// See [`Channel::owner_id`].
+    pub owner_id: &'a UserId,
+    /// See [`Channel::handle`].
+    pub handle: &'a str,
+    /// See [`Channel::title`].
+    pub title: &'a str,
+}
+
+/// What its owner changes of a channel; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct ChannelChange<'a> {
+    /// See [`Channel::title`].
+    pub title: Option<&'a str>,
+    /// See [`Channel::description`].
+    pub description: Option<&'a str>,
+    /// See [`Channel::language`].
+    pub language: Option<&'a str>,
+    /// See [`Channel::category`].
+    pub category: Option<&'a str>,
+    /// See [`Channel::tags`].
+    pub tags: Option<&'a str>,
+    /// See [`Channel::links`].
+    pub links: Option<&'a str>,
+    /// See [`Channel::avatar`].
+    pub avatar: Option<Option<&'a str>>,
+    /// See [`Channel::banner`].
+    pub banner: Option<Option<&'a str>>,
+    /// See [`Channel::visibility`].
+    pub visibility: Option<Visibility>,
+    /// See [`Channel::password_hash`].
+    pub password_hash: Option<Option<&'a str>>,
+    /// See [`Channel::embed_hosts`].
+    pub embed_hosts: Option<Option<&'a str>>,
+}
+
+impl Store {
+    /// Makes a channel.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] where the handle is another channel's.
+    pub async fn create_channel(&self, new: &NewChannel<'_>) -> Result<Channel, Error> {
+        rows!(
+            self.pool,
+            fetch_one,
+            Channel,
+            "INSERT INTO channels (id, owner_id, handle, title, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING *",
+            ChannelId::new(),
+            new.owner_id,
+            new.handle,
+            new.title,
+            At::now(),
+        )
+        .map_err(|error| Error::taken(error, |_| "the channel's name"))
+    }
+
+    /// The channel with that handle.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn channel_by_handle(&self, handle: &str) -> Result<Option<Channel>, Error> {
+        Ok(rows!(self.pool, fetch_optional, Channel, "SELECT * FROM channels WHERE handle = $1", handle)?)
+    }
+
+    /// One channel.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn channel(&self, id: &ChannelId) -> Result<Option<Channel>, Error> {
+        Ok(rows!(self.pool, fetch_optional, Channel, "SELECT * FROM channels WHERE id = $1", id)?)
+    }
+
+    /// A user's channels, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn channels_of(&self, owner: &UserId) -> Result<Vec<Channel>, Error> {
+        let sql = "SELECT * FROM channels WHERE owner_id = $1 ORDER BY id";
+        Ok(rows!(self.pool, fetch_all, Channel, sql, owner)?)
+    }
+
+    /// The public channels, the newest first; only those of a category where it is given.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn public_channels(&self, category: Option<&str>, page: &PageRequest) -> Result<Page<Channel>, Error> {
+        let (below, count) = (page.below(), page.rows());
+        let found = match category {
+            Some(category) => rows!(
+                self.pool,
+                fetch_all,
+                Channel,
+                "SELECT * FROM channels WHERE category = $1 AND visibility = 'public' AND id < $2
+                 ORDER BY id DESC LIMIT $3",
+                category,
+                below,
+                count,
+            ),
+            None => rows!(
+                self.pool,
+                fetch_all,
+                Channel,
+                "SELECT * FROM channels WHERE visibility = 'public' AND id < $1 ORDER BY id DESC LIMIT $2",
+                below,
+                count,
+            ),
+        };
+        Ok(page.page(found?, |channel| channel.id.as_str()))
+    }
+
+    /// All channels, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn channels(&self, page: &PageRequest) -> Result<Page<Channel>, Error> {
+        let sql = "SELECT * FROM channels WHERE id < $1 ORDER BY id DESC LIMIT $2";
+        let channels = rows!(self.pool, fetch_all, Channel, sql, page.below(), page.rows())?;
+        Ok(page.page(channels, |channel| channel.id.as_str()))
+    }
+
+    /// Changes a channel that is still at `version`.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] where it no longer is, [`Error::NotFound`].
+    pub async fn update_channel(&self, id: &ChannelId, version: i64, to: &ChannelChange<'_>) -> Result<Channel, Error> {
+        let mut tx = self.begin().await?;
+        let old = rows_in!(tx, fetch_optional, Channel, "SELECT * FROM channels WHERE id = $1", id)?;
+        let old = old.ok_or(Error::NotFound)?;
+        let new = rows_in!(
+            tx,
+            fetch_optional,
+            Channel,
+            "UPDATE channels SET title = $1, description = $2, language = $3, category = $4, tags = $5, links = $6,
+                    avatar = $7, banner = $8, visibility = $9, password_hash = $10, embed_hosts = $11,
+                    version = version + 1
+             WHERE id = $12 AND version = $13 RETURNING *",
+            to.title.unwrap_or(&old.title),
+            to.description.unwrap_or(&old.description),
+            to.language.unwrap_or(&old.language),
+            to.category.unwrap_or(&old.category),
+            to.tags.unwrap_or(&old.tags),
+            to.links.unwrap_or(&old.links),
+            to.avatar.unwrap_or(old.avatar.as_deref()),
+            to.banner.unwrap_or(old.banner.as_deref()),
+            to.visibility.unwrap_or(old.visibility).as_str(),
+            to.password_hash.unwrap_or(old.password_hash.as_deref()),
+            to.embed_hosts.unwrap_or(old.embed_hosts.as_deref()),
+            id,
+            version,
+        )?;
+        let new = new.ok_or(Error::Changed)?;
+        tx.commit().await?;
+        Ok(new)
+    }
+
+    /// Deletes a channel with its keys and what is known of its broadcasts.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn delete_channel(&self, id: &ChannelId) -> Result<(), Error> {
+        found(run!(self.pool, "DELETE FROM channels WHERE id = $1", id)?)
+    }
+
+    /// Lets somebody watch a private channel.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn invite_viewer(&self, channel: &ChannelId, user: &UserId) -> Result<(), Error> {
+        let sql = "INSERT INTO channel_viewers (channel_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        run!(self.pool, sql, channel, user)?;
+        Ok(())
+    }
+
+    /// Takes that back.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn uninvite_viewer(&self, channel: &ChannelId, user: &UserId) -> Result<(), Error> {
+        let sql = "DELETE FROM channel_viewers WHERE channel_id = $1 AND user_id = $2";
+        found(run!(self.pool, sql, channel, user)?)
+    }
+
+    /// Whether somebody may watch a private channel of another.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_invited(&self, channel: &ChannelId, user: &UserId) -> Result<bool, Error> {
+        let sql = "SELECT CAST(1 AS BIGINT) FROM channel_viewers WHERE channel_id = $1 AND user_id = $2";
+        Ok(rows!(self.pool, fetch_optional, (i64,), sql, channel, user)?.is_some())
+    }
+
+    /// Those who may watch a private channel beside its owner.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn invited_viewers(&self, channel: &ChannelId, page: &PageRequest) -> Result<Page<User>, Error> {
+        let users = rows!(
+            self.pool,
+            fetch_all,
+            User,
+            "SELECT users.* FROM channel_viewers JOIN users ON users.id = channel_viewers.user_id
+             WHERE channel_viewers.channel_id = $1 AND users.id > $2 ORDER BY users.id LIMIT $3",
+            channel,
+            page.above(),
+            page.rows(),
+        )?;
+        Ok(page.page(users, |user| user.id.as_str()))
+    }
+}

@@ -1,0 +1,74 @@
+//! The database: accounts, sessions, channels, keys, settings, audit log.
+//!
+//! One SQL text per query runs on SQLite (embedded, the default) and on PostgreSQL: placeholders `$1`, `ON CONFLICT`,
+//! `RETURNING`, and columns of the kinds TEXT, BIGINT, BOOLEAN and bytes. Queries are sorted by topic, one module each,
+//! as methods of [`Store`].
+//!
+//! Invariants:
+//! - Secrets come in as hashes or sealed: nothing here can be used to log in, publish or watch if it leaks.
+//! - Every list is in the order of its ids (UUIDv7: of creation), by page, and its query has an index.
+//! - What must hold together is changed in one transaction.
+
+mod audit;
+mod channels;
+mod db;
+mod error;
+mod ids;
+mod keys;
+mod links;
+mod live;
+mod page;
+mod sessions;
+mod settings;
+mod tokens;
+mod users;
+
+pub use audit::{Action, AuditEntry, NewAuditEntry};
+pub use channels::{Channel, ChannelChange, NewChannel, Visibility};
+pub use db::{Kind, Store};
+pub use error::Error;
+pub use ids::{AuditId, ChannelId, KeyId, LinkId, LiveSessionId, SessionId, TokenId, UserId};
+pub use keys::{NewStreamKey, StreamKey};
+pub use links::{Link, LinkKind, NewLink};
+pub use live::{LiveSession, LiveSessionEnd, NewLiveSession};
+pub use page::{Page, PageRequest};
+pub use sessions::{NewSession, Session};
+pub use tokens::{ApiToken, NewApiToken};
+pub use users::{NewUser, Profile, Role, User, UserState};
+
+/// SHA-256 of a secret that is high-entropy by itself.
+pub type Hash = [u8; 32];
+
+/// A point in time: milliseconds since 1970, UTC.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, serde::Serialize, serde::Deserialize,
+)]
+#[sqlx(transparent)]
+pub struct At(pub i64);
+
+impl At {
+    /// Now, by the system's clock.
+    #[must_use]
+    pub fn now() -> Self {
+        time::OffsetDateTime::now_utc().into()
+    }
+
+    /// That much later, or earlier where `duration` is negative.
+    #[must_use]
+    pub fn plus(self, duration: time::Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.whole_milliseconds()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl From<time::OffsetDateTime> for At {
+    fn from(time: time::OffsetDateTime) -> Self {
+        Self(i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<At> for time::OffsetDateTime {
+    /// Times beyond the years that can be written become 1970.
+    fn from(at: At) -> Self {
+        Self::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000).unwrap_or(Self::UNIX_EPOCH)
+    }
+}

@@ -1,0 +1,42 @@
+/// Which part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Most items.
+    pub limit: u32,
+    /// The cursor that the page before gave.
+    pub after: Option<String>,
+}
+
+/// Part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page begins, where there is one.
+    pub next: Option<String>,
+}
+
+impl PageRequest {
+    /// Rows to ask for: one more than wanted says whether there are more.
+    pub(crate) fn rows(&self) -> i64 {
+        i64::from(self.limit) + 1
+    }
+
+    /// The cursor of a list in rising order, for `id > $n`.
+    pub(crate) fn above(&self) -> &str {
+        self.after.as_deref().unwrap_or("")
+    }
+
+    /// The cursor of a list in falling order, for `id < $n`: `~` is above every id.
+    pub(crate) fn below(&self) -> &str {
+        self.after.as_deref().unwrap_or("~")
+    }
+
+    pub(crate) fn page<T>(&self, mut items: Vec<T>, cursor: impl Fn(&T) -> &str) -> Page<T> {
+        let limit = self.limit as usize;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(|item| cursor(item).to_owned()) } else { None };
+        Page { items, next }
+    }
+}

@@ -1,0 +1,351 @@
+//! Accounts.
+
+use crate::db::{rows, rows_in, run, run_in};
+use crate::{At, Error, Hash, Page, PageRequest, Store, UserId};
+
+/// What somebody may do, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Watches, follows, comments.
+    Viewer,
+    /// Has channels.
+    Creator,
+    /// Keeps order.
+    Moderator,
+    /// Runs the site.
+    Admin,
+}
+
+/// Whether an account can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserState {
+    /// It can.
+    Active,
+    /// It waits for an administrator's approval.
+    Pending,
+    /// An administrator has locked it.
+    Disabled,
+}
+
+/// An account.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// The name to log in with, and shown with `@`; lower case.
+    pub handle: String,
+    /// The name that others see.
+    pub display_name: String,
+    /// Where to write to.
+    pub email: Option<String>,
+    /// When that address was confirmed.
+    pub email_verified_at: Option<At>,
+    /// Argon2id, in PHC form.
+    pub password_hash: String,
+    /// What it may do.
+    #[sqlx(try_from = "String")]
+    pub role: Role,
+    /// Whether it can be used.
+    #[sqlx(try_from = "String")]
+    pub state: UserState,
+    /// A few words about the person.
+    pub bio: String,
+    /// Name of the picture.
+    pub avatar: Option<String>,
+    /// The secret of the second factor, sealed.
+    pub totp_secret: Option<Vec<u8>>,
+    /// The newest step of time whose code was taken: no code is good twice.
+    pub totp_step: i64,
+    /// Rises with every change of the profile.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: At,
+    /// When somebody logged in last.
+    pub last_login_at: Option<At>,
+}
+
+/// An account to be made.
+#[derive(Debug, Clone)]
+pub struct NewUser<'a> {
+    /// See [`User::handle`].
+    pub handle: &'a str,
+    /// See [`User::display_name`].
+    pub display_name: &'a str,
+    /// See [`User::email`].
+    pub email: Option<&'a str>,
+    /// See [`User::password_hash`].
+    pub password_hash: &'a str,
+    /// See [`User::role`].
+    pub role: Role,
+    /// See [`User::state`].
+    pub state: UserState,
+}
+
+/// What its owner changes of an account; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct Profile<'a> {
+    /// See [`User::handle`].
+    pub handle: Option<&'a str>,
+    /// See [`User::display_name`].
+    pub display_name: Option<&'a str>,
+    /// See [`User::bio`].
+    pub bio: Option<&'a str>,
+    /// See [`User::email`]; an address that changes is no longer confirmed.
+    pub email: Option<Option<&'a str>>,
+    /// See [`User::avatar`].
+    pub avatar: Option<Option<&'a str>>,
+}
+
+impl Store {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] where the handle or the address is somebody else's.
+    pub async fn create_user(&self, new: &NewUser<'_>) -> Result<User, Error> {
+        rows!(
+            self.pool,
+            fetch_one,
+            User,
+            "INSERT INTO users (id, handle, display_name, email, password_hash, role, state, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *",
+            UserId::new(),
+            new.handle,
+            new.display_name,
+            new.email,
+            new.password_hash,
+            new.role.as_str(),
+            new.state.as_str(),
+            At::now(),
+        )
+        .map_err(taken)
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn user(&self, id: &UserId) -> Result<Option<User>, Error> {
+        Ok(rows!(self.pool, fetch_optional, User, "SELECT * FROM users WHERE id = $1", id)?)
+    }
+
+    /// The account with that handle.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn user_by_handle(&self, handle: &str) -> Result<Option<User>, Error> {
+        Ok(rows!(self.pool, fetch_optional, User, "SELECT * FROM users WHERE handle = $1", handle)?)
+    }
+
+    /// The account with that confirmed or unconfirmed address.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn user_by_email(&self, email: &str) -> Result<Option<User>, Error> {
+        Ok(rows!(self.pool, fetch_optional, User, "SELECT * FROM users WHERE email = $1", email)?)
+    }
+
+    /// The accounts, the newest first; only those in `state` where it is given.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn users(&self, state: Option<UserState>, page: &PageRequest) -> Result<Page<User>, Error> {
+        let (below, count) = (page.below(), page.rows());
+        let found = match state {
+            Some(state) => rows!(
+                self.pool,
+                fetch_all,
+                User,
+                "SELECT * FROM users WHERE state = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+                state.as_str(),
+                below,
+                count,
+            ),
+            None => rows!(
+                self.pool,
+                fetch_all,
+                User,
+                "SELECT * FROM users WHERE id < $1 ORDER BY id DESC LIMIT $2",
+                below,
+                count,
+            ),
+        };
+        Ok(page.page(found?, |user| user.id.as_str()))
+    }
+
+    /// Whether there is any account: a site without one is to be set up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_users(&self) -> Result<bool, Error> {
+        Ok(rows!(self.pool, fetch_optional, (i64,), "SELECT CAST(1 AS BIGINT) FROM users LIMIT 1")?.is_some())
+    }
+
+    /// Changes a profile that is still at `version`.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] where it no longer is, [`Error::NotFound`], [`Error::Taken`].
+    pub async fn update_profile(&self, id: &UserId, version: i64, change: &Profile<'_>) -> Result<User, Error> {
+        let mut tx = self.begin().await?;
+        let user = rows_in!(tx, fetch_optional, User, "SELECT * FROM users WHERE id = $1", id)?;
+        let user = user.ok_or(Error::NotFound)?;
+        let email = change.email.unwrap_or(user.email.as_deref());
+        let verified = user.email_verified_at.filter(|_| email == user.email.as_deref());
+        let changed = rows_in!(
+            tx,
+            fetch_optional,
+            User,
+            "UPDATE users SET handle = $1, display_name = $2, bio = $3, email = $4, email_verified_at = $5, avatar = $6,
+                    version = version + 1
+             WHERE id = $7 AND version = $8 RETURNING *",
+            change.handle.unwrap_or(&user.handle),
+            change.display_name.unwrap_or(&user.display_name),
+            change.bio.unwrap_or(&user.bio),
+            email,
+            verified,
+            change.avatar.unwrap_or(user.avatar.as_deref()),
+            id,
+            version,
+        )
+        .map_err(taken)?;
+        let changed = changed.ok_or(Error::Changed)?;
+        tx.commit().await?;
+        Ok(changed)
+    }
+
+    /// Sets another password.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn set_password(&self, id: &UserId, hash: &str) -> Result<(), Error> {
+        found(run!(self.pool, "UPDATE users SET password_hash = $1 WHERE id = $2", hash, id)?)
+    }
+
+    /// Notes that somebody logged in.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn logged_in(&self, id: &UserId) -> Result<(), Error> {
+        run!(self.pool, "UPDATE users SET last_login_at = $1 WHERE id = $2", At::now(), id)?;
+        Ok(())
+    }
+
+    /// The address `email` of an account is confirmed; false where it has another one by now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn confirm_email(&self, id: &UserId, email: &str) -> Result<bool, Error> {
+        let sql = "UPDATE users SET email_verified_at = $1 WHERE id = $2 AND email = $3";
+        Ok(run!(self.pool, sql, At::now(), id, email)? > 0)
+    }
+
+    /// Gives an account another role or state. The site keeps at least one administrator that can log in.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::LastAdministrator`].
+    pub async fn set_standing(&self, id: &UserId, role: Role, state: UserState) -> Result<User, Error> {
+        let mut tx = self.begin().await?;
+        let user = rows_in!(
+            tx,
+            fetch_optional,
+            User,
+            "UPDATE users SET role = $1, state = $2, version = version + 1 WHERE id = $3 RETURNING *",
+            role.as_str(),
+            state.as_str(),
+            id,
+        )?;
+        let user = user.ok_or(Error::NotFound)?;
+        has_administrator(&mut tx).await?;
+        tx.commit().await?;
+        Ok(user)
+    }
+
+    /// Deletes an account with its sessions, tokens, channels and their keys.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::LastAdministrator`].
+    pub async fn delete_user(&self, id: &UserId) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        found(run_in!(tx, "DELETE FROM users WHERE id = $1", id)?)?;
+        has_administrator(&mut tx).await?;
+        tx.commit().await
+    }
+
+    /// Sets the second factor with its recovery codes, or takes both away.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn set_totp(&self, id: &UserId, sealed: Option<&[u8]>, recovery: &[Hash]) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        found(run_in!(tx, "UPDATE users SET totp_secret = $1, totp_step = 0 WHERE id = $2", sealed, id)?)?;
+        run_in!(tx, "DELETE FROM recovery_codes WHERE user_id = $1", id)?;
+        for code in recovery {
+            run_in!(tx, "INSERT INTO recovery_codes (user_id, code_hash) VALUES ($1, $2)", id, code.as_slice())?;
+        }
+        tx.commit().await
+    }
+
+    /// Takes the code of a step of time; false where it, or a later one, was taken before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_totp_step(&self, id: &UserId, step: i64) -> Result<bool, Error> {
+        Ok(run!(self.pool, "UPDATE users SET totp_step = $1 WHERE id = $2 AND totp_step < $1", step, id)? > 0)
+    }
+
+    /// Takes a recovery code; false where there is none such, or not any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_recovery_code(&self, id: &UserId, code: &Hash) -> Result<bool, Error> {
+        let sql = "DELETE FROM recovery_codes WHERE user_id = $1 AND code_hash = $2";
+        Ok(run!(self.pool, sql, id, code.as_slice())? > 0)
+    }
+}
+
+async fn has_administrator(tx: &mut crate::db::Tx) -> Result<(), Error> {
+    let sql = "SELECT CAST(1 AS BIGINT) FROM users WHERE role = 'admin' AND state = 'active' LIMIT 1";
+    match rows_in!(*tx, fetch_optional, (i64,), sql)? {
+        Some(_) => Ok(()),
+        None => Err(Error::LastAdministrator),
+    }
+}
+
+pub(crate) fn found(changed: u64) -> Result<(), Error> {
+    if changed == 0 { Err(Error::NotFound) } else { Ok(()) }
+}
+
+fn taken(error: sqlx::Error) -> Error {
+    Error::taken(error, |named| if named.contains("email") { "the e-mail address" } else { "the name" })
+}
+
+/// An enum with a text for each of its values, as the database holds it.
+macro_rules! texts {
+    ($name:ident { $($value:ident = $text:literal),* $(,)? }) => {
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$value),*];
+
+            /// Its text.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$value => $text),* }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::Error;
+            fn try_from(text: String) -> Result<Self, $crate::Error> {
+                match text.as_str() {
+                    $($text => Ok(Self::$value),)*
+                    _ => Err($crate::Error::Unknown(text)),
+                }
+            }
+        }
+    };
+}
+pub(crate) use texts;
+
+texts!(Role { Viewer = "viewer", Creator = "creator", Moderator = "moderator", Admin = "admin" });
+texts!(UserState { Active = "active", Pending = "pending", Disabled = "disabled" });

@@ -1,0 +1,380 @@
+//! The same behaviour on both databases. PostgreSQL is tested where `MILLRACE_TEST_POSTGRES` holds the address of a
+//! server on which databases can be made: `scripts/with-postgres` starts one.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::path::Path;
+
+use millrace_store::*;
+use time::Duration;
+
+/// A fresh database of each kind, for one test.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                let directory = tempfile::tempdir().unwrap();
+                super::$name(super::Store::open("sqlite://test.db", directory.path()).await.unwrap()).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                let Some(url) = super::fresh_postgres(stringify!($name)).await else { return };
+                super::$name(super::Store::open(&url, std::path::Path::new("")).await.unwrap()).await;
+            })*
+        }
+    };
+}
+
+/// Makes a database, named for the test, anew. `None` where no server was given.
+async fn fresh_postgres(name: &str) -> Option<String> {
+    let server = std::env::var("MILLRACE_TEST_POSTGRES").ok()?;
+    let admin = sqlx::PgPool::connect(&server).await.unwrap();
+    // Statements that make databases take no parameters; the name is the test's own.
+    for sql in [format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), format!("CREATE DATABASE {name}")] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&admin).await.unwrap();
+    }
+    admin.close().await;
+    let (start, query) = server.split_once('?').map_or((&server[..], String::new()), |(s, q)| (s, format!("?{q}")));
+    let (host, _) = start.rsplit_once('/').unwrap();
+    Some(format!("{host}/{name}{query}"))
+}
+
+on_both! {
+    a_name_or_address_is_given_once
+    a_profile_that_was_changed_meanwhile_is_not_overwritten
+    an_address_that_changes_is_no_longer_confirmed
+    the_last_administrator_stays
+    lists_come_by_page_and_in_order
+    a_session_lives_until_it_is_ended
+    who_ends_all_sessions_keeps_the_own_one
+    a_link_works_once_for_its_purpose_and_its_time
+    codes_of_the_second_factor_are_taken_once
+    a_deleted_account_takes_along_what_is_its_own
+    a_key_that_is_reset_is_no_longer_there
+    a_channel_has_its_viewers
+    broadcasts_left_open_are_ended
+    settings_are_set_together
+    the_log_outlives_those_in_it
+    many_write_at_once
+}
+
+fn new_user(handle: &str) -> NewUser<'_> {
+    NewUser {
+        handle,
+        display_name: "Somebody",
+        email: None,
+        password_hash: "$argon2id$",
+        role: Role::Viewer,
+        state: UserState::Active,
+    }
+}
+
+async fn user(store: &Store, handle: &str) -> User {
+    store.create_user(&new_user(handle)).await.unwrap()
+}
+
+async fn channel(store: &Store, owner: &User, handle: &str) -> Channel {
+    store.create_channel(&NewChannel { owner_id: &owner.id, handle, title: "A channel" }).await.unwrap()
+}
+
+fn first(limit: u32) -> PageRequest {
+    PageRequest { limit, after: None }
+}
+
+fn soon() -> At {
+    At::now().plus(Duration::hours(1))
+}
+
+async fn a_name_or_address_is_given_once(store: Store) {
+    assert!(!store.has_users().await.unwrap());
+    store.create_user(&NewUser { email: Some("a@example.org"), ..new_user("ada") }).await.unwrap();
+    assert!(store.has_users().await.unwrap());
+    let same_name = store.create_user(&new_user("ada")).await;
+    assert!(matches!(same_name, Err(Error::Taken("the name"))), "{same_name:?}");
+    let same_address = store.create_user(&NewUser { email: Some("a@example.org"), ..new_user("eve") }).await;
+    assert!(matches!(same_address, Err(Error::Taken("the e-mail address"))), "{same_address:?}");
+    user(&store, "eve").await;
+    user(&store, "bob").await; // several have no address
+    assert_eq!(store.user_by_email("a@example.org").await.unwrap().unwrap().handle, "ada");
+    assert!(store.user_by_handle("nobody").await.unwrap().is_none());
+}
+
+async fn a_profile_that_was_changed_meanwhile_is_not_overwritten(store: Store) {
+    let ada = user(&store, "ada").await;
+    let change = Profile { bio: Some("数学"), ..Profile::default() };
+    let changed = store.update_profile(&ada.id, ada.version, &change).await.unwrap();
+    assert_eq!((changed.bio.as_str(), changed.handle.as_str(), changed.version), ("数学", "ada", ada.version + 1));
+    let late = store.update_profile(&ada.id, ada.version, &Profile::default()).await;
+    assert!(matches!(late, Err(Error::Changed)));
+    let nobody = store.update_profile(&UserId::new(), 1, &change).await;
+    assert!(matches!(nobody, Err(Error::NotFound)));
+    assert_eq!(store.user(&ada.id).await.unwrap().unwrap().bio, "数学");
+}
+
+async fn an_address_that_changes_is_no_longer_confirmed(store: Store) {
+    let ada = store.create_user(&NewUser { email: Some("a@example.org"), ..new_user("ada") }).await.unwrap();
+    assert!(!store.confirm_email(&ada.id, "old@example.org").await.unwrap());
+    assert!(store.confirm_email(&ada.id, "a@example.org").await.unwrap());
+    let same =
+        store.update_profile(&ada.id, ada.version, &Profile { bio: Some("x"), ..Profile::default() }).await.unwrap();
+    assert!(same.email_verified_at.is_some());
+    let other = Profile { email: Some(Some("b@example.org")), ..Profile::default() };
+    let other = store.update_profile(&ada.id, same.version, &other).await.unwrap();
+    assert_eq!((other.email.as_deref(), other.email_verified_at), (Some("b@example.org"), None));
+}
+
+async fn the_last_administrator_stays(store: Store) {
+    let admin = store.create_user(&NewUser { role: Role::Admin, ..new_user("root") }).await.unwrap();
+    for (role, state) in [(Role::Creator, UserState::Active), (Role::Admin, UserState::Disabled)] {
+        let refused = store.set_standing(&admin.id, role, state).await;
+        assert!(matches!(refused, Err(Error::LastAdministrator)), "{refused:?}");
+    }
+    assert!(matches!(store.delete_user(&admin.id).await, Err(Error::LastAdministrator)));
+    let still = store.user(&admin.id).await.unwrap().unwrap();
+    assert_eq!((still.role, still.state), (Role::Admin, UserState::Active), "nothing was changed");
+    let second = user(&store, "second").await;
+    store.set_standing(&second.id, Role::Admin, UserState::Active).await.unwrap();
+    store.delete_user(&admin.id).await.unwrap();
+}
+
+async fn lists_come_by_page_and_in_order(store: Store) {
+    for n in 0..5 {
+        user(&store, &format!("user{n}")).await;
+    }
+    let pending = store.create_user(&NewUser { state: UserState::Pending, ..new_user("late") }).await.unwrap();
+    let mut seen = Vec::new();
+    let mut request = first(4);
+    loop {
+        let page = store.users(None, &request).await.unwrap();
+        seen.extend(page.items.into_iter().map(|user| user.handle));
+        match page.next {
+            Some(next) => request.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ["late", "user4", "user3", "user2", "user1", "user0"]);
+    let waiting = store.users(Some(UserState::Pending), &first(10)).await.unwrap();
+    assert_eq!(waiting.items.iter().map(|user| &user.id).collect::<Vec<_>>(), [&pending.id]);
+    assert_eq!(store.users(None, &first(6)).await.unwrap().next, None, "a full last page has no next one");
+}
+
+async fn session(store: &Store, user: &User, token: u8, expires_at: At) -> Session {
+    let new = NewSession {
+        user_id: &user.id,
+        token_hash: [token; 32],
+        remember: true,
+        user_agent: "Browser",
+        address: "::1",
+        expires_at,
+    };
+    store.create_session(&new).await.unwrap()
+}
+
+async fn a_session_lives_until_it_is_ended(store: Store) {
+    let (ada, eve) = (user(&store, "ada").await, user(&store, "eve").await);
+    let made = session(&store, &ada, 1, soon()).await;
+    assert_eq!(store.session_by_token(&[1; 32]).await.unwrap().as_ref(), Some(&made));
+    assert!(made.remember);
+    let (used, until) = (At::now().plus(Duration::minutes(5)), soon().plus(Duration::hours(1)));
+    store.touch_session(&made.id, used, until, "::2").await.unwrap();
+    let touched = store.session_by_token(&[1; 32]).await.unwrap().unwrap();
+    assert_eq!((touched.last_used_at, touched.expires_at, touched.address.as_str()), (used, until, "::2"));
+    assert!(matches!(store.delete_session(&eve.id, &made.id).await, Err(Error::NotFound)), "it is Ada's");
+    store.delete_session(&ada.id, &made.id).await.unwrap();
+    store.touch_session(&made.id, used, until, "::2").await.unwrap();
+    assert_eq!(store.session_by_token(&[1; 32]).await.unwrap(), None, "a late use does not bring it back");
+    session(&store, &ada, 2, At::now().plus(Duration::seconds(-1))).await;
+    session(&store, &ada, 3, soon()).await;
+    assert_eq!(store.delete_expired_sessions(At::now()).await.unwrap(), 1);
+}
+
+async fn who_ends_all_sessions_keeps_the_own_one(store: Store) {
+    let (ada, eve) = (user(&store, "ada").await, user(&store, "eve").await);
+    let own = session(&store, &ada, 1, soon()).await;
+    session(&store, &ada, 2, soon()).await;
+    session(&store, &eve, 3, soon()).await;
+    assert_eq!(store.delete_sessions_of(&ada.id, Some(&own.id)).await.unwrap(), 1);
+    assert_eq!(store.sessions_of(&ada.id).await.unwrap(), [own]);
+    assert_eq!(store.delete_sessions_of(&ada.id, None).await.unwrap(), 1);
+    assert_eq!(store.sessions_of(&eve.id).await.unwrap().len(), 1);
+}
+
+async fn a_link_works_once_for_its_purpose_and_its_time(store: Store) {
+    let ada = user(&store, "ada").await;
+    let new = |kind, token: u8, expires_at| NewLink {
+        kind,
+        token_hash: [token; 32],
+        user_id: Some(&ada.id),
+        created_by: None,
+        subject: "a@example.org",
+        expires_at,
+    };
+    store.create_link(&new(LinkKind::Email, 1, soon())).await.unwrap();
+    assert!(store.take_link(LinkKind::PasswordReset, &[1; 32]).await.unwrap().is_none(), "another purpose");
+    assert!(store.link(LinkKind::Email, &[1; 32]).await.unwrap().is_some());
+    let taken = tokio::join!(store.take_link(LinkKind::Email, &[1; 32]), store.take_link(LinkKind::Email, &[1; 32]));
+    let taken = [taken.0.unwrap(), taken.1.unwrap()];
+    assert_eq!(taken.iter().flatten().count(), 1, "of two who try at once, one gets it");
+    assert_eq!(taken.iter().flatten().next().unwrap().subject, "a@example.org");
+    store.create_link(&new(LinkKind::PasswordReset, 2, At::now().plus(Duration::seconds(-1)))).await.unwrap();
+    assert!(store.take_link(LinkKind::PasswordReset, &[2; 32]).await.unwrap().is_none(), "too late");
+    store.create_link(&new(LinkKind::PasswordReset, 3, soon())).await.unwrap();
+    store.delete_links(LinkKind::PasswordReset, Some(&ada.id)).await.unwrap();
+    assert!(store.link(LinkKind::PasswordReset, &[3; 32]).await.unwrap().is_none());
+}
+
+async fn codes_of_the_second_factor_are_taken_once(store: Store) {
+    let ada = user(&store, "ada").await;
+    store.set_totp(&ada.id, Some(b"sealed"), &[[1; 32], [2; 32]]).await.unwrap();
+    assert_eq!(store.user(&ada.id).await.unwrap().unwrap().totp_secret.as_deref(), Some(&b"sealed"[..]));
+    assert!(store.take_totp_step(&ada.id, 100).await.unwrap());
+    assert!(!store.take_totp_step(&ada.id, 100).await.unwrap(), "the same code again");
+    assert!(!store.take_totp_step(&ada.id, 99).await.unwrap(), "an older one");
+    assert!(store.take_totp_step(&ada.id, 101).await.unwrap());
+    assert!(store.take_recovery_code(&ada.id, &[1; 32]).await.unwrap());
+    assert!(!store.take_recovery_code(&ada.id, &[1; 32]).await.unwrap());
+    store.set_totp(&ada.id, None, &[]).await.unwrap();
+    assert!(!store.take_recovery_code(&ada.id, &[2; 32]).await.unwrap());
+}
+
+fn key<'a>(channel: &'a Channel, label: &'a str, key: u8) -> NewStreamKey<'a> {
+    NewStreamKey { channel_id: &channel.id, label, key_hash: [key; 32], sealed_key: b"sealed", expires_at: None }
+}
+
+async fn a_deleted_account_takes_along_what_is_its_own(store: Store) {
+    store.create_user(&NewUser { role: Role::Admin, ..new_user("root") }).await.unwrap();
+    let (ada, eve) = (user(&store, "ada").await, user(&store, "eve").await);
+    let (hers, other) = (channel(&store, &ada, "engine").await, channel(&store, &eve, "other").await);
+    store.create_stream_key(&key(&hers, "", 1)).await.unwrap();
+    store.invite_viewer(&other.id, &ada.id).await.unwrap();
+    session(&store, &ada, 1, soon()).await;
+    let token = NewApiToken { user_id: &ada.id, name: "script", token_hash: [7; 32], scopes: "read", expires_at: None };
+    store.create_token(&token).await.unwrap();
+    store.delete_user(&ada.id).await.unwrap();
+    assert!(store.channel_by_handle("engine").await.unwrap().is_none());
+    assert!(store.stream_key_by_hash(&[1; 32]).await.unwrap().is_none());
+    assert!(store.session_by_token(&[1; 32]).await.unwrap().is_none());
+    assert!(store.token_by_hash(&[7; 32]).await.unwrap().is_none());
+    assert!(store.invited_viewers(&other.id, &first(10)).await.unwrap().items.is_empty());
+    assert!(matches!(store.delete_user(&ada.id).await, Err(Error::NotFound)));
+}
+
+async fn a_key_that_is_reset_is_no_longer_there(store: Store) {
+    let ada = user(&store, "ada").await;
+    let engine = channel(&store, &ada, "engine").await;
+    store.create_stream_key(&key(&engine, "", 1)).await.unwrap();
+    let phone = store.create_stream_key(&key(&engine, "phone", 2)).await.unwrap();
+    let new = store.replace_stream_key(&key(&engine, "", 3)).await.unwrap();
+    assert!(store.stream_key_by_hash(&[1; 32]).await.unwrap().is_none());
+    assert_eq!(store.stream_keys_of(&engine.id).await.unwrap(), [phone.clone(), new.clone()]);
+    store.touch_stream_key(&new.id).await.unwrap();
+    assert!(store.stream_key_by_hash(&[3; 32]).await.unwrap().unwrap().last_used_at.is_some());
+    store.delete_stream_key(&engine.id, &phone.id).await.unwrap();
+    assert!(matches!(store.delete_stream_key(&engine.id, &phone.id).await, Err(Error::NotFound)));
+}
+
+async fn a_channel_has_its_viewers(store: Store) {
+    let (ada, eve) = (user(&store, "ada").await, user(&store, "eve").await);
+    let engine = channel(&store, &ada, "engine").await;
+    let again = store.create_channel(&NewChannel { owner_id: &eve.id, handle: "engine", title: "" }).await;
+    assert!(matches!(again, Err(Error::Taken(_))));
+    assert_eq!(store.public_channels(None, &first(10)).await.unwrap().items, std::slice::from_ref(&engine));
+    let hidden = ChannelChange { visibility: Some(Visibility::Private), category: Some("music"), ..Default::default() };
+    let hidden = store.update_channel(&engine.id, engine.version, &hidden).await.unwrap();
+    assert_eq!(hidden.visibility, Visibility::Private);
+    assert!(store.public_channels(None, &first(10)).await.unwrap().items.is_empty());
+    assert!(matches!(store.update_channel(&engine.id, 1, &Default::default()).await, Err(Error::Changed)));
+    assert!(!store.is_invited(&engine.id, &eve.id).await.unwrap());
+    store.invite_viewer(&engine.id, &eve.id).await.unwrap();
+    store.invite_viewer(&engine.id, &eve.id).await.unwrap(); // twice is once
+    assert!(store.is_invited(&engine.id, &eve.id).await.unwrap());
+    assert_eq!(store.invited_viewers(&engine.id, &first(10)).await.unwrap().items.len(), 1);
+    store.uninvite_viewer(&engine.id, &eve.id).await.unwrap();
+    assert!(!store.is_invited(&engine.id, &eve.id).await.unwrap());
+    let shown = ChannelChange { visibility: Some(Visibility::Public), ..Default::default() };
+    let shown = store.update_channel(&engine.id, hidden.version, &shown).await.unwrap();
+    assert_eq!(store.public_channels(Some("music"), &first(10)).await.unwrap().items, [shown]);
+    assert!(store.public_channels(Some("art"), &first(10)).await.unwrap().items.is_empty());
+}
+
+async fn broadcasts_left_open_are_ended(store: Store) {
+    let ada = user(&store, "ada").await;
+    let engine = channel(&store, &ada, "engine").await;
+    let begun = NewLiveSession { channel_id: &engine.id, started_at: At::now() };
+    let first_one = store.begin_live_session(&begun).await.unwrap();
+    let end = LiveSessionEnd {
+        ended_at: Some(At::now()),
+        end_reason: Some("finished"),
+        peak_viewers: 7,
+        video_codec: "avc1.64001f",
+        width: 1280,
+        height: 720,
+        ..LiveSessionEnd::default()
+    };
+    store.update_live_session(&first_one.id, &end).await.unwrap();
+    store.begin_live_session(&begun).await.unwrap();
+    assert_eq!(store.end_open_live_sessions(At::now(), "the server ended").await.unwrap(), 1);
+    let sessions = store.live_sessions(&engine.id, &first(10)).await.unwrap().items;
+    assert_eq!(sessions[0].end_reason.as_deref(), Some("the server ended"));
+    assert_eq!((sessions[1].end_reason.as_deref(), sessions[1].peak_viewers), (Some("finished"), 7));
+}
+
+async fn settings_are_set_together(store: Store) {
+    store.set_settings(&[("registration", "open"), ("name", "Mill")]).await.unwrap();
+    store.set_settings(&[("registration", "closed")]).await.unwrap();
+    let settings = store.settings().await.unwrap();
+    assert_eq!(
+        settings.iter().collect::<Vec<_>>(),
+        [(&"name".to_owned(), &"Mill".to_owned()), (&"registration".to_owned(), &"closed".to_owned())]
+    );
+}
+
+async fn the_log_outlives_those_in_it(store: Store) {
+    store.create_user(&NewUser { role: Role::Admin, ..new_user("root") }).await.unwrap();
+    let ada = user(&store, "ada").await;
+    let entry = NewAuditEntry { actor: "ada", action: Action::LogIn, subject: "", address: "::1", details: "" };
+    store.add_audit(&entry).await.unwrap();
+    store.delete_user(&ada.id).await.unwrap();
+    let log = store.audit_log(&first(10)).await.unwrap().items;
+    assert_eq!((log[0].actor.as_str(), log[0].action.as_str(), log[0].address.as_str()), ("ada", "log-in", "::1"));
+}
+
+async fn many_write_at_once(store: Store) {
+    let tasks: Vec<_> = (0..40)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let one = user(&store, &format!("user{n}")).await;
+                let change = Profile { bio: Some("here"), ..Profile::default() };
+                store.update_profile(&one.id, one.version, &change).await.unwrap();
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(store.users(None, &first(100)).await.unwrap().items.len(), 40);
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open("sqlite://millrace.db", directory.path()).await.unwrap();
+    user(&store, "ada").await;
+    store.close().await;
+    let store = Store::open("sqlite://millrace.db", directory.path()).await.unwrap();
+    assert!(store.user_by_handle("ada").await.unwrap().is_some());
+    assert_eq!(store.kind(), Kind::Sqlite);
+    store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_of_no_known_kind_is_refused_in_words() {
+    for url in ["mysql://localhost/x", "", "millrace.db", "sqlite://"] {
+        let error = Store::open(url, Path::new("/nowhere")).await.unwrap_err();
+        assert!(matches!(&error, Error::Address(words) if words.contains("sqlite://")), "{url}: {error}");
+    }
+}
