@@ -19,7 +19,7 @@ FONT := /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core
 FFMPEG := ffmpeg=ffmpeg ffprobe=ffmpeg $(FONT)
 TEST_PROGRAMS := $(FFMPEG) chromium=chromium rtmpdump=rtmpdump gst-launch-1.0=gstreamer1.0-tools \
 	gst:flvmux=gstreamer1.0-plugins-good gst:rtmp2sink=gstreamer1.0-plugins-bad gst:x264enc=gstreamer1.0-plugins-ugly \
-	gst:avenc_aac=gstreamer1.0-libav python3=python3 pip3=python3-pip
+	gst:avenc_aac=gstreamer1.0-libav python3=python3 pip3=python3-pip pg_ctlcluster=postgresql
 
 ## demo: serve with a live channel to look at
 .PHONY: demo
@@ -93,11 +93,11 @@ help:
 
 # Parts of the above.
 
-# This builds the server, too: its own tests need it, and the end-to-end tests take it from MILLRACE_BIN.
+# With a PostgreSQL of its own beside SQLite. This builds the server, too: its own tests need it, and the end-to-end tests take it from MILLRACE_BIN.
 .PHONY: test-rust
 test-rust:
 	MILLRACE_BIN=$(TARGET)/debug/millrace MILLRACE_TEST_FFMPEG_CURRENT=$(TOOLS)/ffmpeg-current \
-		cargo test --locked --workspace
+		scripts/with-postgres cargo test --locked --workspace
 
 .PHONY: test-web
 test-web: node-modules

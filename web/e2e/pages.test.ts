@@ -1,15 +1,11 @@
 /** Every page in a real browser: accessible, without errors, alive where it should be. */
 
-import { createRequire } from 'node:module';
-
-import type { AxeResults } from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { axe } from './axe.ts';
 import { launch, SCREENS } from './browser.ts';
 import { Preview, type Scene } from './preview.ts';
-
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 let preview: Preview;
 let browser: Browser;
@@ -44,16 +40,6 @@ async function violations(page: Page): Promise<string[]> {
   return axe(page);
 }
 
-/** What axe finds on a page whose policy is set aside. */
-async function axe(page: Page): Promise<string[]> {
-  await page.addScriptTag({ path: AXE });
-  const results: AxeResults = await page.evaluate(() =>
-    (globalThis as unknown as { axe: { run: () => Promise<AxeResults> } }).axe.run(),
-  );
-  expect(results.passes.length).toBeGreaterThan(5);
-  return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
-}
-
 const PAGES: [scene: Scene, path: string][] = [
   ['full', '/'],
   ['empty', '/'],
@@ -64,6 +50,9 @@ const PAGES: [scene: Scene, path: string][] = [
   ['empty', '/about'],
   ['empty', '/about/api'],
   ['empty', '/go-live'],
+  ['empty', '/login'],
+  ['empty', '/register?token=a-token'],
+  ['empty', '/setup'],
   ['empty', '/nothing'],
   ['broken', '/'],
 ];

@@ -16,16 +16,18 @@ export class Server {
   readonly #child: ChildProcess;
   readonly #directory: string;
   readonly #log: string[];
+  readonly #greeting: string[];
   readonly #publishers = new Set<Publisher>();
 
   private constructor(
     readonly origin: string,
     readonly rtmp: string,
-    parts: { child: ChildProcess; directory: string; log: string[] },
+    parts: { child: ChildProcess; directory: string; log: string[]; greeting: string[] },
   ) {
     this.#child = parts.child;
     this.#directory = parts.directory;
     this.#log = parts.log;
+    this.#greeting = parts.greeting;
   }
 
   /** Starts it with `streams` that may be published, and further lines of configuration. */
@@ -39,9 +41,11 @@ export class Server {
       program,
       ['serve', '--http', any, '--rtmp', any, '--ops', any, '--set', 'log.format=json'],
       // The settings of whoever runs the tests are not for this server.
-      { cwd: directory, env: { PATH: process.env.PATH }, stdio: ['ignore', 'ignore', 'pipe'] },
+      { cwd: directory, env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     const log: string[] = [];
+    const greeting: string[] = [];
+    createInterface({ input: child.stdout }).on('line', (line) => greeting.push(line));
     const serving = new Promise<{ http: string; rtmp: string }>((resolve, reject) => {
       createInterface({ input: child.stderr }).on('line', (line) => {
         log.push(line);
@@ -53,7 +57,7 @@ export class Server {
       });
     });
     const { http, rtmp } = await serving;
-    return new Server(`http://${http}`, `rtmp://${rtmp}`, { child, directory, log });
+    return new Server(`http://${http}`, `rtmp://${rtmp}`, { child, directory, log, greeting });
   }
 
   /** Puts `name` on air; resolves once the server shows it. */
@@ -73,6 +77,14 @@ export class Server {
     if (response.status === 404) return null;
     if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
     return (await response.json()) as LiveStream;
+  }
+
+  /** Path of the link that makes the administrator, as the terminal shows it. */
+  async setupPath(): Promise<string> {
+    const line = await until('the link to set up', 10_000, () => {
+      return Promise.resolve(this.#greeting.find((text) => text.includes('/setup?token=')));
+    });
+    return line.slice(line.indexOf('/setup'));
   }
 
   /** What it has logged. */

@@ -4,6 +4,7 @@ import './site.css';
 
 import { watchChannel } from './site/channel';
 import { enableCopying } from './site/copy';
+import { enableForms } from './site/forms';
 import { watchLive } from './site/live-grid';
 import { enableMenus } from './site/menus';
 import { enableTheme } from './site/theme';
@@ -16,5 +17,6 @@ keepThumbnails();
 enableTheme();
 enableMenus();
 enableCopying();
+enableForms();
 watchLive();
 watchChannel();

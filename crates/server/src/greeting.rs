@@ -6,6 +6,8 @@ use std::{
     net::SocketAddr,
 };
 
+use millrace_site::SetupLink;
+
 use crate::{
     config::{Config, Secret},
     demo::Demo,
@@ -14,11 +16,11 @@ use crate::{
 };
 
 /// Prints the greeting. It is for people: the log has its own line.
-pub(crate) fn print(config: &Config, addresses: &Listeners<SocketAddr>, demo: bool) {
+pub(crate) fn print(config: &Config, addresses: &Listeners<SocketAddr>, demo: bool, setup: Option<&SetupLink>) {
     let stdout = io::stdout();
     // Elsewhere it is kept, as systemd's journal does, and a key is to stand in no log.
     let fresh_key = stdout.is_terminal().then(secrets::stream_key);
-    let greeting = Greeting { config, addresses, demo, fresh_key };
+    let greeting = Greeting { config, addresses, demo, setup, fresh_key };
     // A terminal that is gone is no reason not to serve.
     let _ = write!(stdout.lock(), "{greeting}");
 }
@@ -27,6 +29,8 @@ struct Greeting<'a> {
     config: &'a Config,
     addresses: &'a Listeners<SocketAddr>,
     demo: bool,
+    /// While the site has no administrator.
+    setup: Option<&'a SetupLink>,
     /// A proposal for the first stream.
     fresh_key: Option<Secret>,
 }
@@ -39,6 +43,10 @@ impl fmt::Display for Greeting<'_> {
             writeln!(f, "  Open     http://{http}{}", Demo::page())?;
         }
         writeln!(f, "  Site     http://{http}/")?;
+        if let Some(link) = self.setup {
+            // It works once, and only until somebody has used it: where logs are kept, the first look makes it worthless.
+            writeln!(f, "  Set up   http://{http}{}", link.expose())?;
+        }
         writeln!(f, "  Publish  rtmp://{rtmp}/live")?;
         writeln!(f, "  Stop     Ctrl-C\n")?;
         if self.config.streams.is_empty() && !self.config.publish.open {
@@ -99,7 +107,7 @@ mod tests {
         };
         let greet = |config: &Config, key: &str| {
             let fresh_key = Some(Secret::new(key.to_owned()));
-            Greeting { config, addresses: &addresses, demo: false, fresh_key }.to_string()
+            Greeting { config, addresses: &addresses, demo: false, setup: None, fresh_key }.to_string()
         };
         let text = greet(&Config::default(), "k3v9xa-0q7f2m");
         for line in ["key = \"k3v9xa-0q7f2m\"", "Stream key  k3v9xa-0q7f2m", "rtmp://localhost:1935/live/k3v9xa-0q7f2m"]

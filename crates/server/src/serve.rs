@@ -10,12 +10,14 @@ use std::{
 
 use millrace_gateway::{Tls, admission::Admission};
 use millrace_hub::{Hub, Protocol};
+use millrace_site::Accounts;
+use millrace_store::Store;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{interval, sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -52,6 +54,9 @@ pub(crate) enum ServeError {
         /// Why not.
         source: io::Error,
     },
+    /// The database cannot be used.
+    #[error("database.url: {0}")]
+    Database(#[from] millrace_store::Error),
     /// The operating system gave no threads or no signals.
     #[error("the runtime does not start: {0}")]
     Runtime(io::Error),
@@ -98,7 +103,11 @@ async fn run(
         admission: Admission::new(limits::connection_limits(config, open_files)),
         tls: certificate.as_ref().map(|certificate| Tls::new(Arc::clone(&certificate.config))),
     };
-    let mut servers = wire::start(config, &hub, streams.clone(), listeners, &gate, &health, &stop);
+    let store = Store::open(config.database.url.expose(), &config.data_dir).await?;
+    let accounts = Accounts::new(store.clone(), std::thread::available_parallelism().map_or(1, usize::from));
+    let setup = accounts.setup_link().await?;
+    let mut servers = wire::start(config, &hub, streams.clone(), accounts.clone(), listeners, &gate, &health, &stop);
+    let tidying = AbortOnDropHandle::new(tokio::spawn(tidy(accounts)));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         http = %addresses.http, rtmp = %addresses.rtmp, rtmps = addresses.rtmps.map(tracing::field::display),
@@ -108,7 +117,7 @@ async fn run(
     if let Some(words) = certificate.and_then(|certificate| certificate.warning()) {
         warn!("{words}");
     }
-    greeting::print(config, &addresses, demo.is_some());
+    greeting::print(config, &addresses, demo.is_some(), setup.as_ref());
     let demo = start_demo(config, demo, addresses.rtmp, &stop.rtmp).await;
     let running = Running { config, streams: &streams, hub: &hub, gate: &gate, open_files };
 
@@ -150,6 +159,8 @@ async fn run(
         }
         stop.http.cancel();
         while servers.join_next().await.is_some() {}
+        drop(tidying);
+        store.close().await;
         if let Some(demo) = demo {
             // A demonstration that failed has ended as well.
             let _ = demo.await;
@@ -163,6 +174,17 @@ async fn run(
         signal = signals.end() => warn!(signal, "asked again; what was still connected is cut"),
     }
     result
+}
+
+/// Removes what is over, now and then.
+async fn tidy(accounts: Accounts) {
+    let mut hours = interval(Duration::from_secs(3600));
+    loop {
+        hours.tick().await;
+        if let Err(error) = accounts.tidy().await {
+            warn!(%error, "what is over could not be removed from the database");
+        }
+    }
 }
 
 /// A player of HLS asks again after a segment's length, and so much later at most.

@@ -10,7 +10,7 @@ use millrace_gateway::{
     rtmp::{self, RtmpConfig, RtmpListeners},
 };
 use millrace_hub::{Authorizer, Hub, HubConfig, HubLimits};
-use millrace_site::SiteConfig;
+use millrace_site::{Accounts, SiteConfig};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -52,16 +52,18 @@ pub(crate) struct Stop {
 }
 
 /// Starts all servers. Each ends when `stop` says so and its connections are done, and gives its name.
+#[allow(clippy::too_many_arguments)] // each is a part of the whole, named where it is made
 pub(crate) fn start(
     config: &Config,
     hub: &Hub,
     authorizer: Arc<dyn Authorizer>,
+    accounts: Accounts,
     listeners: Listeners<TcpListener>,
     gate: &Gate,
     health: &Health,
     stop: &Stop,
 ) -> JoinSet<&'static str> {
-    let site = millrace_site::router(hub.clone(), site_config(config)).merge(health.routes());
+    let site = millrace_site::router(hub.clone(), accounts, site_config(config)).merge(health.routes());
     let answers = Answers::default();
     let sources = metrics::Sources {
         hub: hub.clone(),

@@ -15,7 +15,7 @@ use axum::{
     routing::post,
 };
 use http::{StatusCode, header};
-use millrace_site::{LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, router};
+use millrace_site::{Accounts, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, router};
 use time::{Duration, OffsetDateTime};
 
 #[tokio::main]
@@ -27,8 +27,11 @@ async fn main() -> io::Result<()> {
         .route("/_preview/{scene}", post(choose))
         .route("/live/{file}", axum::routing::get(picture))
         .with_state(scene.clone());
+    let directory = tempfile::tempdir()?;
+    let store = millrace_store::Store::open("sqlite://preview.db", directory.path()).await.map_err(io::Error::other)?;
+    let accounts = Accounts::new(store, 1);
     let listener = tokio::net::TcpListener::bind(&address).await?;
-    axum::serve(listener, router(scene, config).merge(preview)).await
+    axum::serve(listener, router(scene, accounts, config).merge(preview)).await
 }
 
 /// The scene that is shown now.

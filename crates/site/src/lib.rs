@@ -12,6 +12,8 @@
 //! - No inline script on any page; the content security policy forbids it.
 //! - Every API answer has a schema in the OpenAPI document, which is generated from the handlers.
 
+mod accounts;
+mod actor;
 mod api;
 mod assets;
 mod config;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
+pub use accounts::{Accounts, SetupLink};
 pub use api::live::{LiveAudio, LivePage, LiveState, LiveStream, LiveUrls, LiveVideo};
 pub use config::SiteConfig;
 pub use i18n::Language;
@@ -36,11 +39,11 @@ pub use source::LiveSource;
 /// The site's routes: pages, API and assets, with a designed answer for every path that no other router takes.
 ///
 /// The returned router owns the fallback, so merge it with routers that have none.
-pub fn router(live: impl LiveSource, config: SiteConfig) -> Router {
+pub fn router(live: impl LiveSource, accounts: Accounts, config: SiteConfig) -> Router {
     if !assets::are_built() {
         tracing::warn!("the front-end is not built into this program: pages have no style and no player");
     }
-    let site = Site { live: Arc::new(live), config: Arc::new(config) };
+    let site = Site { live: Arc::new(live), accounts, config: Arc::new(config) };
     Router::new()
         .merge(pages::routes())
         .merge(api::routes())
@@ -48,6 +51,7 @@ pub fn router(live: impl LiveSource, config: SiteConfig) -> Router {
         .method_not_allowed_fallback(pages::error::method_not_allowed)
         .layer(CatchPanicLayer::custom(pages::error::on_panic))
         .layer(middleware::from_fn_with_state(site.clone(), pages::error::explain_panic))
+        .layer(middleware::from_fn_with_state(site.clone(), actor::own_pages_only))
         .layer(middleware::from_fn(headers::secure))
         .layer(middleware::from_fn_with_state(site.clone(), visitor::recognise))
         .layer(CompressionLayer::new())
@@ -64,5 +68,6 @@ pub fn openapi() -> String {
 #[derive(Clone)]
 pub(crate) struct Site {
     live: Arc<dyn LiveSource>,
+    accounts: Accounts,
     config: Arc<SiteConfig>,
 }

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::accounts::limits::TooOften;
+use crate::accounts::password::Busy;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer};
@@ -110,12 +112,33 @@ pub struct Problem {
     /// What went wrong with this request, in plain words.
     error: Cow<'static, str>,
     error_code: ErrorCode,
+    /// Seconds to wait, for `Retry-After`.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 impl Problem {
     /// A problem with the code's usual status; `error` says in plain words what is wrong with this request.
     pub fn new(code: ErrorCode, error: impl Into<Cow<'static, str>>) -> Self {
         Self::with_status(code.status(), code, error)
+    }
+
+    /// Too many tries: says how long to wait.
+    pub(crate) fn too_often(TooOften(wait): TooOften) -> Self {
+        let seconds = wait.as_secs() + 1;
+        let words = format!("too many tries; wait {seconds} s");
+        Self { retry_after: Some(seconds), ..Self::new(ErrorCode::TooMany, words) }
+    }
+
+    /// Too much to do at this moment.
+    pub(crate) fn busy(error: &Busy) -> Self {
+        Self { retry_after: Some(1), ..Self::new(ErrorCode::Unavailable, error.to_string()) }
+    }
+
+    /// The database failed: the reason goes to the log, not to the client.
+    pub(crate) fn database(error: millrace_store::Error) -> Self {
+        tracing::error!(%error, "the database failed");
+        Self::new(ErrorCode::Database, "the database failed; try again later")
     }
 
     /// A problem with a status other than the code's usual one.
@@ -126,6 +149,7 @@ impl Problem {
             status: status.as_u16(),
             error: error.into(),
             error_code: code,
+            retry_after: None,
         }
     }
 }
@@ -135,6 +159,10 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&self).expect("a problem has only strings and a number");
         let kind = HeaderValue::from_static("application/problem+json");
         let status = StatusCode::from_u16(self.status).expect("made from a status code");
-        (status, [(header::CONTENT_TYPE, kind)], body).into_response()
+        let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }

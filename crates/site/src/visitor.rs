@@ -12,7 +12,9 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Uri, header, request::Parts};
 
-use crate::{Language, Site};
+use crate::accounts::sessions::Actor;
+use crate::actor::{COOKIE as SESSION_COOKIE, address_of};
+use crate::{Language, Problem, Site};
 
 /// What a page needs to know of its visitor.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub(crate) struct Visitor {
     pub(crate) host: String,
     /// Scheme, host and port, for absolute links.
     pub(crate) origin: String,
+    /// Who has logged in, by the session's cookie.
+    pub(crate) user: Option<Actor>,
     /// Path of the request, and its query without the choices made here.
     pub(crate) path: String,
     pub(crate) query: String,
@@ -105,7 +109,12 @@ pub(crate) async fn recognise(State(site): State<Site>, mut request: Request, ne
     let authority = header_text(headers, header::HOST).filter(|host| is_authority(host)).unwrap_or("localhost");
     let origin = site.config.public_url.clone().unwrap_or_else(|| format!("http://{authority}"));
     let public = origin.split_once("://").map_or(authority, |(_, authority)| authority);
+    let user = match cookie(request.headers(), SESSION_COOKIE) {
+        Some(text) => user(&site, text, request.extensions()).await,
+        None => None,
+    };
     let visitor = Visitor {
+        user,
         language,
         theme,
         host: without_port(public).to_owned(),
@@ -128,11 +137,18 @@ pub(crate) async fn recognise(State(site): State<Site>, mut request: Request, ne
     response
 }
 
+async fn user(site: &Site, cookie: &str, extensions: &http::Extensions) -> Option<Actor> {
+    let address = address_of(extensions).to_string();
+    let user = site.accounts.sessions.by_cookie(cookie, &address, millrace_store::At::now()).await;
+    // A page is shown even where the database fails: to one who seems to be unknown.
+    user.map_err(Problem::database).ok().flatten()
+}
+
 fn header_text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()

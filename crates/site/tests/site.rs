@@ -7,8 +7,9 @@ use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_site::{
-    Language, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, openapi, router,
+    Accounts, Language, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, openapi, router,
 };
+use millrace_store::Store;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, macros::datetime};
 use tower::ServiceExt;
@@ -19,7 +20,7 @@ const NOON: OffsetDateTime = datetime!(2026-01-02 12:00 UTC);
 
 #[tokio::test]
 async fn lists_live_streams_page_by_page() {
-    let site = Visit::to(streams(5));
+    let site = Visit::to(streams(5)).await;
     let mut names = Vec::new();
     let mut path = "/api/v1/live?limit=2".to_owned();
     loop {
@@ -37,13 +38,13 @@ async fn lists_live_streams_page_by_page() {
 
 #[tokio::test]
 async fn an_empty_list_is_a_list() {
-    let page = Visit::to(vec![]).api("/api/v1/live", "/api/v1/live", 200).await;
+    let page = Visit::to(vec![]).await.api("/api/v1/live", "/api/v1/live", 200).await;
     assert_eq!(page, json!({ "items": [], "next_cursor": null }));
 }
 
 #[tokio::test]
 async fn a_wrong_parameter_is_named() {
-    let site = Visit::to(streams(1));
+    let site = Visit::to(streams(1)).await;
     for (query, word) in [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("cursor=1.x", "cursor")]
     {
         let problem = site.api(&format!("/api/v1/live?{query}"), "/api/v1/live", 400).await;
@@ -58,7 +59,7 @@ async fn a_size_that_is_not_known_is_not_made_up() {
     let mut stream = stream(0);
     let video = stream.video.as_mut().unwrap();
     (video.width, video.height) = (None, None);
-    let site = Visit::to(vec![stream]);
+    let site = Visit::to(vec![stream]).await;
     let video = &site.api("/api/v1/live/live/s0", "/api/v1/live/{app}/{name}", 200).await["video"];
     assert_eq!((&video["width"], &video["height"]), (&Value::Null, &Value::Null));
     for path in ["/", "/@s0"] {
@@ -69,7 +70,7 @@ async fn a_size_that_is_not_known_is_not_made_up() {
 
 #[tokio::test]
 async fn describes_one_stream() {
-    let stream = Visit::to(streams(1)).api("/api/v1/live/live/s0", "/api/v1/live/{app}/{name}", 200).await;
+    let stream = Visit::to(streams(1)).await.api("/api/v1/live/live/s0", "/api/v1/live/{app}/{name}", 200).await;
     assert_eq!(
         stream,
         json!({
@@ -93,7 +94,7 @@ async fn describes_one_stream() {
 
 #[tokio::test]
 async fn an_unknown_stream_is_a_problem_with_a_code() {
-    let site = Visit::to(streams(1));
+    let site = Visit::to(streams(1)).await;
     for path in ["/api/v1/live/live/nobody", "/api/v1/live/live/%2e%2e", "/api/v1/live/live/S0"] {
         let problem = site.api(path, "/api/v1/live/{app}/{name}", 404).await;
         assert_eq!(problem["error_code"], "006", "{path}");
@@ -103,7 +104,7 @@ async fn an_unknown_stream_is_a_problem_with_a_code() {
 
 #[tokio::test]
 async fn the_api_answers_problems_for_what_it_does_not_know() {
-    let site = Visit::to(vec![]);
+    let site = Visit::to(vec![]).await;
     for path in ["/api/v1/nothing", "/api/v2", "/api/"] {
         let (status, headers, body) = site.get(path, &[]).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
@@ -118,7 +119,7 @@ async fn the_api_answers_problems_for_what_it_does_not_know() {
 
 #[tokio::test]
 async fn the_site_tells_where_to_publish() {
-    let site = Visit::to(vec![]);
+    let site = Visit::to(vec![]).await;
     let (_, _, body) = site.get("/api/v1/site", &[("host", "video.example:8080")]).await;
     let info: Value = serde_json::from_str(&body).unwrap();
     validate(&info, "/api/v1/site", 200);
@@ -132,7 +133,7 @@ async fn the_site_tells_where_to_publish() {
 #[tokio::test]
 async fn a_public_url_beats_the_host_header() {
     let config = SiteConfig { public_url: Some("https://tv.example".to_owned()), ..SiteConfig::default() };
-    let site = Visit(router(Made(streams(1)), config));
+    let site = Visit::of(Made(streams(1)), config).await;
     let (_, _, body) = site.get("/@s0", &[("host", "10.0.0.1:8080")]).await;
     assert!(body.contains(r#"<link rel="canonical" href="https://tv.example/@s0">"#));
     assert!(body.replace("<wbr>", "").contains("rtmp://tv.example:1935/live/s0"));
@@ -147,7 +148,7 @@ async fn the_description_is_as_committed() {
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
     assert!(committed == openapi(), "docs/openapi.json is out of date: run the tests once with UPDATE_OPENAPI=1");
-    let (status, _, served) = Visit::to(vec![]).get("/api/openapi.json", &[]).await;
+    let (status, _, served) = Visit::to(vec![]).await.get("/api/openapi.json", &[]).await;
     assert_eq!((status, served), (StatusCode::OK, committed));
     assert_eq!(description()["openapi"].as_str().unwrap().split('.').take(2).collect::<Vec<_>>(), ["3", "1"]);
 }
@@ -156,7 +157,7 @@ async fn the_description_is_as_committed() {
 
 #[tokio::test]
 async fn home_shows_what_is_on_air() {
-    let (status, _, body) = Visit::to(streams(2)).get("/", &[]).await;
+    let (status, _, body) = Visit::to(streams(2)).await.get("/", &[]).await;
     assert_eq!(status, StatusCode::OK);
     assert!(body.find("data-stream=\"live/s1\"").unwrap() < body.find("data-stream=\"live/s0\"").unwrap());
     assert!(body.contains("href=\"/@s1\""));
@@ -165,14 +166,14 @@ async fn home_shows_what_is_on_air() {
 
 #[tokio::test]
 async fn an_empty_home_tells_how_to_go_live() {
-    let (_, _, body) = Visit::to(vec![]).get("/", &[("host", "[::1]:8080")]).await;
+    let (_, _, body) = Visit::to(vec![]).await.get("/", &[("host", "[::1]:8080")]).await;
     assert!(body.contains("Nobody is live yet"));
     assert!(body.replace("<wbr>", "").contains("<code data-copy-text>rtmp://[::1]:1935/live</code>"));
 }
 
 #[tokio::test]
 async fn a_channel_brings_what_its_player_needs() {
-    let site = Visit::to(streams(1));
+    let site = Visit::to(streams(1)).await;
     let (_, _, body) = site.get("/@s0", &[]).await;
     assert!(body.contains("data-state=\"connecting\""));
     assert!(body.contains("avc1.64001f"));
@@ -189,7 +190,7 @@ async fn a_stream_of_another_app_has_its_page() {
     let mut other = stream(0);
     other.app = "stage".to_owned();
     other.urls = LiveUrls::new("stage", "s0");
-    let site = Visit::to(vec![other]);
+    let site = Visit::to(vec![other]).await;
     let (_, _, body) = site.get("/", &[]).await;
     assert!(body.contains("href=\"/@s0?app=stage\""));
     let (_, _, body) = site.get("/@s0?app=stage", &[]).await;
@@ -199,7 +200,7 @@ async fn a_stream_of_another_app_has_its_page() {
 
 #[tokio::test]
 async fn names_that_cannot_be_are_not_found() {
-    let site = Visit::to(vec![]);
+    let site = Visit::to(vec![]).await;
     let long = format!("/@{}", "a".repeat(65));
     for path in ["/@A", "/@%3Cscript%3E", "/@a.b", long.as_str(), "/@a?app=%2e%2e", "/embed/@A", "/no/such/page", "/@"]
     {
@@ -213,7 +214,7 @@ async fn names_that_cannot_be_are_not_found() {
 
 #[tokio::test]
 async fn speaks_the_language_of_the_visitor() {
-    let site = Visit::to(vec![]);
+    let site = Visit::to(vec![]).await;
     type Headers = &'static [(&'static str, &'static str)];
     let cases: [(&str, Headers, &str); 6] = [
         ("/", &[], "en"),
@@ -228,13 +229,13 @@ async fn speaks_the_language_of_the_visitor() {
         assert!(body.contains(&format!("<html lang=\"{language}\"")), "{path} {headers:?}");
     }
     let config = SiteConfig { default_language: Language::ZhCn, ..SiteConfig::default() };
-    let (_, _, body) = Visit(router(Made(vec![]), config)).get("/", &[]).await;
+    let (_, _, body) = Visit::of(Made(vec![]), config).await.get("/", &[]).await;
     assert!(body.contains("<html lang=\"zh-CN\""));
 }
 
 #[tokio::test]
 async fn choices_are_kept_and_lead_back_to_the_same_page() {
-    let site = Visit::to(vec![]);
+    let site = Visit::to(vec![]).await;
     let (_, headers, body) = site.get("/@x?app=stage&lang=zh-CN&theme=dark", &[]).await;
     let cookies: Vec<_> = headers.get_all(header::SET_COOKIE).iter().map(|value| value.to_str().unwrap()).collect();
     assert_eq!(cookies.len(), 2);
@@ -248,7 +249,7 @@ async fn choices_are_kept_and_lead_back_to_the_same_page() {
 #[tokio::test]
 async fn the_name_of_the_site_is_text() {
     let config = SiteConfig { name: "<b>Tom & \"Co\"</b>".to_owned(), ..SiteConfig::default() };
-    let (_, _, body) = Visit(router(Made(vec![]), config)).get("/", &[]).await;
+    let (_, _, body) = Visit::of(Made(vec![]), config).await.get("/", &[]).await;
     assert!(!body.contains("<b>Tom"));
 }
 
@@ -256,7 +257,7 @@ async fn the_name_of_the_site_is_text() {
 
 #[tokio::test]
 async fn every_answer_carries_the_headers_that_protect_its_reader() {
-    let site = Visit::to(streams(1));
+    let site = Visit::to(streams(1)).await;
     for path in ["/", "/@s0", "/embed/@s0", "/nothing", "/api/v1/live", "/api/v1/nothing", "/about"] {
         let (_, headers, body) = site.get(path, &[]).await;
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
@@ -281,7 +282,7 @@ async fn every_answer_carries_the_headers_that_protect_its_reader() {
 
 #[tokio::test]
 async fn text_is_compressed_where_that_is_understood() {
-    let site = Visit::to(streams(3));
+    let site = Visit::to(streams(3)).await;
     let (_, headers, _) = site.get("/", &[("accept-encoding", "gzip")]).await;
     assert_eq!(headers[header::CONTENT_ENCODING], "gzip");
     let (_, headers, _) = site.get("/", &[("accept-encoding", "br, gzip")]).await;
@@ -292,7 +293,7 @@ async fn text_is_compressed_where_that_is_understood() {
 
 #[tokio::test]
 async fn a_handler_that_breaks_is_explained() {
-    let site = Visit(router(Broken, SiteConfig::default()));
+    let site = Visit::of(Broken, SiteConfig::default()).await;
     let (status, headers, body) = site.get("/", &[]).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(body.contains("Something broke on our side"));
@@ -303,7 +304,7 @@ async fn a_handler_that_breaks_is_explained() {
 
 #[tokio::test]
 async fn missing_assets_are_not_cached() {
-    let site = Visit::to(vec![]);
+    let site = Visit::to(vec![]).await;
     for path in ["/assets/nothing.js", "/assets/../package.json", "/assets/%2e%2e/package.json"] {
         let (status, headers, _) = site.get(path, &[]).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
@@ -313,11 +314,21 @@ async fn missing_assets_are_not_cached() {
 
 // --- Support
 
-struct Visit(Router);
+struct Visit {
+    router: Router,
+    /// Holds the database.
+    _directory: tempfile::TempDir,
+}
 
 impl Visit {
-    fn to(streams: Vec<LiveStream>) -> Self {
-        Self(router(Made(streams), SiteConfig::default()))
+    async fn to(streams: Vec<LiveStream>) -> Self {
+        Self::of(Made(streams), SiteConfig::default()).await
+    }
+
+    async fn of(live: impl LiveSource, config: SiteConfig) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open("sqlite://site.db", directory.path()).await.unwrap();
+        Self { router: router(live, Accounts::new(store, 1), config), _directory: directory }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, String) {
@@ -329,7 +340,7 @@ impl Visit {
     }
 
     async fn send(&self, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
-        let (parts, body) = self.0.clone().oneshot(request).await.unwrap().into_parts();
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (parts.status, parts.headers, String::from_utf8_lossy(&body).into_owned())
     }

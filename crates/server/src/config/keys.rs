@@ -7,8 +7,8 @@ use toml::de::DeValue;
 use super::{
     streams::StreamEntry,
     value::{
-        GIB, HOUR, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Networks, Origin, SECOND, Setting, Size, Span,
-        Whole,
+        DatabaseUrl, GIB, HOUR, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Networks, Origin, SECOND, Setting,
+        Size, Span, Whole,
     },
 };
 
@@ -176,6 +176,13 @@ sections! {
         public_url: Option<Origin> = "",
         /// Where the source code of this server can be had, linked at the foot of each page. Empty: not linked.
         source_url: Option<Line> = "",
+    }
+
+    /// Where accounts are kept, and all else that outlives a restart.
+    [database] Database {
+        /// `sqlite://` and a file, below `data_dir` unless its path is absolute; or `postgres://` with user, password, host
+        /// and name of a database that is there.
+        url: DatabaseUrl = "sqlite://millrace.db",
     }
 
     /// Rules for publishers.

@@ -158,6 +158,34 @@ impl Setting for Line {
     }
 }
 
+/// Address of a database. It may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The address. A secret: for the database only.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(…)")
+    }
+}
+
+impl Setting for DatabaseUrl {
+    fn expected() -> String {
+        "sqlite://FILE, or postgres://USER:PASSWORD@HOST/NAME".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let known = ["sqlite://", "postgres://", "postgresql://"];
+        known.iter().any(|start| text.starts_with(start) && text.len() > start.len()).then(|| Self(text.to_owned()))
+    }
+}
+
 /// A setting that may be left empty.
 impl<T: Setting> Setting for Option<T> {
     fn expected() -> String {

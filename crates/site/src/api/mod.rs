@@ -1,7 +1,11 @@
 //! The JSON API under `/api/v1`, and its description at `/api/openapi.json`.
 
+mod body;
+mod invitations;
 pub(crate) mod live;
+mod sessions;
 pub(crate) mod site;
+mod users;
 
 use std::sync::LazyLock;
 
@@ -43,6 +47,14 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(live::list))
         .routes(routes!(live::one))
         .routes(routes!(site::site))
+        .routes(routes!(users::create))
+        .routes(routes!(users::me, users::update_me, users::delete_me))
+        .routes(routes!(users::change_password))
+        .routes(routes!(sessions::log_in, sessions::list, sessions::end_others))
+        .routes(routes!(sessions::log_out))
+        .routes(routes!(sessions::end_one))
+        .routes(routes!(invitations::create, invitations::list))
+        .routes(routes!(invitations::delete))
         .split_for_parts()
 }
 
@@ -54,7 +66,8 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
                        `cursor`. Errors are `application/problem+json` with `error` and `error_code`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    tags((name = "live", description = "What is on air"), (name = "site", description = "About this site")),
+    tags((name = "live", description = "What is on air"), (name = "site", description = "About this site"),
+         (name = "users", description = "Accounts"), (name = "sessions", description = "Logging in and out")),
     components(schemas(Problem)),
 )]
 struct Description;

@@ -71,6 +71,19 @@ const PURPOSES: &[(&str, &str)] = &[
     ("list_live", "api.operation.list_live"),
     ("get_live", "api.operation.get_live"),
     ("get_site", "api.operation.get_site"),
+    ("create_user", "api.operation.create_user"),
+    ("get_me", "api.operation.get_me"),
+    ("update_me", "api.operation.update_me"),
+    ("delete_me", "api.operation.delete_me"),
+    ("change_password", "api.operation.change_password"),
+    ("log_in", "api.operation.log_in"),
+    ("list_sessions", "api.operation.list_sessions"),
+    ("end_other_sessions", "api.operation.end_other_sessions"),
+    ("log_out", "api.operation.log_out"),
+    ("end_session", "api.operation.end_session"),
+    ("create_invitation", "api.operation.create_invitation"),
+    ("list_invitations", "api.operation.list_invitations"),
+    ("delete_invitation", "api.operation.delete_invitation"),
 ];
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The pages, rendered on the server by askama; they read without JavaScript.
 
 mod about;
+mod account;
 mod channel;
 mod embed;
 pub(crate) mod error;
@@ -26,6 +27,10 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/go-live", get(guide::page))
         .route("/@{name}", get(channel::page))
         .route("/embed/@{name}", get(embed::page))
+        .route("/login", get(account::log_in))
+        .route("/register", get(account::register))
+        .route("/setup", get(account::set_up))
+        .route("/settings", get(account::settings))
         .route("/about", get(about::page))
         .route("/about/api", get(about::api))
 }

@@ -50,6 +50,12 @@ impl Shell {
         }
     }
 
+    /// Search engines need not list the page.
+    pub(super) fn unlisted(mut self) -> Self {
+        self.indexed = false;
+        self
+    }
+
     /// The page holds the player.
     pub(super) fn with_player(mut self) -> Self {
         self.entries = &[SITE_ENTRY, PLAYER_ENTRY];

@@ -1,0 +1,52 @@
+//! Accounts: passwords, sessions, tokens, and what who may do.
+//!
+//! Invariants:
+//! - A secret that somebody holds (a cookie, a token, a link) is stored as its hash; one that has to be read back is
+//!   sealed with the site's own key.
+//! - Whether an account exists is not told by an answer's words or time.
+//! - [`permissions`] is the only place that says what a role may do.
+
+pub(crate) mod limits;
+pub(crate) mod password;
+pub(crate) mod permissions;
+pub(crate) mod rules;
+pub(crate) mod secret;
+pub(crate) mod sessions;
+mod setup;
+
+use std::sync::Arc;
+
+use millrace_store::{Error, Store};
+
+pub use setup::SetupLink;
+
+/// The accounts of a site. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    pub(crate) store: Store,
+    pub(crate) sessions: Arc<sessions::Sessions>,
+    pub(crate) passwords: password::Passwords,
+    pub(crate) tries: Arc<limits::Tries>,
+}
+
+impl Accounts {
+    /// Those in `store`. Passwords are hashed on so many threads at a time.
+    #[must_use]
+    pub fn new(store: Store, hashing_threads: usize) -> Self {
+        Self {
+            sessions: Arc::new(sessions::Sessions::new(store.clone())),
+            passwords: password::Passwords::new(hashing_threads),
+            tries: Arc::default(),
+            store,
+        }
+    }
+
+    /// Removes what is over: for now and then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tidy(&self) -> Result<(), Error> {
+        self.store.delete_expired_sessions(millrace_store::At::now()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! What who may do: the only place that says so.
+
+use millrace_store::Role;
+
+/// Something that not everybody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Act {
+    /// Change the own account, see and end the own sessions.
+    OwnAccount,
+    /// Invite others, and take invitations back.
+    ManageUsers,
+}
+
+impl Act {
+    #[cfg(test)]
+    const ALL: [Self; 2] = [Self::OwnAccount, Self::ManageUsers];
+
+    /// The scope that a personal token needs for it.
+    pub(crate) const fn scope(self) -> &'static str {
+        match self {
+            Self::OwnAccount => "account",
+            Self::ManageUsers => "moderate",
+        }
+    }
+
+    /// The lowest role that may do it. Roles rise: whatever one may do, those above may as well.
+    const fn needs(self) -> Role {
+        match self {
+            Self::OwnAccount => Role::Viewer,
+            Self::ManageUsers => Role::Moderator,
+        }
+    }
+}
+
+/// Whether a role may do something.
+pub(crate) fn may(role: Role, act: Act) -> bool {
+    role >= act.needs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_role_and_act() {
+        #[rustfmt::skip]
+        let table = [
+            //                  viewer creator moderator admin
+            (Act::OwnAccount,  [true,  true,   true,     true]),
+            (Act::ManageUsers, [false, false,  true,     true]),
+        ];
+        assert_eq!(table.map(|(act, _)| act), Act::ALL);
+        for (act, row) in table {
+            for (role, allowed) in Role::ALL.iter().zip(row) {
+                assert_eq!(may(*role, act), allowed, "{role:?} {act:?}");
+            }
+        }
+    }
+}

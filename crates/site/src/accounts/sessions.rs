@@ -1,0 +1,169 @@
+//! Sessions of browsers and tokens of programs: who asks?
+//!
+//! Both are kept in memory for a while, so that asking costs no query; the database has them all, so they outlive a
+//! restart. What ends one takes it from memory as well.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use millrace_store::{At, Error, Hash, NewSession, Session, SessionId, Store, User, UserId, UserState};
+use time::Duration;
+
+use super::secret::{self, Secret};
+
+/// Somebody who is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Actor {
+    pub(crate) user: Arc<User>,
+    pub(crate) by: By,
+}
+
+/// How somebody showed who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum By {
+    /// By the cookie of a session.
+    Session(SessionId),
+    /// By a personal token, which is good for these scopes.
+    Token { scopes: Arc<str> },
+}
+
+/// Knows who asks.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    store: Store,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    entries: HashMap<Hash, Entry>,
+    /// How often something was forgotten: what was read from the database before that may no longer hold.
+    forgotten: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    actor: Actor,
+    /// Until then the database need not be asked.
+    fresh_until: At,
+}
+
+impl Sessions {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, known: Mutex::default() }
+    }
+
+    /// Begins a session: what the cookie holds, and the session.
+    pub(crate) async fn begin(
+        &self,
+        user: &User,
+        remember: bool,
+        user_agent: &str,
+        address: &str,
+    ) -> Result<(Secret, Session), Error> {
+        let secret = Secret::new();
+        let new = NewSession {
+            user_id: &user.id,
+            token_hash: secret.hash(),
+            remember,
+            user_agent: short(user_agent),
+            address,
+            expires_at: At::now().plus(lifetime(remember)),
+        };
+        let session = self.store.create_session(&new).await?;
+        Ok((secret, session))
+    }
+
+    /// Whose cookie this is. A session that is used lives on.
+    pub(crate) async fn by_cookie(&self, text: &str, address: &str, now: At) -> Result<Option<Actor>, Error> {
+        if !secret::is_secret(text) {
+            return Ok(None);
+        }
+        let hash = secret::hash(text);
+        let (known, forgotten) = self.known(&hash, now);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let Some(session) = self.store.session_by_token(&hash).await?.filter(|session| session.expires_at > now) else {
+            return Ok(None);
+        };
+        let Some(user) = self.active(&session.user_id).await? else { return Ok(None) };
+        self.store.touch_session(&session.id, now, now.plus(lifetime(session.remember)), address).await?;
+        let actor = Actor { user: Arc::new(user), by: By::Session(session.id) };
+        self.keep(hash, Entry { actor: actor.clone(), fresh_until: now.plus(FRESH) }, forgotten);
+        Ok(Some(actor))
+    }
+
+    /// Whose token this is.
+    pub(crate) async fn by_token(&self, text: &str, now: At) -> Result<Option<Actor>, Error> {
+        let Some(text) = text.strip_prefix(TOKEN_PREFIX).filter(|text| secret::is_secret(text)) else {
+            return Ok(None);
+        };
+        let hash = secret::hash(text);
+        let (known, forgotten) = self.known(&hash, now);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let token = self.store.token_by_hash(&hash).await?;
+        let Some(token) = token.filter(|token| token.expires_at.is_none_or(|end| end > now)) else { return Ok(None) };
+        let Some(user) = self.active(&token.user_id).await? else { return Ok(None) };
+        self.store.touch_token(&token.id, now).await?;
+        let fresh_until = token.expires_at.map_or(now.plus(FRESH), |end| end.min(now.plus(FRESH)));
+        let actor = Actor { user: Arc::new(user), by: By::Token { scopes: token.scopes.into() } };
+        self.keep(hash, Entry { actor: actor.clone(), fresh_until }, forgotten);
+        Ok(Some(actor))
+    }
+
+    /// Forgets what is known of a user, who has changed or whose sessions have ended.
+    pub(crate) fn forget(&self, user: &UserId) {
+        let mut known = self.lock();
+        known.forgotten += 1;
+        known.entries.retain(|_, entry| entry.actor.user.id != *user);
+    }
+
+    async fn active(&self, id: &UserId) -> Result<Option<User>, Error> {
+        Ok(self.store.user(id).await?.filter(|user| user.state == UserState::Active))
+    }
+
+    /// Who is known by that hash, and the number of what was forgotten so far.
+    fn known(&self, hash: &Hash, now: At) -> (Option<Actor>, u64) {
+        let known = self.lock();
+        let entry = known.entries.get(hash).filter(|entry| now < entry.fresh_until);
+        (entry.map(|entry| entry.actor.clone()), known.forgotten)
+    }
+
+    /// Keeps what was read, unless something was forgotten meanwhile.
+    fn keep(&self, hash: Hash, entry: Entry, forgotten: u64) {
+        let mut known = self.lock();
+        if known.forgotten != forgotten {
+            return;
+        }
+        if known.entries.len() >= MAX_KNOWN {
+            known.entries.clear(); // whoever is forgotten is looked up again
+        }
+        known.entries.insert(hash, entry);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        // What is known is never left half changed.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lifetime(remember: bool) -> Duration {
+    if remember { Duration::days(30) } else { Duration::minutes(30) }
+}
+
+fn short(user_agent: &str) -> &str {
+    let end = user_agent.char_indices().nth(MAX_USER_AGENT).map_or(user_agent.len(), |(at, _)| at);
+    &user_agent[..end]
+}
+
+/// How personal tokens begin, so that one that leaked is recognised.
+pub(crate) const TOKEN_PREFIX: &str = "mrt_";
+/// So long the database is not asked again, nor told of a use: what another node ended ends here by then.
+const FRESH: Duration = Duration::seconds(60);
+/// Letters that are kept of what a browser calls itself.
+const MAX_USER_AGENT: usize = 256;
+/// Who is known at a time, at some 500 bytes each.
+const MAX_KNOWN: usize = 100_000;

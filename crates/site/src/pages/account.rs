@@ -1,0 +1,137 @@
+//! Setting up, registering, logging in, and the own account.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use millrace_store::User;
+use serde::Deserialize;
+
+use super::{Shell, render, rfc3339};
+use crate::accounts::sessions::By;
+use crate::visitor::Visitor;
+use crate::{Problem, Site};
+
+#[derive(Template)]
+#[template(path = "log_in.html")]
+struct LogIn {
+    shell: Shell,
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "register.html")]
+struct Register {
+    shell: Shell,
+    heading: &'static str,
+    text: &'static str,
+    /// The token of the link that the visitor followed; empty without one.
+    token: String,
+}
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct Settings {
+    shell: Shell,
+    handle: String,
+    display_name: String,
+    bio: String,
+    email: String,
+    version: i64,
+    sessions: Vec<OpenSession>,
+}
+
+struct OpenSession {
+    id: String,
+    current: bool,
+    user_agent: String,
+    address: String,
+    last_used: String,
+    last_used_at: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Next {
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Token {
+    token: Option<String>,
+}
+
+pub(super) async fn log_in(State(site): State<Site>, visitor: Visitor, Query(query): Query<Next>) -> Response {
+    let next = query.next.filter(|next| is_own_path(next)).unwrap_or_else(|| "/".to_owned());
+    if visitor.user.is_some() {
+        return Redirect::to(&next).into_response();
+    }
+    let title = visitor.language.messages().get("account.log_in");
+    render(&LogIn { shell: Shell::new(&site, visitor, title).unlisted(), next })
+}
+
+pub(super) async fn register(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {
+    registration(&site, visitor, query, ("account.register", "account.register_text"))
+}
+
+pub(super) async fn set_up(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {
+    registration(&site, visitor, query, ("account.set_up", "account.set_up_text"))
+}
+
+fn registration(
+    site: &Site,
+    visitor: Visitor,
+    query: Token,
+    (heading, text): (&'static str, &'static str),
+) -> Response {
+    let title = visitor.language.messages().get(heading);
+    let token = query.token.unwrap_or_default();
+    render(&Register { shell: Shell::new(site, visitor, title).unlisted(), heading, text, token })
+}
+
+pub(super) async fn settings(State(site): State<Site>, visitor: Visitor) -> Response {
+    let Some(actor) = visitor.user.clone() else { return Redirect::to("/login?next=/settings").into_response() };
+    let sessions = match site.accounts.store.sessions_of(&actor.user.id).await {
+        Ok(sessions) => sessions,
+        Err(error) => {
+            Problem::database(error); // for the log
+            return super::error::broken();
+        }
+    };
+    let t = visitor.language.messages();
+    let now = time::OffsetDateTime::now_utc();
+    let sessions = sessions.into_iter().map(|session| {
+        let last_used = time::OffsetDateTime::from(session.last_used_at);
+        OpenSession {
+            current: actor.by == By::Session(session.id.clone()),
+            id: session.id.to_string(),
+            user_agent: session.user_agent,
+            address: session.address,
+            last_used: t.duration(u64::try_from((now - last_used).whole_seconds()).unwrap_or(0)),
+            last_used_at: rfc3339(last_used),
+        }
+    });
+    let sessions = sessions.collect();
+    let User { handle, display_name, bio, email, version, .. } = (*actor.user).clone();
+    let shell = Shell::new(&site, visitor, t.get("account.settings")).unlisted();
+    render(&Settings { shell, handle, display_name, bio, email: email.unwrap_or_default(), version, sessions })
+}
+
+/// Whether a redirect to it stays on this site: `//host` and `/\host` would not.
+fn is_own_path(path: &str) -> bool {
+    path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n', '\t'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_to_another_site() {
+        for good in ["/", "/settings", "/@movie?lang=en"] {
+            assert!(is_own_path(good), "{good}");
+        }
+        for bad in ["", "https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example", "javascript:x"]
+        {
+            assert!(!is_own_path(bad), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,533 @@
+//! Accounts as clients of the API meet them: somebody unknown, a browser with its cookie, a program with its token.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use millrace_site::{Accounts, LiveSource, LiveStream, SiteConfig, openapi, router};
+use millrace_store::{At, LinkKind, NewApiToken, NewLink, Role, Store, UserState};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use time::Duration;
+use tower::ServiceExt;
+
+const PASSWORD: &str = "correct horse battery";
+
+struct App {
+    router: Router,
+    accounts: Accounts,
+    store: Store,
+    _directory: tempfile::TempDir,
+}
+
+struct NothingLive;
+
+impl LiveSource for NothingLive {
+    fn on_air(&self) -> Vec<LiveStream> {
+        Vec::new()
+    }
+    fn find(&self, _: &str, _: &str) -> Option<LiveStream> {
+        None
+    }
+}
+
+/// Somebody who asks: keeps the cookie, as a browser does.
+struct Client<'a> {
+    app: &'a App,
+    address: [u8; 4],
+    cookie: Mutex<Option<String>>,
+    headers: Vec<(&'static str, String)>,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    json: Value,
+}
+
+impl App {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open("sqlite://site.db", directory.path()).await.unwrap();
+        let accounts = Accounts::new(store.clone(), 2);
+        let router = router(NothingLive, accounts.clone(), SiteConfig::default());
+        Self { router, accounts, store, _directory: directory }
+    }
+
+    /// One with an administrator, `ada`.
+    async fn set_up() -> Self {
+        let app = Self::new().await;
+        let link = app.accounts.setup_link().await.unwrap().unwrap();
+        let made = app.anonymous().post("/api/v1/users", registration("ada", Some(token_of(link.expose())))).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.json);
+        app
+    }
+
+    fn anonymous(&self) -> Client<'_> {
+        Client { app: self, address: [10, 0, 0, 1], cookie: Mutex::new(None), headers: Vec::new() }
+    }
+
+    /// A browser in which somebody has logged in.
+    async fn browser(&self, username: &str) -> Client<'_> {
+        let client = self.anonymous();
+        let answer = client.log_in(username, PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.json);
+        client
+    }
+
+    /// An invitation's token.
+    async fn invitation(&self) -> String {
+        let token = "i".repeat(43);
+        let new = NewLink {
+            kind: LinkKind::Invitation,
+            token_hash: Sha256::digest(token.as_bytes()).into(),
+            user_id: None,
+            created_by: None,
+            subject: "",
+            expires_at: At::now().plus(Duration::hours(1)),
+        };
+        self.store.create_link(&new).await.unwrap();
+        token
+    }
+}
+
+impl Client<'_> {
+    async fn log_in(&self, username: &str, password: &str) -> Answer {
+        self.post("/api/v1/sessions", json!({ "username": username, "password": password })).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], None).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, &[], Some(body)).await
+    }
+
+    async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, &[], None).await
+    }
+
+    /// Sends, and checks the answer against the document.
+    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
+        let mut request = Request::builder().method(method.clone()).uri(path).header(header::HOST, "video.example");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(cookie) = &*self.cookie.lock().unwrap() {
+            request = request.header(header::COOKIE, format!("lang=en; session={cookie}"));
+        }
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let peer: SocketAddr = (self.address, 5000).into();
+        let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
+        let request = request.extension(ConnectInfo(peer)).body(body).unwrap();
+        let (parts, body) = self.app.router.clone().oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        if let Some(set) = parts.headers.get(header::SET_COOKIE) {
+            let value = set.to_str().unwrap().strip_prefix("session=").unwrap().split(';').next().unwrap();
+            *self.cookie.lock().unwrap() = (!value.is_empty()).then(|| value.to_owned());
+        }
+        let json = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        validate(&method, path, parts.status, &json);
+        Answer { status: parts.status, headers: parts.headers, json }
+    }
+}
+
+/// Checks an answer against what the document says of it. Answers of whole layers are described nowhere.
+fn validate(method: &Method, path: &str, status: StatusCode, answer: &Value) {
+    let document: Value = serde_json::from_str(&openapi()).unwrap();
+    let path = path.split('?').next().unwrap();
+    let path = match path.rsplit_once('/').unwrap() {
+        ("/api/v1/sessions", rest) if rest != "current" => "/api/v1/sessions/{id}",
+        ("/api/v1/invitations", _) => "/api/v1/invitations/{id}",
+        _ => path,
+    };
+    let responses = &document["paths"][path][method.as_str().to_lowercase()]["responses"];
+    let described = &responses[status.as_str()];
+    assert!(described.is_object(), "{method} {path} does not describe {status}: {answer}");
+    let Some(content) = described["content"].as_object().and_then(|kinds| kinds.values().next()) else {
+        assert_eq!(*answer, Value::Null, "{method} {path} {status}");
+        return;
+    };
+    let mut schema = content["schema"].clone();
+    schema["components"] = document["components"].clone();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(answer).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{method} {path} {status}: {errors:?}\n{answer}");
+}
+
+fn registration(handle: &str, token: Option<&str>) -> Value {
+    json!({ "handle": handle, "password": PASSWORD, "token": token })
+}
+
+fn token_of(link: &str) -> &str {
+    link.strip_prefix("/setup?token=").unwrap()
+}
+
+fn code(answer: &Answer) -> &str {
+    answer.json["error_code"].as_str().unwrap_or_else(|| panic!("{} {}", answer.status, answer.json))
+}
+
+// --- Setting up, registering
+
+#[tokio::test]
+async fn the_link_of_a_new_site_makes_its_administrator_once() {
+    let app = App::new().await;
+    let old = app.accounts.setup_link().await.unwrap().unwrap();
+    let link = app.accounts.setup_link().await.unwrap().unwrap();
+    let browser = app.anonymous();
+    let late = browser.post("/api/v1/users", registration("ada", Some(token_of(old.expose())))).await;
+    assert_eq!((late.status, code(&late)), (StatusCode::FORBIDDEN, "005"), "an earlier link works no more");
+    let made = browser.post("/api/v1/users", registration("Ada", Some(token_of(link.expose())))).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.json);
+    assert_eq!((&made.json["handle"], &made.json["role"]), (&json!("ada"), &json!("admin")));
+    assert_eq!(browser.get("/api/v1/users/me").await.json["handle"], "ada", "and is logged in");
+    let again = app.anonymous().post("/api/v1/users", registration("eve", Some(token_of(link.expose())))).await;
+    assert_eq!(code(&again), "005");
+    assert!(app.accounts.setup_link().await.unwrap().is_none(), "the site is set up");
+}
+
+#[tokio::test]
+async fn who_is_invited_registers_and_others_do_not() {
+    let app = App::set_up().await;
+    for token in [None, Some("x".repeat(43)), Some("'; DROP TABLE users; --".to_owned())] {
+        let refused = app.anonymous().post("/api/v1/users", registration("eve", token.as_deref())).await;
+        assert_eq!(code(&refused), "005", "{token:?}");
+    }
+    let token = app.invitation().await;
+    let taken = app.anonymous().post("/api/v1/users", registration("ada", Some(&token))).await;
+    assert_eq!((taken.status, code(&taken)), (StatusCode::CONFLICT, "007"));
+    let made = app.anonymous().post("/api/v1/users", registration("eve", Some(&token))).await;
+    assert_eq!(made.status, StatusCode::CREATED, "the invitation was not spent on a name that is taken");
+    assert_eq!(made.json["role"], "creator");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_registration_is_named() {
+    let app = App::new().await;
+    let cases = [
+        (json!({ "handle": "a b", "password": PASSWORD }), "handle"),
+        (json!({ "handle": "admin", "password": PASSWORD }), "reserved"),
+        (json!({ "handle": "ada", "password": "short" }), "password"),
+        (json!({ "handle": "ada", "password": PASSWORD, "display_name": "\u{7}" }), "display_name"),
+        (json!({ "handle": "ada", "password": PASSWORD, "email": "ada" }), "email"),
+        (json!({ "handle": "ada" }), "password"),
+        (json!({ "handle": "ada", "password": PASSWORD, "role": "admin" }), "role"),
+    ];
+    for (body, word) in cases {
+        let answer = app.anonymous().post("/api/v1/users", body).await;
+        assert_eq!((answer.status, code(&answer)), (StatusCode::BAD_REQUEST, "001"));
+        assert!(answer.json["error"].as_str().unwrap().contains(word), "{}", answer.json);
+    }
+}
+
+#[tokio::test]
+async fn one_address_registers_only_so_often() {
+    let app = App::new().await;
+    let client = app.anonymous();
+    for _ in 0..10 {
+        client.post("/api/v1/users", registration("ada", None)).await;
+    }
+    let refused = client.post("/api/v1/users", registration("ada", None)).await;
+    assert_eq!((refused.status, code(&refused)), (StatusCode::TOO_MANY_REQUESTS, "009"));
+    assert!(refused.headers[header::RETRY_AFTER].to_str().unwrap().parse::<u64>().unwrap() > 0);
+    let other = Client { address: [10, 0, 0, 2], ..app.anonymous() };
+    assert_eq!(code(&other.post("/api/v1/users", registration("ada", None)).await), "005");
+}
+
+#[tokio::test]
+async fn invitations_are_made_seen_and_taken_back_by_who_may() {
+    let app = App::set_up().await;
+    let ada = app.browser("ada").await;
+    let made = ada.post("/api/v1/invitations", json!({ "note": "Eve" })).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.json);
+    let second = ada.post("/api/v1/invitations", json!({ "note": "Bob", "days": 1 })).await;
+    let list = ada.get("/api/v1/invitations?limit=1").await.json;
+    assert_eq!((list["items"].as_array().unwrap().len(), &list["items"][0]["note"]), (1, &json!("Bob")));
+    let rest = ada.get(&format!("/api/v1/invitations?cursor={}", list["next_cursor"].as_str().unwrap())).await.json;
+    assert_eq!((&rest["items"][0]["note"], &rest["next_cursor"]), (&json!("Eve"), &Value::Null));
+    let id = second.json["id"].as_str().unwrap();
+    assert_eq!(ada.delete(&format!("/api/v1/invitations/{id}")).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(code(&ada.delete(&format!("/api/v1/invitations/{id}")).await), "006");
+    let token =
+        |made: &Answer| made.json["path"].as_str().unwrap().strip_prefix("/register?token=").unwrap().to_owned();
+    let late = app.anonymous().post("/api/v1/users", registration("bob", Some(&token(&second)))).await;
+    assert_eq!(code(&late), "005", "it was taken back");
+    let eve = app.anonymous();
+    let registered = eve.post("/api/v1/users", registration("eve", Some(&token(&made)))).await;
+    assert_eq!(registered.status, StatusCode::CREATED);
+    for refused in [
+        eve.post("/api/v1/invitations", json!({})).await,
+        eve.get("/api/v1/invitations").await,
+        eve.delete(&format!("/api/v1/invitations/{id}")).await,
+    ] {
+        assert_eq!((refused.status, code(&refused)), (StatusCode::FORBIDDEN, "005"));
+    }
+    assert_eq!(code(&app.anonymous().get("/api/v1/invitations").await), "002");
+    for wrong in [json!({ "days": 0 }), json!({ "days": 91 }), json!({ "note": "x".repeat(101) })] {
+        assert_eq!(code(&ada.post("/api/v1/invitations", wrong).await), "001");
+    }
+    assert_eq!(code(&ada.get("/api/v1/invitations?limit=0").await), "001");
+}
+
+// --- Logging in and out
+
+#[tokio::test]
+async fn a_browser_logs_in_and_out() {
+    let app = App::set_up().await;
+    let browser = app.anonymous();
+    let before = browser.get("/api/v1/users/me").await;
+    assert_eq!((before.status, code(&before)), (StatusCode::UNAUTHORIZED, "002"));
+    let answer = browser.log_in(" ADA ", PASSWORD).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    let cookie = answer.headers[header::SET_COOKIE].to_str().unwrap();
+    for part in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    assert!(!cookie.contains("Max-Age"), "it ends with the browser");
+    assert!(!answer.json.to_string().contains("argon2"), "{}", answer.json);
+    let kept = browser.cookie.lock().unwrap().clone();
+    assert_eq!(browser.get("/api/v1/users/me").await.status, StatusCode::OK);
+    assert_eq!(browser.delete("/api/v1/sessions/current").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(*browser.cookie.lock().unwrap(), None, "the cookie is taken away");
+    *browser.cookie.lock().unwrap() = kept;
+    assert_eq!(browser.get("/api/v1/users/me").await.status, StatusCode::UNAUTHORIZED, "and worth nothing");
+}
+
+#[tokio::test]
+async fn whether_a_name_exists_is_not_told() {
+    let app = App::set_up().await;
+    let wrong = app.anonymous().log_in("ada", "wrong password").await;
+    let unknown = app.anonymous().log_in("nobody", "wrong password").await;
+    assert_eq!((wrong.status, code(&wrong)), (StatusCode::UNAUTHORIZED, "002"));
+    assert_eq!((wrong.status, &wrong.json), (unknown.status, &unknown.json));
+}
+
+#[tokio::test]
+async fn an_account_is_tried_only_so_often_and_from_wherever() {
+    let app = App::set_up().await;
+    for n in 0..10 {
+        let client = Client { address: [10, 1, 0, n], ..app.anonymous() };
+        assert_eq!(code(&client.log_in("ada", "wrong password").await), "002");
+    }
+    let client = Client { address: [10, 1, 0, 99], ..app.anonymous() };
+    let refused = client.log_in("ada", PASSWORD).await;
+    assert_eq!((refused.status, code(&refused)), (StatusCode::TOO_MANY_REQUESTS, "009"));
+    assert!(refused.headers.contains_key(header::RETRY_AFTER));
+}
+
+#[tokio::test]
+async fn one_who_is_locked_or_waits_is_told_so_only_with_the_right_password() {
+    let app = App::set_up().await;
+    let token = app.invitation().await;
+    app.anonymous().post("/api/v1/users", registration("eve", Some(&token))).await;
+    let eve = app.store.user_by_handle("eve").await.unwrap().unwrap();
+    for state in [UserState::Pending, UserState::Disabled] {
+        app.store.set_standing(&eve.id, Role::Creator, state).await.unwrap();
+        assert_eq!(code(&app.anonymous().log_in("eve", PASSWORD).await), "005", "{state:?}");
+        assert_eq!(code(&app.anonymous().log_in("eve", "wrong password").await), "002", "{state:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_ticks_remember_is_remembered_for_a_month() {
+    let app = App::set_up().await;
+    let body = json!({ "username": "ada", "password": PASSWORD, "remember": true });
+    let answer = app.anonymous().post("/api/v1/sessions", body).await;
+    assert!(answer.headers[header::SET_COOKIE].to_str().unwrap().contains("Max-Age=2592000"));
+    let ada = app.store.user_by_handle("ada").await.unwrap().unwrap();
+    let sessions = app.store.sessions_of(&ada.id).await.unwrap();
+    let lives = |session: &millrace_store::Session| session.expires_at.0 - session.created_at.0;
+    assert!(sessions.iter().any(|session| lives(session) == 30 * 24 * 3600 * 1000), "{sessions:?}");
+    assert!(sessions.iter().any(|session| lives(session) == 30 * 60 * 1000), "that of the setup ends in 30 minutes");
+}
+
+#[tokio::test]
+async fn sessions_are_seen_and_ended_one_by_one_or_all() {
+    let app = App::set_up().await;
+    let (here, there, third) = (app.browser("ada").await, app.browser("ada").await, app.browser("ada").await);
+    let list = here.get("/api/v1/sessions").await;
+    let items = list.json["items"].as_array().unwrap().clone();
+    assert_eq!(items.len(), 4, "with that of the setup");
+    assert_eq!(items.iter().filter(|item| item["current"] == true).count(), 1);
+    // The newest comes first: the third browser's.
+    let newest = items[0]["id"].as_str().unwrap();
+    assert_eq!(here.delete(&format!("/api/v1/sessions/{newest}")).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(third.get("/api/v1/users/me").await.status, StatusCode::UNAUTHORIZED, "at once");
+    let gone = here.delete(&format!("/api/v1/sessions/{newest}")).await;
+    assert_eq!((gone.status, code(&gone)), (StatusCode::NOT_FOUND, "006"));
+    assert_eq!(code(&here.delete("/api/v1/sessions/x").await), "006");
+    assert_eq!(here.delete("/api/v1/sessions").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(there.get("/api/v1/users/me").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(here.get("/api/v1/users/me").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn nobody_ends_anothers_session() {
+    let app = App::set_up().await;
+    let token = app.invitation().await;
+    app.anonymous().post("/api/v1/users", registration("eve", Some(&token))).await;
+    let (ada, eve) = (app.browser("ada").await, app.browser("eve").await);
+    let id = ada.get("/api/v1/sessions").await.json["items"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(code(&eve.delete(&format!("/api/v1/sessions/{id}")).await), "006");
+    assert_eq!(ada.get("/api/v1/users/me").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_session_outlives_a_restart() {
+    let app = App::set_up().await;
+    let cookie = app.browser("ada").await.cookie.into_inner().unwrap();
+    let restarted = App {
+        router: router(NothingLive, Accounts::new(app.store.clone(), 1), SiteConfig::default()),
+        accounts: app.accounts.clone(),
+        store: app.store.clone(),
+        _directory: tempfile::tempdir().unwrap(),
+    };
+    let client = restarted.anonymous();
+    *client.cookie.lock().unwrap() = cookie;
+    assert_eq!(client.get("/api/v1/users/me").await.json["handle"], "ada");
+}
+
+#[tokio::test]
+async fn another_sites_page_changes_nothing() {
+    let app = App::set_up().await;
+    let browser = app.browser("ada").await;
+    let foreign = [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+    ];
+    for header in foreign {
+        let answer = browser.send(Method::DELETE, "/api/v1/sessions/current", &[header], None).await;
+        assert_eq!((answer.status, code(&answer)), (StatusCode::FORBIDDEN, "005"), "{header:?}");
+    }
+    for header in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+        let answer = browser.send(Method::GET, "/api/v1/users/me", &[header], None).await;
+        assert_eq!(answer.status, StatusCode::OK, "looking changes nothing: {header:?}");
+    }
+    let own = [("origin", "http://video.example")];
+    let answer = browser.send(Method::DELETE, "/api/v1/sessions/current", &own, None).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+}
+
+// --- Tokens
+
+#[tokio::test]
+async fn a_program_has_what_its_tokens_scopes_allow() {
+    let app = App::set_up().await;
+    let ada = app.store.user_by_handle("ada").await.unwrap().unwrap();
+    let make = async |letter: &str, scopes: &str, expires_at| {
+        let secret = letter.repeat(43);
+        let token_hash = Sha256::digest(secret.as_bytes()).into();
+        let new = NewApiToken { user_id: &ada.id, name: "script", token_hash, scopes, expires_at };
+        app.store.create_token(&new).await.unwrap();
+        Client { headers: vec![("authorization", format!("Bearer mrt_{secret}"))], ..app.anonymous() }
+    };
+    let good = make("a", "account channels", None).await;
+    assert_eq!(good.get("/api/v1/users/me").await.json["handle"], "ada");
+    assert_eq!(code(&good.get("/api/v1/sessions").await), "005", "sessions are for browsers");
+    let narrow = make("b", "channels", None).await;
+    assert_eq!(code(&narrow.get("/api/v1/users/me").await), "005");
+    let over = make("c", "account", Some(At::now().plus(Duration::seconds(-1)))).await;
+    assert_eq!(code(&over.get("/api/v1/users/me").await), "002");
+    for wrong in ["Bearer mrt_x", "Bearer ", "Basic YWRhOmFkYQ==", "mrt_"] {
+        let client = Client { headers: vec![("authorization", wrong.to_owned())], ..app.anonymous() };
+        assert_eq!(code(&client.get("/api/v1/users/me").await), "002", "{wrong}");
+    }
+}
+
+// --- The own account
+
+#[tokio::test]
+async fn a_profile_is_changed_by_who_has_read_it() {
+    let app = App::set_up().await;
+    let browser = app.browser("ada").await;
+    let read = browser.get("/api/v1/users/me").await;
+    let tag = read.headers[header::ETAG].to_str().unwrap().to_owned();
+    let body = || Some(json!({ "display_name": "Ada Lovelace", "bio": "数学 <script>", "email": "ada@example.org" }));
+    let path = "/api/v1/users/me";
+    let without = browser.send(Method::PATCH, path, &[], body()).await;
+    assert_eq!(code(&without), "001");
+    let changed = browser.send(Method::PATCH, path, &[("if-match", &tag)], body()).await;
+    assert_eq!((changed.status, &changed.json["bio"]), (StatusCode::OK, &json!("数学 <script>")));
+    assert_eq!(browser.get(path).await.json["display_name"], "Ada Lovelace", "and is not kept as it was");
+    let late = browser.send(Method::PATCH, path, &[("if-match", &tag)], body()).await;
+    assert_eq!((late.status, code(&late)), (StatusCode::CONFLICT, "007"));
+    assert!(app.browser("ada@example.org").await.get(path).await.status.is_success(), "one logs in by address as well");
+    let tag = changed.headers[header::ETAG].to_str().unwrap();
+    let gone = browser.send(Method::PATCH, path, &[("if-match", tag)], Some(json!({ "email": "" }))).await;
+    assert_eq!(gone.json["email"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions() {
+    let app = App::set_up().await;
+    let (here, there) = (app.browser("ada").await, app.browser("ada").await);
+    let change = |current: &str, new: &str| json!({ "current_password": current, "new_password": new });
+    let path = "/api/v1/users/me/password";
+    let wrong = here.send(Method::PUT, path, &[], Some(change("wrong password", "another sentence"))).await;
+    assert_eq!(code(&wrong), "002");
+    let short = here.send(Method::PUT, path, &[], Some(change(PASSWORD, "short"))).await;
+    assert_eq!(code(&short), "001");
+    let changed = here.send(Method::PUT, path, &[], Some(change(PASSWORD, "another sentence"))).await;
+    assert_eq!(changed.status, StatusCode::NO_CONTENT);
+    assert_eq!(here.get("/api/v1/users/me").await.status, StatusCode::OK);
+    assert_eq!(there.get("/api/v1/users/me").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(code(&app.anonymous().log_in("ada", PASSWORD).await), "002");
+    assert_eq!(app.anonymous().log_in("ada", "another sentence").await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn an_account_is_deleted_by_its_owner_but_the_last_administrators_is_not() {
+    let app = App::set_up().await;
+    let token = app.invitation().await;
+    app.anonymous().post("/api/v1/users", registration("eve", Some(&token))).await;
+    let delete = |password: &str| Some(json!({ "password": password }));
+    let path = "/api/v1/users/me";
+    let ada = app.browser("ada").await;
+    let kept = ada.send(Method::DELETE, path, &[], delete(PASSWORD)).await;
+    assert_eq!((kept.status, code(&kept)), (StatusCode::CONFLICT, "007"));
+    let eve = app.browser("eve").await;
+    assert_eq!(code(&eve.send(Method::DELETE, path, &[], delete("wrong password")).await), "002");
+    assert_eq!(eve.send(Method::DELETE, path, &[], delete(PASSWORD)).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(eve.get(path).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(code(&app.anonymous().log_in("eve", PASSWORD).await), "002");
+}
+
+#[tokio::test]
+async fn what_concerns_security_is_logged_without_secrets() {
+    let app = App::set_up().await;
+    let browser = app.browser("ada").await;
+    app.anonymous().log_in("eve", "a secret guess").await;
+    browser.delete("/api/v1/sessions/current").await;
+    let log = app.store.audit_log(&millrace_store::PageRequest { limit: 20, after: None }).await.unwrap().items;
+    let said: Vec<_> = log.iter().rev().map(|entry| (entry.action.as_str(), entry.actor.as_str())).collect();
+    assert_eq!(said, [("setup", "ada"), ("log-in", "ada"), ("log-in-refused", ""), ("log-out", "ada")]);
+    assert!(log.iter().all(|entry| entry.address == "10.0.0.1"));
+    assert!(!format!("{log:?}").contains("a secret guess"));
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_or_no_json_is_refused() {
+    let app = App::set_up().await;
+    let long = app.anonymous().log_in("ada", &"x".repeat(513)).await;
+    assert_eq!((long.status, code(&long)), (StatusCode::BAD_REQUEST, "001"));
+    let send = async |kind: &str, body: String| {
+        let request = Request::post("/api/v1/sessions").header(header::CONTENT_TYPE, kind).body(Body::from(body));
+        app.router.clone().oneshot(request.unwrap()).await.unwrap().status()
+    };
+    assert_eq!(send("text/plain", "{}".to_owned()).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(send("application/json", "{".to_owned()).await, StatusCode::BAD_REQUEST);
+    assert_eq!(send("application/json", "x".repeat(3 << 20)).await, StatusCode::PAYLOAD_TOO_LARGE);
+}

@@ -1,0 +1,102 @@
+import { t } from '../lib/messages';
+
+/**
+ * Forms that go to the JSON API: `data-api` holds method and path. What follows is `data-next`, a page, or `data-done`,
+ * words. `data-version` is sent as `If-Match`.
+ */
+export function enableForms(): void {
+  for (const form of document.querySelectorAll<HTMLFormElement>('form[data-api]')) {
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      void send(form);
+    });
+  }
+}
+
+async function send(form: HTMLFormElement): Promise<void> {
+  const button = form.querySelector<HTMLButtonElement>('button[type=submit]');
+  if (!button || button.ariaBusy === 'true') return;
+  button.ariaBusy = 'true';
+  say(form, '');
+  try {
+    const [method, path] = (form.dataset.api ?? '').split(' ') as [string, string];
+    const headers: Record<string, string> = { accept: 'application/json', 'content-type': 'application/json' };
+    if (form.dataset.version) headers['if-match'] = `"${form.dataset.version}"`;
+    const body = JSON.stringify(values(form));
+    const response = await fetch(path, { method, headers, body, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+    if (!response.ok) {
+      const words = explain((await response.json().catch(() => ({}))) as Problem);
+      say(form, words);
+    } else if (form.dataset.next) {
+      location.assign(form.dataset.next);
+      return; // busy until the page is there
+    } else {
+      const version = response.headers.get('etag')?.replaceAll('"', '');
+      if (version) form.dataset.version = version;
+      for (const field of form.querySelectorAll<HTMLInputElement>('input[type=password]')) field.value = '';
+      say(form, form.dataset.done ?? '', true);
+    }
+  } catch {
+    say(form, t('form_failed'));
+  }
+  button.ariaBusy = 'false';
+}
+
+interface Problem {
+  error?: string;
+  error_code?: string;
+}
+
+/** What went wrong, in the visitor's language. The API's own words begin with the name of the field that is wrong. */
+export function explain(problem: Problem): string {
+  switch (problem.error_code) {
+    case '001':
+      return wrong(problem.error?.match(/^\w+/)?.[0]);
+    case '002':
+      return t('form_002');
+    case '005':
+      return t('form_005');
+    case '006':
+      return t('form_006');
+    case '007':
+      return t('form_007');
+    case '009':
+      return t('form_009');
+    default:
+      return t('form_failed');
+  }
+}
+
+function wrong(field: string | undefined): string {
+  switch (field) {
+    case 'handle':
+      return t('form_handle');
+    case 'password':
+      return t('form_password');
+    case 'display_name':
+      return t('form_display_name');
+    case 'email':
+      return t('form_email');
+    case 'bio':
+      return t('form_bio');
+    default:
+      return t('form_001');
+  }
+}
+
+function values(form: HTMLFormElement): Record<string, string | boolean> {
+  const all: Record<string, string | boolean> = {};
+  for (const field of form.querySelectorAll<HTMLInputElement | HTMLTextAreaElement>('input, textarea')) {
+    all[field.name] = field.type === 'checkbox' ? (field as HTMLInputElement).checked : field.value;
+  }
+  return all;
+}
+
+function say(form: HTMLFormElement, words: string, good = false): void {
+  const place = form.querySelector<HTMLElement>('[data-error]');
+  if (!place) return;
+  place.textContent = words;
+  place.toggleAttribute('data-good', good);
+}
+
+const REQUEST_TIMEOUT_MS = 15_000;
