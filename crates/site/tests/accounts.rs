@@ -455,7 +455,7 @@ async fn a_profile_is_changed_by_who_has_read_it() {
     let browser = app.browser("ada").await;
     let read = browser.get("/api/v1/users/me").await;
     let tag = read.headers[header::ETAG].to_str().unwrap().to_owned();
-    let body = || Some(json!({ "display_name": "Ada Lovelace", "bio": "数学 <script>", "email": "ada@example.org" }));
+    let body = || Some(json!({ "display_name": "Ada Lovelace", "bio": "数学 <script>", "email": "Ada@Example.org" }));
     let path = "/api/v1/users/me";
     let without = browser.send(Method::PATCH, path, &[], body()).await;
     assert_eq!(code(&without), "001");
@@ -464,7 +464,7 @@ async fn a_profile_is_changed_by_who_has_read_it() {
     assert_eq!(browser.get(path).await.json["display_name"], "Ada Lovelace", "and is not kept as it was");
     let late = browser.send(Method::PATCH, path, &[("if-match", &tag)], body()).await;
     assert_eq!((late.status, code(&late)), (StatusCode::CONFLICT, "007"));
-    assert!(app.browser("ada@example.org").await.get(path).await.status.is_success(), "one logs in by address as well");
+    assert!(app.browser("ADA@example.ORG").await.get(path).await.status.is_success(), "one logs in by address as well");
     let tag = changed.headers[header::ETAG].to_str().unwrap();
     let gone = browser.send(Method::PATCH, path, &[("if-match", tag)], Some(json!({ "email": "" }))).await;
     assert_eq!(gone.json["email"], Value::Null);
