@@ -1,7 +1,7 @@
 //! What was done that concerns security: who, what, to whom, whence, when.
 
 use crate::db::{rows, run};
-use crate::users::texts;
+use crate::texts::texts;
 use crate::{At, AuditId, Error, Page, PageRequest, Store};
 
 /// What was done.

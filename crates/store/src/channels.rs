@@ -1,7 +1,8 @@
 //! Channels, and who may watch them.
 
 use crate::db::{rows, rows_in, run};
-use crate::users::{found, texts};
+use crate::error::found;
+use crate::texts::texts;
 use crate::{At, ChannelId, Error, Page, PageRequest, Store, User, UserId};
 
 /// Who finds and watches a channel's live stream.

@@ -41,3 +41,8 @@ impl Error {
         }
     }
 }
+
+/// A change that found no row.
+pub(crate) fn found(changed: u64) -> Result<(), Error> {
+    if changed == 0 { Err(Error::NotFound) } else { Ok(()) }
+}

@@ -1,7 +1,7 @@
 //! Stream keys.
 
 use crate::db::{rows, rows_in, run, run_in};
-use crate::users::found;
+use crate::error::found;
 use crate::{At, ChannelId, Error, Hash, KeyId, Store};
 
 /// A key to publish a channel's stream with.

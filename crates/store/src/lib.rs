@@ -20,6 +20,7 @@ mod live;
 mod page;
 mod sessions;
 mod settings;
+mod texts;
 mod tokens;
 mod users;
 

@@ -1,7 +1,8 @@
 //! Links that work once.
 
 use crate::db::{rows, run};
-use crate::users::{found, texts};
+use crate::error::found;
+use crate::texts::texts;
 use crate::{At, Error, Hash, LinkId, Page, PageRequest, Store, UserId};
 
 /// What a link is for.

@@ -1,7 +1,7 @@
 //! Sessions of browsers.
 
 use crate::db::{rows, run};
-use crate::users::found;
+use crate::error::found;
 use crate::{At, Error, Hash, SessionId, Store, UserId};
 
 /// A browser that is logged in.

@@ -1,7 +1,7 @@
 //! Personal tokens for the API.
 
 use crate::db::{rows, run};
-use crate::users::found;
+use crate::error::found;
 use crate::{At, Error, Hash, Store, TokenId, UserId};
 
 /// A token with which a program acts for its user.

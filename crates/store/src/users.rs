@@ -1,6 +1,8 @@
 //! Accounts.
 
 use crate::db::{rows, rows_in, run, run_in};
+use crate::error::found;
+use crate::texts::texts;
 use crate::{At, Error, Hash, Page, PageRequest, Store, UserId};
 
 /// What somebody may do, in rising order.
@@ -312,40 +314,9 @@ async fn has_administrator(tx: &mut crate::db::Tx) -> Result<(), Error> {
     }
 }
 
-pub(crate) fn found(changed: u64) -> Result<(), Error> {
-    if changed == 0 { Err(Error::NotFound) } else { Ok(()) }
-}
-
 fn taken(error: sqlx::Error) -> Error {
     Error::taken(error, |named| if named.contains("email") { "the e-mail address" } else { "the name" })
 }
-
-/// An enum with a text for each of its values, as the database holds it.
-macro_rules! texts {
-    ($name:ident { $($value:ident = $text:literal),* $(,)? }) => {
-        impl $name {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$value),*];
-
-            /// Its text.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$value => $text),* }
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = $crate::Error;
-            fn try_from(text: String) -> Result<Self, $crate::Error> {
-                match text.as_str() {
-                    $($text => Ok(Self::$value),)*
-                    _ => Err($crate::Error::Unknown(text)),
-                }
-            }
-        }
-    };
-}
-pub(crate) use texts;
 
 texts!(Role { Viewer = "viewer", Creator = "creator", Moderator = "moderator", Admin = "admin" });
 texts!(UserState { Active = "active", Pending = "pending", Disabled = "disabled" });
