@@ -10,7 +10,7 @@ use std::{
 
 use millrace_gateway::{Tls, admission::Admission};
 use millrace_hub::{Hub, Protocol};
-use millrace_site::Accounts;
+use millrace_site::{Accounts, SiteKey};
 use millrace_store::Store;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -50,6 +50,14 @@ pub(crate) enum ServeError {
     #[error("{path}: the data directory cannot be made: {source}; set data_dir, or --data-dir DIR", path = .path.display())]
     DataDirectory {
         /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The site's key cannot be had.
+    #[error("{path}: the site's key: {source}", path = .path.display())]
+    Key {
+        /// Where it is kept.
         path: PathBuf,
         /// Why not.
         source: io::Error,
@@ -104,7 +112,8 @@ async fn run(
         tls: certificate.as_ref().map(|certificate| Tls::new(Arc::clone(&certificate.config))),
     };
     let store = Store::open(config.database.url.expose(), &config.data_dir).await?;
-    let accounts = Accounts::new(store.clone(), std::thread::available_parallelism().map_or(1, usize::from));
+    let key = site_key(config)?;
+    let accounts = Accounts::new(store.clone(), &key, std::thread::available_parallelism().map_or(1, usize::from));
     let setup = accounts.setup_link().await?;
     let mut servers = wire::start(config, &hub, streams.clone(), accounts.clone(), listeners, &gate, &health, &stop);
     let tidying = AbortOnDropHandle::new(tokio::spawn(tidy(accounts)));
@@ -207,6 +216,14 @@ fn listen(config: &Config) -> Result<Listeners<TcpListener>, Vec<PortError>> {
 fn make_data_directory(config: &Config) -> Result<(), ServeError> {
     let path = config.data_dir.clone();
     std::fs::create_dir_all(&path).map_err(|source| ServeError::DataDirectory { path, source })
+}
+
+fn site_key(config: &Config) -> Result<SiteKey, ServeError> {
+    if let Some(key) = &config.site.key {
+        return Ok(SiteKey::from_hex(key.expose()).expect("the configuration takes nothing else"));
+    }
+    let path = config.data_dir.join("site.key");
+    SiteKey::in_file(&path).map_err(|source| ServeError::Key { path, source })
 }
 
 async fn start_demo(

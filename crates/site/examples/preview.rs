@@ -15,7 +15,9 @@ use axum::{
     routing::post,
 };
 use http::{StatusCode, header};
-use millrace_site::{Accounts, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, router};
+use millrace_site::{
+    Accounts, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, SiteKey, router,
+};
 use time::{Duration, OffsetDateTime};
 
 #[tokio::main]
@@ -29,7 +31,7 @@ async fn main() -> io::Result<()> {
         .with_state(scene.clone());
     let directory = tempfile::tempdir()?;
     let store = millrace_store::Store::open("sqlite://preview.db", directory.path()).await.map_err(io::Error::other)?;
-    let accounts = Accounts::new(store, 1);
+    let accounts = Accounts::new(store, &SiteKey::new(), 1);
     let listener = tokio::net::TcpListener::bind(&address).await?;
     axum::serve(listener, router(scene, accounts, config).merge(preview)).await
 }

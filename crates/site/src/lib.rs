@@ -29,7 +29,7 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
-pub use accounts::{Accounts, SetupLink};
+pub use accounts::{Accounts, SetupLink, SiteKey};
 pub use api::live::{LiveAudio, LivePage, LiveState, LiveStream, LiveUrls, LiveVideo};
 pub use config::SiteConfig;
 pub use i18n::Language;

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use millrace_site::{Accounts, LiveSource, LiveStream, SiteConfig, openapi, router};
+use millrace_site::{Accounts, LiveSource, LiveStream, SiteConfig, SiteKey, openapi, router};
 use millrace_store::{At, LinkKind, NewApiToken, NewLink, Role, Store, UserState};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -54,7 +54,7 @@ impl App {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open("sqlite://site.db", directory.path()).await.unwrap();
-        let accounts = Accounts::new(store.clone(), 2);
+        let accounts = Accounts::new(store.clone(), &SiteKey::new(), 2);
         let router = router(NothingLive, accounts.clone(), SiteConfig::default());
         Self { router, accounts, store, _directory: directory }
     }
@@ -388,7 +388,7 @@ async fn a_session_outlives_a_restart() {
     let app = App::set_up().await;
     let cookie = app.browser("ada").await.cookie.into_inner().unwrap();
     let restarted = App {
-        router: router(NothingLive, Accounts::new(app.store.clone(), 1), SiteConfig::default()),
+        router: router(NothingLive, Accounts::new(app.store.clone(), &SiteKey::new(), 1), SiteConfig::default()),
         accounts: app.accounts.clone(),
         store: app.store.clone(),
         _directory: tempfile::tempdir().unwrap(),

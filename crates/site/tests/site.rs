@@ -7,7 +7,8 @@ use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_site::{
-    Accounts, Language, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, openapi, router,
+    Accounts, Language, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, SiteKey,
+    openapi, router,
 };
 use millrace_store::Store;
 use serde_json::{Value, json};
@@ -328,7 +329,7 @@ impl Visit {
     async fn of(live: impl LiveSource, config: SiteConfig) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open("sqlite://site.db", directory.path()).await.unwrap();
-        Self { router: router(live, Accounts::new(store, 1), config), _directory: directory }
+        Self { router: router(live, Accounts::new(store, &SiteKey::new(), 1), config), _directory: directory }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, String) {

@@ -7,8 +7,8 @@ use toml::de::DeValue;
 use super::{
     streams::StreamEntry,
     value::{
-        DatabaseUrl, GIB, HOUR, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Networks, Origin, SECOND, Setting,
-        Size, Span, Whole,
+        DatabaseUrl, GIB, HOUR, HexKey, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Networks, Origin, SECOND,
+        Setting, Size, Span, Whole,
     },
 };
 
@@ -176,6 +176,10 @@ sections! {
         public_url: Option<Origin> = "",
         /// Where the source code of this server can be had, linked at the foot of each page. Empty: not linked.
         source_url: Option<Line> = "",
+        /// The site's own key, 64 hexadecimal digits, with which stream keys and second factors are sealed in the database.
+        /// All nodes of a site need the same. Empty: made at the first start, and kept in `data_dir` as `site.key`. Keep a
+        /// copy of it: what was sealed is lost without it.
+        key: Option<HexKey> = "",
     }
 
     /// Where accounts are kept, and all else that outlives a restart.

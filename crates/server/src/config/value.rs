@@ -186,6 +186,33 @@ impl Setting for DatabaseUrl {
     }
 }
 
+/// A key of 256 bits. A secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct HexKey(String);
+
+impl HexKey {
+    /// The 64 digits. A secret: for the site only.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HexKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HexKey(…)")
+    }
+}
+
+impl Setting for HexKey {
+    fn expected() -> String {
+        "64 hexadecimal digits".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| Self(text.to_owned()))
+    }
+}
+
 /// A setting that may be left empty.
 impl<T: Setting> Setting for Option<T> {
     fn expected() -> String {

@@ -6,10 +6,12 @@
 //! - Whether an account exists is not told by an answer's words or time.
 //! - [`permissions`] is the only place that says what a role may do.
 
+mod key;
 pub(crate) mod limits;
 pub(crate) mod password;
 pub(crate) mod permissions;
 pub(crate) mod rules;
+pub(crate) mod seal;
 pub(crate) mod secret;
 pub(crate) mod sessions;
 mod setup;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 use millrace_store::{Error, Store};
 
+pub use key::SiteKey;
 pub use setup::SetupLink;
 
 /// The accounts of a site. Cheap to clone.
@@ -27,16 +30,20 @@ pub struct Accounts {
     pub(crate) sessions: Arc<sessions::Sessions>,
     pub(crate) passwords: password::Passwords,
     pub(crate) tries: Arc<limits::Tries>,
+    /// For secrets that have to be read back.
+    #[allow(dead_code)] // stream keys and second factors come next
+    pub(crate) sealer: Arc<seal::Sealer>,
 }
 
 impl Accounts {
-    /// Those in `store`. Passwords are hashed on so many threads at a time.
+    /// Those in `store` of the site with that key. Passwords are hashed on so many threads at a time.
     #[must_use]
-    pub fn new(store: Store, hashing_threads: usize) -> Self {
+    pub fn new(store: Store, key: &SiteKey, hashing_threads: usize) -> Self {
         Self {
             sessions: Arc::new(sessions::Sessions::new(store.clone())),
             passwords: password::Passwords::new(hashing_threads),
             tries: Arc::default(),
+            sealer: Arc::new(seal::Sealer::new(&key.derive("seal"))),
             store,
         }
     }
