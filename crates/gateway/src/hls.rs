@@ -123,13 +123,22 @@ async fn within<T>(longest: Duration, answer: impl Future<Output = T>) -> Result
     tokio::time::timeout(longest, answer).await.map_err(late)
 }
 
-/// Every playlist leaves here. Its text is the same for all who ask: what is a viewer's own, such as
-/// a token of the request's query that segments have to be asked for with, is to be put in here.
+/// Every playlist leaves here. Its text is the same for all who ask.
 fn playlist(content: Content) -> Answer {
     Answer { content_type: PLAYLIST, cache_control: SHORT, content }
 }
 
 impl Answer {
+    /// A playlist or manifest for one who came with a token: segments have to be asked for with it as well.
+    pub(crate) fn handing_on(self, query: &str) -> Self {
+        let Some(token) = token(query) else { return self };
+        let content = match self.content_type {
+            MANIFEST => millrace_hub::manifest_with(&self.content, token),
+            _ => millrace_hub::playlist_with(&self.content, token),
+        };
+        Self { content, ..self }
+    }
+
     /// For hyper.
     pub(crate) fn into_response(self) -> Response<Body> {
         let mut response = Response::new(match self.content.pieces() {
@@ -141,6 +150,14 @@ impl Answer {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
         response
     }
+}
+
+/// `token=…` out of a query, where its value may be repeated in a playlist.
+fn token(query: &str) -> Option<&str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    let of =
+        |pair: &str| pair.strip_prefix("token=").is_some_and(|token| !token.is_empty() && token.bytes().all(plain));
+    query.split('&').find(|pair| pair.len() <= MAX_TOKEN && of(pair))
 }
 
 /// Content of several pieces as a body; none is copied.
@@ -257,6 +274,8 @@ impl Audience {
     }
 }
 
+/// Longest token that is handed on, with its name.
+const MAX_TOKEN: usize = 1024;
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 const MANIFEST: &str = "application/dash+xml";
 /// Less than half a segment: a cache may serve many players, and none of them stalls by it.

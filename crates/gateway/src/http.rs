@@ -13,7 +13,7 @@ use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use millrace_hub::{Authorizer, Hub, PlayRequest, StreamId};
+use millrace_hub::{Authorizer, Format, Hub, Leave, PlayRequest, Protocol, Subscription};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -107,8 +107,21 @@ pub(crate) struct Server {
 
 impl Server {
     /// Asks whether this player may play that stream.
-    pub(crate) async fn may_play(&self, stream: &StreamId, query: &str, peer: SocketAddr) -> Result<(), Problem> {
-        self.authorizer.play(PlayRequest { stream, query, peer }).await.map_err(Problem::from)
+    pub(crate) async fn may_play(&self, request: PlayRequest<'_>) -> Result<Leave, Problem> {
+        self.authorizer.play(request).await.map_err(Problem::from)
+    }
+
+    /// A place among the stream's players, for one who has leave. Leave is asked for again once the place is taken: who
+    /// loses it from then on is sent away with all others.
+    pub(crate) async fn admit(
+        &self,
+        request: PlayRequest<'_>,
+        format: Format,
+        protocol: Protocol,
+    ) -> Result<Subscription, Problem> {
+        let subscription = self.hub.play(request.stream, format, protocol, request.peer, false).await?;
+        self.may_play(request).await?;
+        Ok(subscription)
     }
 }
 
@@ -208,24 +221,46 @@ async fn media(
     mut request: Request<Incoming>,
     path: MediaPath,
 ) -> Result<Response<Body>, Problem> {
-    let query = request.uri().query().unwrap_or_default();
-    server.may_play(path.stream(), query, peer).await?;
+    let upgrade =
+        (matches!(path, MediaPath::Flv(_)) && ws_flv::is_upgrade(&request)).then(|| hyper::upgrade::on(&mut request));
+    let head = request.headers();
+    let (query, cookies) = (request.uri().query().unwrap_or_default(), text(head.get(header::COOKIE)));
+    let asked = PlayRequest { stream: path.stream(), query, cookies, peer };
+    let leave = server.may_play(asked).await?;
     let head_only = request.method() == Method::HEAD;
-    let user_agent = request.headers().get(header::USER_AGENT).map(HeaderValue::as_bytes);
-    let viewer = Viewer::new(peer, user_agent);
-    match path {
-        MediaPath::Flv(id) if ws_flv::is_upgrade(&request) => ws_flv::play(server, peer, &mut request, &id).await,
-        MediaPath::Flv(id) => http_flv::play(&server, peer, &id, head_only).await,
-        MediaPath::Multivariant(id) => hls::multivariant(&server, &id).map(hls::Answer::into_response),
+    let viewer = Viewer::new(peer, head.get(header::USER_AGENT).map(HeaderValue::as_bytes));
+    let mut response = match &path {
+        MediaPath::Flv(_) => {
+            return match upgrade {
+                Some(upgrade) => ws_flv::play(&server, asked, &request, upgrade).await,
+                None => http_flv::play(&server, asked, head_only).await,
+            };
+        }
+        MediaPath::Multivariant(id) => hls::multivariant(&server, id)?.handing_on(query).into_response(),
         MediaPath::MediaPlaylist(id, format) => {
-            hls::media_playlist(&server, &id, format, query, viewer).await.map(hls::Answer::into_response)
+            hls::media_playlist(&server, id, *format, query, viewer).await?.handing_on(query).into_response()
         }
-        MediaPath::Resource(id, name) => {
-            hls::resource(&server, &id, name, viewer, head_only).await.map(hls::Answer::into_response)
-        }
-        MediaPath::Manifest(id) => hls::manifest(&server, &id, viewer).await.map(hls::Answer::into_response),
-        MediaPath::Clock(_) => Ok(hls::clock().into_response()),
-        MediaPath::Thumbnail(id) => server.thumbnails.get(&server.hub, &id).await,
+        MediaPath::Resource(id, name) => hls::resource(&server, id, *name, viewer, head_only).await?.into_response(),
+        MediaPath::Manifest(id) => hls::manifest(&server, id, viewer).await?.handing_on(query).into_response(),
+        MediaPath::Clock(_) => hls::clock().into_response(),
+        MediaPath::Thumbnail(id) => server.thumbnails.get(&server.hub, id).await?,
+    };
+    if leave == Leave::Bearer {
+        keep_private(&mut response);
+    }
+    Ok(response)
+}
+
+fn text(value: Option<&HeaderValue>) -> &str {
+    value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Caches that many share must not keep what is for one.
+fn keep_private(response: &mut Response<Body>) {
+    if let Some(value) = response.headers_mut().get_mut(header::CACHE_CONTROL)
+        && let Some(rest) = text(Some(value)).strip_prefix("public").map(|rest| format!("private{rest}"))
+    {
+        *value = HeaderValue::from_str(&rest).expect("what was a header is one still");
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use millrace_hub::{Format, Packet, PlayError, PlayerGuard, Protocol, Read, Ring, StreamId, Subscription};
+use millrace_hub::{Format, Packet, PlayError, PlayRequest, PlayerGuard, Protocol, Read, Ring, StreamId, Subscription};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
@@ -29,6 +29,7 @@ use crate::walker::NewPlayer;
 pub(crate) struct PlainRequest {
     stream: StreamId,
     query: String,
+    cookies: String,
     /// Bytes of its head, still unread.
     len: usize,
 }
@@ -59,10 +60,11 @@ pub(crate) async fn play_plain(server: Arc<Server>, mut socket: Socket, peer: So
     if socket.read_exact(&mut head).await.is_err() {
         return;
     }
+    let PlainRequest { stream, query, cookies, .. } = &request;
+    let asked = PlayRequest { stream, query, cookies, peer };
     let subscription = async {
-        server.may_play(&request.stream, &request.query, peer).await?;
-        let stream = &request.stream;
-        Ok::<_, Problem>(server.hub.play(stream, Format::Flv, Protocol::HttpFlv, peer, false).await?)
+        server.may_play(asked).await?;
+        server.admit(asked, Format::Flv, Protocol::HttpFlv).await
     };
     match subscription.await {
         Ok(Subscription { ring, player: place }) => {
@@ -80,17 +82,12 @@ pub(crate) async fn play_plain(server: Arc<Server>, mut socket: Socket, peer: So
 }
 
 /// Answers a request that came through hyper.
-pub(crate) async fn play(
-    server: &Server,
-    peer: SocketAddr,
-    stream: &StreamId,
-    head_only: bool,
-) -> Result<Response<Body>, Problem> {
+pub(crate) async fn play(server: &Server, asked: PlayRequest<'_>, head_only: bool) -> Result<Response<Body>, Problem> {
     let mut response = Response::new(if head_only {
-        server.hub.info(stream).ok_or(PlayError::NotOnAir)?;
+        server.hub.info(asked.stream).ok_or(PlayError::NotOnAir)?;
         Body::empty()
     } else {
-        let subscription = server.hub.play(stream, Format::Flv, Protocol::HttpFlv, peer, false).await?;
+        let subscription = server.admit(asked, Format::Flv, Protocol::HttpFlv).await?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         tokio::spawn(feed(subscription, sender, server.hub.config().stall_timeout));
         Body::new(FlvBody(receiver))
@@ -124,7 +121,11 @@ pub(crate) fn recognise(head: &[u8]) -> Option<PlainRequest> {
     }
     let (path, query) = request.path.map(|p| p.split_once('?').unwrap_or((p, "")))?;
     match MediaPath::parse(path)? {
-        MediaPath::Flv(stream) => Some(PlainRequest { stream, query: query.to_owned(), len }),
+        MediaPath::Flv(stream) => {
+            let cookies = request.headers.iter().find(|h| h.name.eq_ignore_ascii_case("cookie"));
+            let cookies = cookies.and_then(|h| std::str::from_utf8(h.value).ok()).unwrap_or_default().to_owned();
+            Some(PlainRequest { stream, query: query.to_owned(), cookies, len })
+        }
         _ => None,
     }
 }
@@ -230,10 +231,11 @@ mod tests {
 
     #[test]
     fn plain_requests_are_recognised() {
-        let head = b"GET /live/movie.flv?token=x HTTP/1.1\r\nHost: a\r\nRange: bytes=0-\r\n\r\n";
+        let head = b"GET /live/movie.flv?token=x HTTP/1.1\r\nHost: a\r\nRange: bytes=0-\r\nCookie: session=y\r\n\r\n";
         let expected = PlainRequest {
             stream: StreamId::parse("live", "movie").unwrap(),
             query: "token=x".to_owned(),
+            cookies: "session=y".to_owned(),
             len: head.len(),
         };
         assert_eq!(recognise(head), Some(expected));

@@ -15,7 +15,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
-use millrace_hub::{BoxFuture, Format, Protocol, StreamId, Subscription};
+use millrace_hub::{BoxFuture, Format, PlayRequest, Protocol, Subscription};
 use sha1::{Digest, Sha1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -34,10 +34,10 @@ pub(crate) fn is_upgrade<B>(request: &Request<B>) -> bool {
 
 /// Answers the handshake; the player goes to a walker once the answer is sent.
 pub(crate) async fn play(
-    server: Arc<Server>,
-    peer: SocketAddr,
-    request: &mut Request<Incoming>,
-    stream: &StreamId,
+    server: &Arc<Server>,
+    asked: PlayRequest<'_>,
+    request: &Request<Incoming>,
+    upgrade: OnUpgrade,
 ) -> Result<Response<Body>, Problem> {
     if request.method() != Method::GET {
         return Err(Problem::bad_request("a WebSocket begins with GET (RFC 6455)")); // (4.1)
@@ -58,10 +58,8 @@ pub(crate) async fn play(
         return Err(Problem::bad_request("Sec-WebSocket-Key is not 16 bytes in base64")); // (4.1)
     }
     let accept = accept_key(key.as_bytes());
-    let subscription = server.hub.play(stream, Format::WsFlv, Protocol::WsFlv, peer, false).await?;
-    let upgrade = hyper::upgrade::on(request);
-    let walkers = Arc::clone(&server.walkers);
-    walkers.spawn(upgraded(server, peer, upgrade, subscription));
+    let subscription = server.admit(asked, Format::WsFlv, Protocol::WsFlv).await?;
+    server.walkers.spawn(upgraded(Arc::clone(server), asked.peer, upgrade, subscription));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();

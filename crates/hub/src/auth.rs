@@ -16,7 +16,7 @@ pub trait Authorizer: Send + Sync + 'static {
     fn publish<'a>(&'a self, request: PublishRequest<'a>) -> BoxFuture<'a, Result<Grant, Refusal>>;
 
     /// May this stream be played?
-    fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<(), Refusal>>;
+    fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<Leave, Refusal>>;
 }
 
 /// Somebody wants to publish.
@@ -39,6 +39,8 @@ pub struct PlayRequest<'a> {
     pub stream: &'a StreamId,
     /// What followed the name behind `?`, perhaps empty. May hold secrets.
     pub query: &'a str,
+    /// The cookies that came with it, as the header has them; empty where there are none. May hold secrets.
+    pub cookies: &'a str,
     /// Where the player connects from.
     pub peer: SocketAddr,
 }
@@ -51,6 +53,15 @@ pub struct Grant {
     /// The publisher proved that the stream is its own, so it replaces whoever is on it: most
     /// often its own ghost.
     pub takeover: bool,
+}
+
+/// Leave to play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// Anybody may: what is answered may be kept by caches that many share.
+    Anybody,
+    /// This one may, by what came with the request: what is answered is for nobody else.
+    Bearer,
 }
 
 /// No leave. The words reach the peer and the log: no secrets in them.

@@ -31,7 +31,7 @@ mod stream;
 mod totals;
 mod window;
 
-pub use auth::{Authorizer, BoxFuture, Grant, PlayRequest, PublishRequest, Refusal};
+pub use auth::{Authorizer, BoxFuture, Grant, Leave, PlayRequest, PublishRequest, Refusal};
 pub use config::{HubConfig, HubLimits, MAX_GOP_COUNT};
 pub use format::Format;
 pub use hls::{HlsReader, HlsView};
@@ -39,6 +39,7 @@ pub use info::{AudioInfo, PublisherInfo, StreamInfo, StreamState, VideoInfo};
 pub use log_limit::{Allowed, LogLimit};
 pub use millrace_hls::{
     CLOCK, Content, HlsFormat, HlsSnapshot, MediaSegment, PlaylistQuery, Refused, ResourceName, Turn, clock,
+    manifest_with, playlist_with,
 };
 pub use names::{AppName, MAX_NAME, NameError, StreamId, StreamName};
 pub use network::Network;

@@ -237,6 +237,12 @@ impl Players {
         self.lock().get(&id).map(|s| s.kicked.store(true, Relaxed)).is_some()
     }
 
+    pub(crate) fn kick_all(&self) {
+        let list = self.lock();
+        let connected = list.values().filter(|player| player.protocol != Protocol::Hls);
+        connected.for_each(|player| player.kicked.store(true, Relaxed));
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<PlayerStats>>> {
         // The map is never left half changed.
         self.list.lock().unwrap_or_else(PoisonError::into_inner)

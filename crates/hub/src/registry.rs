@@ -293,6 +293,13 @@ impl Hub {
         self.registry.get(id).is_some_and(|h| h.shared.players.kick(player))
     }
 
+    /// Asks all players of a stream to go, but for those of HLS, who have to ask for leave each time anyway.
+    pub fn kick_players(&self, id: &StreamId) {
+        if let Some(handle) = self.registry.get(id) {
+            handle.shared.players.kick_all();
+        }
+    }
+
     /// Cuts a stream's publisher and ends the stream. False where there is no such stream.
     pub async fn kick_publisher(&self, id: &StreamId) -> bool {
         match self.registry.get(id) {

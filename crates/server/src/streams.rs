@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use millrace_gateway::RESERVED_APPS;
-use millrace_hub::{AppName, Authorizer, BoxFuture, Grant, PlayRequest, PublishRequest, Refusal, StreamId, StreamName};
+use millrace_hub::{
+    AppName, Authorizer, BoxFuture, Grant, Leave, PlayRequest, PublishRequest, Refusal, StreamId, StreamName,
+};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -47,10 +49,10 @@ impl Authorizer for ConfiguredStreams {
         Box::pin(std::future::ready(answer))
     }
 
-    fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<(), Refusal>> {
+    fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<Leave, Refusal>> {
         let table = self.table.load();
         let known = table.open || table.entries.iter().any(|entry| entry.id == *request.stream);
-        Box::pin(std::future::ready(if known { Ok(()) } else { Err(Refusal::NotFound) }))
+        Box::pin(std::future::ready(if known { Ok(Leave::Anybody) } else { Err(Refusal::NotFound) }))
     }
 }
 
@@ -131,9 +133,9 @@ mod tests {
         grant.map(|grant| (grant.name.to_string(), grant.takeover))
     }
 
-    fn may_play(streams: &ConfiguredStreams, app: &str, name: &str) -> Result<(), Refusal> {
+    fn may_play(streams: &ConfiguredStreams, app: &str, name: &str) -> Result<Leave, Refusal> {
         let stream = StreamId::parse(app, name).unwrap();
-        let request = PlayRequest { stream: &stream, query: "", peer: "192.0.2.1:4000".parse().unwrap() };
+        let request = PlayRequest { stream: &stream, query: "", cookies: "", peer: "192.0.2.1:4000".parse().unwrap() };
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(streams.play(request))
     }
 
@@ -179,11 +181,11 @@ mod tests {
     #[test]
     fn what_cannot_be_published_is_not_found() {
         let streams = ConfiguredStreams::new(&config(false, &[("live", "movie", KEY)]));
-        assert_eq!(may_play(&streams, "live", "movie"), Ok(()));
+        assert_eq!(may_play(&streams, "live", "movie"), Ok(Leave::Anybody));
         assert_eq!(may_play(&streams, "live", "other"), Err(Refusal::NotFound));
         assert_eq!(may_play(&streams, "studio", "movie"), Err(Refusal::NotFound));
         let open = ConfiguredStreams::new(&config(true, &[]));
-        assert_eq!(may_play(&open, "any", "thing"), Ok(()));
+        assert_eq!(may_play(&open, "any", "thing"), Ok(Leave::Anybody));
     }
 
     #[test]

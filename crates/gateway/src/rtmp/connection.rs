@@ -46,7 +46,7 @@ enum Role {
     /// Until there is a publisher.
     Waiting {
         wanted: Wanted,
-        player: AbortOnDropHandle<Result<Subscription, PlayError>>,
+        player: AbortOnDropHandle<Result<Subscription, String>>,
     },
 }
 
@@ -331,8 +331,16 @@ impl Connection {
         // The answer comes first, since clients throw away what comes before it; and they wait
         // then, however long the publisher takes.
         self.session.accept_play();
-        let (hub, peer) = (self.server.hub.clone(), self.peer);
-        let play = async move { hub.play(&id, Format::Rtmp, Protocol::Rtmp, peer, true).await };
+        let (server, peer) = (Arc::clone(&self.server), self.peer);
+        let query = target.query.clone().unwrap_or_default();
+        let play = async move {
+            let subscription = server.hub.play(&id, Format::Rtmp, Protocol::Rtmp, peer, true).await;
+            let subscription = subscription.map_err(|error| error.to_string())?;
+            // It may have waited for long: leave is asked for again now that it has its place.
+            let asked = PlayRequest { stream: &id, query: &query, cookies: "", peer };
+            server.authorizer.play(asked).await.map_err(|refusal| refusal.to_string())?;
+            Ok(subscription)
+        };
         let player = AbortOnDropHandle::new(tokio::spawn(play));
         self.role = Role::Waiting { wanted: Wanted::default(), player };
     }
@@ -343,7 +351,7 @@ impl Connection {
         let name: StreamName = target.name.parse().map_err(|e| not_found(format!("stream: {e}")))?;
         let stream = StreamId { app, name };
         let query = target.query.as_deref().unwrap_or_default();
-        let request = PlayRequest { stream: &stream, query, peer: self.peer };
+        let request = PlayRequest { stream: &stream, query, cookies: "", peer: self.peer };
         self.server.authorizer.play(request).await.map_err(|refusal| match refusal {
             Refusal::NotFound => not_found(refusal.to_string()),
             other => (code::PLAY_FAILED, other.to_string()),
@@ -351,13 +359,13 @@ impl Connection {
         Ok(stream)
     }
 
-    fn play_answer(&mut self, answer: Result<Subscription, PlayError>) -> Option<Handover> {
+    fn play_answer(&mut self, answer: Result<Subscription, String>) -> Option<Handover> {
         let Role::Waiting { wanted, .. } = std::mem::replace(&mut self.role, Role::Undecided) else { return None };
         match answer {
             Ok(subscription) => Some(Handover { subscription, wanted }),
-            Err(error) => {
-                self.refused("play", &error.to_string());
-                self.session.close_stream(code::PLAY_FAILED, &error.to_string());
+            Err(words) => {
+                self.refused("play", &words);
+                self.session.close_stream(code::PLAY_FAILED, &words);
                 None
             }
         }
@@ -467,7 +475,7 @@ fn forget_waker(socket: &Socket) {
 /// What the hub tells a connection.
 enum News {
     Cut(CutReason),
-    Play(Result<Subscription, PlayError>),
+    Play(Result<Subscription, String>),
 }
 
 async fn news(role: &mut Role) -> News {
@@ -475,7 +483,9 @@ async fn news(role: &mut Role) -> News {
         Role::Undecided => std::future::pending().await,
         Role::Publishing(publishing) => News::Cut(publishing.cut().await),
         // A task that was aborted has nothing to wait for any more.
-        Role::Waiting { player, .. } => News::Play(player.await.unwrap_or(Err(PlayError::NotOnAir))),
+        Role::Waiting { player, .. } => {
+            News::Play(player.await.unwrap_or_else(|_| Err(PlayError::NotOnAir.to_string())))
+        }
     }
 }
 

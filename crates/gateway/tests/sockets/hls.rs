@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millrace_hub::{Hub, HubConfig, Publisher, PublisherMeta};
+use millrace_hub::{Hub, HubConfig, Publisher, PublisherMeta, StreamId};
 use millrace_media::{AacConfig, AudioConfig, Frame, Timestamp, TrackKind, Unit};
 
 use crate::support::server::movie;
@@ -11,28 +11,28 @@ use crate::support::web::Head;
 use crate::support::{Server, Web};
 
 /// A publisher of sound: a frame each 20 ms, so that ten make a part and fifty the first segment.
-struct Radio {
+pub(crate) struct Radio {
     publisher: Publisher,
     next: i64,
 }
 
 impl Radio {
-    async fn begin(hub: &Hub) -> Self {
+    pub(crate) async fn begin(hub: &Hub, id: &StreamId) -> Self {
         let peer = "127.0.0.1:9".parse().unwrap();
-        let mut publisher = hub.publish(&movie(), PublisherMeta { peer, encoder: None, takeover: true }).await.unwrap();
+        let mut publisher = hub.publish(id, PublisherMeta { peer, encoder: None, takeover: true }).await.unwrap();
         let aac = AacConfig::parse(Bytes::from_static(&[0x11, 0x90])).unwrap();
         publisher.send(Unit::AudioConfig(Arc::new(AudioConfig::Aac(aac)))).await.unwrap();
         let mut radio = Self { publisher, next: 0 };
         // On air a second after its first frame, as pictures might have come.
         radio.frames(1).await;
-        while hub.info(&movie()).is_none() {
+        while hub.info(id).is_none() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             radio.frames(1).await;
         }
         radio
     }
 
-    async fn frames(&mut self, count: i64) {
+    pub(crate) async fn frames(&mut self, count: i64) {
         for n in self.next..self.next + count {
             let at = Timestamp::from_millis(n * 20);
             let payload = vec![0x21; 100].into();
@@ -59,7 +59,7 @@ async fn playlist(web: &mut Web, query: &str) -> String {
 /// A player that has the first playlist, its publisher, and what the playlist hints at: its name, and
 /// the query of the playlist that will have it.
 async fn begin(server: &Server) -> (Radio, Web, String, String) {
-    let mut radio = Radio::begin(&server.hub).await;
+    let mut radio = Radio::begin(&server.hub, &movie()).await;
     let mut web = Web::connect(server).await;
     let hub = server.hub.clone();
     // Begun by this question; what was sent before is not its own.
@@ -134,7 +134,7 @@ async fn what_is_listed_can_be_had_and_a_segment_is_its_parts() {
 #[tokio::test]
 async fn the_first_list_of_whole_segments_has_two_so_that_its_players_do_not_run_dry() {
     let server = Server::start(HubConfig::default());
-    let mut radio = Radio::begin(&server.hub).await;
+    let mut radio = Radio::begin(&server.hub, &movie()).await;
     let mut reader = server.hub.hls(&movie(), millrace_hub::HlsFormat::Ts).await.unwrap();
     let mut web = Web::connect(&server).await;
     web.send("GET /live/movie/ts.m3u8 HTTP/1.1\r\nhost: test\r\n\r\n").await;
@@ -151,7 +151,7 @@ async fn the_first_list_of_whole_segments_has_two_so_that_its_players_do_not_run
 async fn a_first_list_is_not_held_back_for_ever_nor_beyond_the_end() {
     for ends in [false, true] {
         let server = Server::start(HubConfig::default());
-        let mut radio = Radio::begin(&server.hub).await;
+        let mut radio = Radio::begin(&server.hub, &movie()).await;
         let mut web = Web::connect(&server).await;
         web.send("GET /live/movie/ts.m3u8 HTTP/1.1\r\nhost: test\r\n\r\n").await;
         let mut reader = server.hub.hls(&movie(), millrace_hub::HlsFormat::Ts).await.unwrap();

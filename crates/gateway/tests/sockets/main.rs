@@ -9,6 +9,7 @@ mod support;
 mod endings;
 mod hls;
 mod http;
+mod leave;
 mod leaving;
 mod limits;
 mod refusals;

@@ -15,12 +15,12 @@ use crate::support::{Player, Server, Show, Via, Web, eventually, soon};
 /// What our own client makes of the server's answer: the stream has started, or it was refused, by
 /// which command's answer and with which code.
 #[derive(Debug, PartialEq, Eq)]
-enum Answer {
+pub(crate) enum Answer {
     Started,
     Refused(&'static str, String),
 }
 
-struct Client {
+pub(crate) struct Client {
     socket: TcpStream,
     session: ClientSession,
     buffer: BytesMut,
@@ -32,7 +32,7 @@ impl Client {
         Self::connect(server, path, make).await
     }
 
-    async fn play(server: &Server, path: &str) -> Self {
+    pub(crate) async fn play(server: &Server, path: &str) -> Self {
         let make = |url| ClientSession::play(url, ClientConfig::default(), 7, Duration::ZERO);
         Self::connect(server, path, make).await
     }
@@ -42,7 +42,7 @@ impl Client {
         Self { socket: connect(server.rtmp).await, session: make(url), buffer: BytesMut::new() }
     }
 
-    async fn answer(&mut self) -> Answer {
+    pub(crate) async fn answer(&mut self) -> Answer {
         loop {
             let mut input = &self.buffer[..];
             let event = self.session.handle_input(&mut input, Duration::ZERO);

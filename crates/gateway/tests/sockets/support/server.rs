@@ -1,12 +1,15 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::Router;
 use millrace_gateway::admission::{Admission, ConnectionLimits};
 use millrace_gateway::{Answers, ThumbnailConfig, http, rtmp};
-use millrace_hub::{Authorizer, BoxFuture, Grant, Hub, HubConfig, PlayRequest, PublishRequest, Refusal, StreamId};
+use millrace_hub::{
+    Authorizer, BoxFuture, Grant, Hub, HubConfig, Leave, PlayRequest, PublishRequest, Refusal, StreamId,
+};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +42,7 @@ impl Server {
         let web = http::serve(
             http_listener,
             hub.clone(),
-            Arc::new(Rules),
+            Arc::new(Rules::default()),
             site,
             config,
             Arc::clone(&admission),
@@ -47,8 +50,14 @@ impl Server {
         );
         let config = rtmp::RtmpConfig { handshake_timeout: LONG, idle_timeout: LONG };
         let listeners = rtmp::RtmpListeners { plain: rtmp_listener, tls: None };
-        let media =
-            rtmp::serve(listeners, hub.clone(), Arc::new(Rules), config, Arc::clone(&admission), shutdown.clone());
+        let media = rtmp::serve(
+            listeners,
+            hub.clone(),
+            Arc::new(Rules::default()),
+            config,
+            Arc::clone(&admission),
+            shutdown.clone(),
+        );
         let serving = vec![tokio::spawn(web), tokio::spawn(media)];
         Self { hub, admission, http, rtmp, shutdown, serving }
     }
@@ -122,7 +131,11 @@ fn listen() -> TcpListener {
 }
 
 /// Who may publish and play: by name.
-struct Rules;
+#[derive(Default)]
+struct Rules {
+    /// How often `fickle` was asked for: leave is given once.
+    fickle: AtomicUsize,
+}
 
 impl Authorizer for Rules {
     fn publish<'a>(&'a self, request: PublishRequest<'a>) -> BoxFuture<'a, Result<Grant, Refusal>> {
@@ -136,13 +149,15 @@ impl Authorizer for Rules {
         })
     }
 
-    fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<(), Refusal>> {
+    fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<Leave, Refusal>> {
         Box::pin(async move {
             match request.stream.name.as_str() {
                 "unheard-of" => Err(Refusal::NotFound),
-                "secret" if request.query != "token=1" => Err(Refusal::NotAllowed("not for you")),
+                "fickle" if self.fickle.fetch_add(1, Relaxed) > 0 => Err(Refusal::NotAllowed("no more")),
+                "secret" if request.query.contains("token=1") || request.cookies == "who=1" => Ok(Leave::Bearer),
+                "secret" => Err(Refusal::NotAllowed("not for you")),
                 "later" => Err(Refusal::Unavailable("ask again later")),
-                _ => Ok(()),
+                _ => Ok(Leave::Anybody),
             }
         })
     }
