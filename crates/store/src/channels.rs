@@ -1,6 +1,6 @@
 //! Channels, and who may watch them.
 
-use crate::db::{rows, rows_in, run};
+use crate::db::{rows, rows_in, run, run_in};
 use crate::error::found;
 use crate::texts::texts;
 use crate::{At, ChannelId, Error, Page, PageRequest, Store, User, UserId};
@@ -57,6 +57,10 @@ pub struct Channel {
     pub version: i64,
     /// When it was made.
     pub created_at: At,
+    /// Rises when somebody loses leave to watch.
+    pub play_epoch: i64,
+    /// What is searched: lower-case words.
+    pub search_text: String,
 }
 
 /// A channel to be made.
@@ -68,7 +72,23 @@ pub struct NewChannel<'a> {
     pub handle: &'a str,
     /// See [`Channel::title`].
     pub title: &'a str,
+    /// See [`Channel::search_text`].
+    pub search_text: &'a str,
+    /// How many the owner may have.
+    pub most: i64,
 }
+
+/// Which public channels.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ChannelFilter<'a> {
+    /// Of this category only.
+    pub category: Option<&'a str>,
+    /// With all of these words, in lower case; more than [`MAX_WORDS`] are not looked at.
+    pub words: &'a [String],
+}
+
+/// Words that are looked for at a time.
+pub const MAX_WORDS: usize = 4;
 
 /// What its owner changes of a channel; what is `None` stays.
 #[derive(Debug, Clone, Default)]
@@ -95,26 +115,32 @@ pub struct ChannelChange<'a> {
     pub password_hash: Option<Option<&'a str>>,
     /// See [`Channel::embed_hosts`].
     pub embed_hosts: Option<Option<&'a str>>,
+    /// See [`Channel::search_text`].
+    pub search_text: Option<&'a str>,
 }
 
 impl Store {
     /// Makes a channel.
     ///
     /// # Errors
-    /// [`Error::Taken`] where the handle is another channel's.
+    /// [`Error::Taken`] where the handle is another channel's, [`Error::TooMany`] where the owner may have no more.
     pub async fn create_channel(&self, new: &NewChannel<'_>) -> Result<Channel, Error> {
         rows!(
             self.pool,
-            fetch_one,
+            fetch_optional,
             Channel,
-            "INSERT INTO channels (id, owner_id, handle, title, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING *",
+            "INSERT INTO channels (id, owner_id, handle, title, created_at, search_text)
+             SELECT $1, $2, $3, $4, $5, $6 WHERE (SELECT COUNT(*) FROM channels WHERE owner_id = $2) < $7 RETURNING *",
             ChannelId::new(),
             new.owner_id,
             new.handle,
             new.title,
             At::now(),
+            new.search_text,
+            new.most,
         )
-        .map_err(|error| Error::taken(error, |_| "the channel's name"))
+        .map_err(|error| Error::taken(error, |_| "the channel's name"))?
+        .ok_or(Error::TooMany("channels"))
     }
 
     /// The channel with that handle.
@@ -142,13 +168,35 @@ impl Store {
         Ok(rows!(self.pool, fetch_all, Channel, sql, owner)?)
     }
 
-    /// The public channels, the newest first; only those of a category where it is given.
+    /// The public channels that pass, the newest first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn public_channels(&self, category: Option<&str>, page: &PageRequest) -> Result<Page<Channel>, Error> {
+    pub async fn public_channels(
+        &self,
+        filter: &ChannelFilter<'_>,
+        page: &PageRequest,
+    ) -> Result<Page<Channel>, Error> {
         let (below, count) = (page.below(), page.rows());
-        let found = match category {
+        let words: [String; MAX_WORDS] =
+            std::array::from_fn(|n| filter.words.get(n).map(|word| like(word)).unwrap_or_default());
+        let found = match filter.category {
+            _ if !filter.words.is_empty() => rows!(
+                self.pool,
+                fetch_all,
+                Channel,
+                r"SELECT * FROM channels WHERE visibility = 'public' AND id < $1 AND ($3 = '' OR category = $3)
+                    AND search_text LIKE $4 ESCAPE '\' AND ($5 = '' OR search_text LIKE $5 ESCAPE '\')
+                    AND ($6 = '' OR search_text LIKE $6 ESCAPE '\') AND ($7 = '' OR search_text LIKE $7 ESCAPE '\')
+                  ORDER BY id DESC LIMIT $2",
+                below,
+                count,
+                filter.category.unwrap_or_default(),
+                &words[0],
+                &words[1],
+                &words[2],
+                &words[3],
+            ),
             Some(category) => rows!(
                 self.pool,
                 fetch_all,
@@ -195,8 +243,8 @@ impl Store {
             Channel,
             "UPDATE channels SET title = $1, description = $2, language = $3, category = $4, tags = $5, links = $6,
                     avatar = $7, banner = $8, visibility = $9, password_hash = $10, embed_hosts = $11,
-                    version = version + 1
-             WHERE id = $12 AND version = $13 RETURNING *",
+                    search_text = $12, play_epoch = play_epoch + $13, version = version + 1
+             WHERE id = $14 AND version = $15 RETURNING *",
             to.title.unwrap_or(&old.title),
             to.description.unwrap_or(&old.description),
             to.language.unwrap_or(&old.language),
@@ -208,6 +256,9 @@ impl Store {
             to.visibility.unwrap_or(old.visibility).as_str(),
             to.password_hash.unwrap_or(old.password_hash.as_deref()),
             to.embed_hosts.unwrap_or(old.embed_hosts.as_deref()),
+            to.search_text.unwrap_or(&old.search_text),
+            // Whoever knew the way in does so no longer.
+            i64::from(to.visibility.is_some_and(|to| to != old.visibility) || to.password_hash.is_some()),
             id,
             version,
         )?;
@@ -234,22 +285,26 @@ impl Store {
         Ok(())
     }
 
-    /// Takes that back.
+    /// Takes that back, and with it what was handed out to watch with.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn uninvite_viewer(&self, channel: &ChannelId, user: &UserId) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
         let sql = "DELETE FROM channel_viewers WHERE channel_id = $1 AND user_id = $2";
-        found(run!(self.pool, sql, channel, user)?)
+        found(run_in!(tx, sql, channel, user)?)?;
+        run_in!(tx, "UPDATE channels SET play_epoch = play_epoch + 1 WHERE id = $1", channel)?;
+        tx.commit().await
     }
 
-    /// Whether somebody may watch a private channel of another.
+    /// Who may watch a private channel beside its owner.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn is_invited(&self, channel: &ChannelId, user: &UserId) -> Result<bool, Error> {
-        let sql = "SELECT CAST(1 AS BIGINT) FROM channel_viewers WHERE channel_id = $1 AND user_id = $2";
-        Ok(rows!(self.pool, fetch_optional, (i64,), sql, channel, user)?.is_some())
+    pub async fn invited_ids(&self, channel: &ChannelId) -> Result<Vec<UserId>, Error> {
+        let sql = "SELECT user_id FROM channel_viewers WHERE channel_id = $1";
+        let ids = rows!(self.pool, fetch_all, (UserId,), sql, channel)?;
+        Ok(ids.into_iter().map(|(id,)| id).collect())
     }
 
     /// Those who may watch a private channel beside its owner.
@@ -269,4 +324,17 @@ impl Store {
         )?;
         Ok(page.page(users, |user| user.id.as_str()))
     }
+}
+
+/// A pattern for `LIKE … ESCAPE '\'` that finds `word` anywhere.
+fn like(word: &str) -> String {
+    let mut pattern = String::from("%");
+    for letter in word.chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
 }

@@ -5,6 +5,9 @@ pub enum Error {
     /// Somebody else has it already.
     #[error("{0} is taken")]
     Taken(&'static str),
+    /// There are as many as there may be.
+    #[error("there are as many {0} as there may be")]
+    TooMany(&'static str),
     /// It was changed since it was read.
     #[error("it was changed meanwhile")]
     Changed,

@@ -1,6 +1,6 @@
 //! Stream keys.
 
-use crate::db::{rows, rows_in, run, run_in};
+use crate::db::{rows, run};
 use crate::error::found;
 use crate::{At, ChannelId, Error, Hash, KeyId, Store};
 
@@ -64,28 +64,22 @@ impl Store {
         )?)
     }
 
-    /// Puts a key in place of those of the channel with the same label.
+    /// Puts another key in the place of one, which keeps its label and expiry.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn replace_stream_key(&self, new: &NewStreamKey<'_>) -> Result<StreamKey, Error> {
-        let mut tx = self.begin().await?;
-        run_in!(tx, "DELETE FROM stream_keys WHERE channel_id = $1 AND label = $2", new.channel_id, new.label)?;
-        let key = rows_in!(
-            tx,
-            fetch_one,
-            StreamKey,
-            INSERT,
-            KeyId::new(),
-            new.channel_id,
-            new.label,
-            new.key_hash.as_slice(),
-            new.sealed_key,
-            At::now(),
-            new.expires_at,
-        )?;
-        tx.commit().await?;
-        Ok(key)
+    /// [`Error::NotFound`] where the channel has no such key.
+    pub async fn reset_stream_key(
+        &self,
+        channel: &ChannelId,
+        id: &KeyId,
+        key_hash: Hash,
+        sealed_key: &[u8],
+    ) -> Result<StreamKey, Error> {
+        let sql = "UPDATE stream_keys SET key_hash = $1, sealed_key = $2, created_at = $3, last_used_at = NULL
+                   WHERE id = $4 AND channel_id = $5 RETURNING *";
+        let hash = key_hash.as_slice();
+        let key = rows!(self.pool, fetch_optional, StreamKey, sql, hash, sealed_key, At::now(), id, channel)?;
+        key.ok_or(Error::NotFound)
     }
 
     /// The key with that hash, over or not.

@@ -25,7 +25,7 @@ mod tokens;
 mod users;
 
 pub use audit::{Action, AuditEntry, NewAuditEntry};
-pub use channels::{Channel, ChannelChange, NewChannel, Visibility};
+pub use channels::{Channel, ChannelChange, ChannelFilter, MAX_WORDS, NewChannel, Visibility};
 pub use db::{Kind, Store};
 pub use error::Error;
 pub use ids::{AuditId, ChannelId, KeyId, LinkId, LiveSessionId, SessionId, TokenId, UserId};

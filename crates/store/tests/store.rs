@@ -55,6 +55,7 @@ on_both! {
     a_deleted_account_takes_along_what_is_its_own
     a_key_that_is_reset_is_no_longer_there
     a_channel_has_its_viewers
+    an_owner_has_so_many_channels_and_they_are_found
     broadcasts_left_open_are_ended
     settings_are_set_together
     the_log_outlives_those_in_it
@@ -76,8 +77,12 @@ async fn user(store: &Store, handle: &str) -> User {
     store.create_user(&new_user(handle)).await.unwrap()
 }
 
+fn new_channel<'a>(owner: &'a User, handle: &'a str) -> NewChannel<'a> {
+    NewChannel { owner_id: &owner.id, handle, title: "A channel", search_text: handle, most: 3 }
+}
+
 async fn channel(store: &Store, owner: &User, handle: &str) -> Channel {
-    store.create_channel(&NewChannel { owner_id: &owner.id, handle, title: "A channel" }).await.unwrap()
+    store.create_channel(&new_channel(owner, handle)).await.unwrap()
 }
 
 fn first(limit: u32) -> PageRequest {
@@ -265,11 +270,14 @@ async fn a_deleted_account_takes_along_what_is_its_own(store: Store) {
 async fn a_key_that_is_reset_is_no_longer_there(store: Store) {
     let ada = user(&store, "ada").await;
     let engine = channel(&store, &ada, "engine").await;
-    store.create_stream_key(&key(&engine, "", 1)).await.unwrap();
+    let main = store.create_stream_key(&key(&engine, "", 1)).await.unwrap();
     let phone = store.create_stream_key(&key(&engine, "phone", 2)).await.unwrap();
-    let new = store.replace_stream_key(&key(&engine, "", 3)).await.unwrap();
+    let new = store.reset_stream_key(&engine.id, &main.id, [3; 32], b"other").await.unwrap();
     assert!(store.stream_key_by_hash(&[1; 32]).await.unwrap().is_none());
-    assert_eq!(store.stream_keys_of(&engine.id).await.unwrap(), [phone.clone(), new.clone()]);
+    assert_eq!(store.stream_keys_of(&engine.id).await.unwrap(), [new.clone(), phone.clone()]);
+    let other = channel(&store, &ada, "other").await;
+    let strange = store.reset_stream_key(&other.id, &main.id, [4; 32], b"other").await;
+    assert!(matches!(strange, Err(Error::NotFound)), "it is another channel's");
     store.touch_stream_key(&new.id).await.unwrap();
     assert!(store.stream_key_by_hash(&[3; 32]).await.unwrap().unwrap().last_used_at.is_some());
     store.delete_stream_key(&engine.id, &phone.id).await.unwrap();
@@ -279,25 +287,62 @@ async fn a_key_that_is_reset_is_no_longer_there(store: Store) {
 async fn a_channel_has_its_viewers(store: Store) {
     let (ada, eve) = (user(&store, "ada").await, user(&store, "eve").await);
     let engine = channel(&store, &ada, "engine").await;
-    let again = store.create_channel(&NewChannel { owner_id: &eve.id, handle: "engine", title: "" }).await;
+    let again = store.create_channel(&new_channel(&eve, "engine")).await;
     assert!(matches!(again, Err(Error::Taken(_))));
-    assert_eq!(store.public_channels(None, &first(10)).await.unwrap().items, std::slice::from_ref(&engine));
+    assert_eq!(
+        store.public_channels(&ChannelFilter::default(), &first(10)).await.unwrap().items,
+        std::slice::from_ref(&engine)
+    );
     let hidden = ChannelChange { visibility: Some(Visibility::Private), category: Some("music"), ..Default::default() };
     let hidden = store.update_channel(&engine.id, engine.version, &hidden).await.unwrap();
     assert_eq!(hidden.visibility, Visibility::Private);
-    assert!(store.public_channels(None, &first(10)).await.unwrap().items.is_empty());
+    assert!(store.public_channels(&ChannelFilter::default(), &first(10)).await.unwrap().items.is_empty());
     assert!(matches!(store.update_channel(&engine.id, 1, &Default::default()).await, Err(Error::Changed)));
-    assert!(!store.is_invited(&engine.id, &eve.id).await.unwrap());
     store.invite_viewer(&engine.id, &eve.id).await.unwrap();
     store.invite_viewer(&engine.id, &eve.id).await.unwrap(); // twice is once
-    assert!(store.is_invited(&engine.id, &eve.id).await.unwrap());
+    assert_eq!(store.invited_ids(&engine.id).await.unwrap(), std::slice::from_ref(&eve.id));
     assert_eq!(store.invited_viewers(&engine.id, &first(10)).await.unwrap().items.len(), 1);
     store.uninvite_viewer(&engine.id, &eve.id).await.unwrap();
-    assert!(!store.is_invited(&engine.id, &eve.id).await.unwrap());
+    assert!(store.invited_ids(&engine.id).await.unwrap().is_empty());
+    let now = store.channel(&engine.id).await.unwrap().unwrap();
+    assert!(
+        engine.play_epoch < hidden.play_epoch && hidden.play_epoch < now.play_epoch,
+        "each time somebody loses leave"
+    );
     let shown = ChannelChange { visibility: Some(Visibility::Public), ..Default::default() };
     let shown = store.update_channel(&engine.id, hidden.version, &shown).await.unwrap();
-    assert_eq!(store.public_channels(Some("music"), &first(10)).await.unwrap().items, [shown]);
-    assert!(store.public_channels(Some("art"), &first(10)).await.unwrap().items.is_empty());
+    assert_eq!(store.public_channels(&of("music"), &first(10)).await.unwrap().items, [shown]);
+    assert!(store.public_channels(&of("art"), &first(10)).await.unwrap().items.is_empty());
+}
+
+async fn an_owner_has_so_many_channels_and_they_are_found(store: Store) {
+    let ada = user(&store, "ada").await;
+    for handle in ["night_market", "100%", "夜市直播"] {
+        channel(&store, &ada, handle).await;
+    }
+    let fourth = store.create_channel(&new_channel(&ada, "fourth")).await;
+    assert!(matches!(fourth, Err(Error::TooMany(_))));
+    for (words, found) in [
+        (&["market"][..], &["night_market"][..]),
+        (&["market", "night"], &["night_market"]),
+        (&["market", "day"], &[]),
+        (&["夜市"], &["夜市直播"]),
+        (&["%"], &["100%"]),
+        (&["t_m"], &["night_market"]),
+        (&["'; DROP TABLE channels; --"], &[]),
+        (&["\\"], &[]),
+    ] {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let filter = ChannelFilter { category: None, words: &words };
+        let page = store.public_channels(&filter, &first(10)).await.unwrap();
+        assert_eq!(page.items.iter().map(|c| c.handle.as_str()).collect::<Vec<_>>(), found, "{words:?}");
+        let filter = ChannelFilter { category: Some("art"), words: &words };
+        assert!(store.public_channels(&filter, &first(10)).await.unwrap().items.is_empty());
+    }
+}
+
+fn of(category: &str) -> ChannelFilter<'_> {
+    ChannelFilter { category: Some(category), words: &[] }
 }
 
 async fn broadcasts_left_open_are_ended(store: Store) {
