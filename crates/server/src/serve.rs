@@ -115,6 +115,7 @@ async fn run(
     let key = site_key(config)?;
     let accounts = Accounts::new(store.clone(), &key, std::thread::available_parallelism().map_or(1, usize::from));
     let setup = accounts.setup_link().await?;
+    let following = AbortOnDropHandle::new(tokio::spawn(accounts.follow()));
     let mut servers = wire::start(config, &hub, streams.clone(), accounts.clone(), listeners, &gate, &health, &stop);
     let tidying = AbortOnDropHandle::new(tokio::spawn(tidy(accounts)));
     info!(
@@ -168,7 +169,7 @@ async fn run(
         }
         stop.http.cancel();
         while servers.join_next().await.is_some() {}
-        drop(tidying);
+        drop((tidying, following));
         store.close().await;
         if let Some(demo) = demo {
             // A demonstration that failed has ended as well.

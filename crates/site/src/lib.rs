@@ -22,6 +22,8 @@ mod i18n;
 mod pages;
 mod problem;
 mod source;
+#[cfg(test)]
+mod testing;
 mod visitor;
 
 use std::sync::Arc;

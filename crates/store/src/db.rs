@@ -10,11 +10,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{Postgres, Sqlite, Transaction};
 
 use crate::Error;
+use crate::changes::Exchange;
 
 /// The database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) pool: Pool,
+    pub(crate) exchange: Exchange,
 }
 
 /// Which database it is.
@@ -103,7 +105,8 @@ impl Store {
             Pool::Sqlite(pool) => SQLITE.run(pool).await?,
             Pool::Postgres(pool) => POSTGRES.run(pool).await?,
         }
-        Ok(Self { pool })
+        let exchange = Exchange::start(&pool).await?;
+        Ok(Self { pool, exchange })
     }
 
     /// Which database it is.

@@ -10,6 +10,7 @@
 //! - What must hold together is changed in one transaction.
 
 mod audit;
+mod changes;
 mod channels;
 mod db;
 mod error;
@@ -25,6 +26,7 @@ mod tokens;
 mod users;
 
 pub use audit::{Action, AuditEntry, NewAuditEntry};
+pub use changes::{Change, Changes};
 pub use channels::{Channel, ChannelChange, ChannelFilter, MAX_WORDS, NewChannel, Visibility};
 pub use db::{Kind, Store};
 pub use error::Error;

@@ -60,6 +60,7 @@ on_both! {
     settings_are_set_together
     the_log_outlives_those_in_it
     many_write_at_once
+    who_follows_hears_of_changes
 }
 
 fn new_user(handle: &str) -> NewUser<'_> {
@@ -422,4 +423,42 @@ async fn an_address_of_no_known_kind_is_refused_in_words() {
         let error = Store::open(url, Path::new("/nowhere")).await.unwrap_err();
         assert!(matches!(&error, Error::Address(words) if words.contains("sqlite://")), "{url}: {error}");
     }
+}
+
+async fn who_follows_hears_of_changes(store: Store) {
+    let ada = user(&store, "ada").await;
+    store.tell(&Change::Settings).await.unwrap(); // before anybody follows
+    let (mut one, mut other) = (store.changes(), store.clone().changes());
+    let told = [Change::User(ada.id), Change::Channel("movie".to_owned()), Change::Keys("movie".to_owned())];
+    for change in &told {
+        store.tell(change).await.unwrap();
+    }
+    for changes in [&mut one, &mut other] {
+        let mut heard = changes.next().await.unwrap();
+        if store.kind() == Kind::Postgres && heard == Change::Settings {
+            heard = changes.next().await.unwrap(); // it was still on its way
+        }
+        assert_eq!(heard, told[0]);
+        assert_eq!(changes.next().await.as_ref(), Some(&told[1]));
+        assert_eq!(changes.next().await.as_ref(), Some(&told[2]));
+    }
+}
+
+#[tokio::test]
+async fn other_nodes_hear_of_changes_even_after_their_connection_was_lost() {
+    let Some(url) = fresh_postgres("nodes").await else { return };
+    let here = Store::open(&url, Path::new("")).await.unwrap();
+    let there = Store::open(&url, Path::new("")).await.unwrap();
+    let mut changes = there.changes();
+    here.tell(&Change::Channel("movie".to_owned())).await.unwrap();
+    assert_eq!(changes.next().await, Some(Change::Channel("movie".to_owned())));
+    let admin = sqlx::PgPool::connect(&url).await.unwrap();
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    sqlx::query(sql).execute(&admin).await.unwrap();
+    assert_eq!(changes.next().await, Some(Change::Everything), "something may have been missed");
+    here.tell(&Change::Settings).await.unwrap();
+    assert_eq!(changes.next().await, Some(Change::Settings), "and they are heard again");
+    there.close().await;
+    here.close().await;
 }

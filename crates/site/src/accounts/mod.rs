@@ -6,6 +6,7 @@
 //! - Whether an account exists is not told by an answer's words or time.
 //! - [`permissions`] is the only place that says what a role may do.
 
+mod changes;
 mod key;
 pub(crate) mod limits;
 pub(crate) mod password;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use millrace_store::{At, Error, Hash, NewSession, Session, SessionId, Store, User, UserId, UserState};
+use millrace_store::{At, Change, Error, Hash, NewSession, Session, SessionId, Store, User, UserId, UserState};
 use time::Duration;
 
 use super::secret::{self, Secret};
@@ -114,11 +114,20 @@ impl Sessions {
         Ok(Some(actor))
     }
 
-    /// Forgets what is known of a user, who has changed or whose sessions have ended.
-    pub(crate) fn forget(&self, user: &UserId) {
+    /// Forgets what is known of a user, who has changed or whose sessions have ended: here at once, and on other nodes as
+    /// soon as they hear of it.
+    pub(crate) async fn forget(&self, user: &UserId) {
+        self.forget_here(Some(user));
+        if let Err(error) = self.store.tell(&Change::User(user.clone())).await {
+            tracing::warn!(%error, "other nodes were not told that an account has changed; they ask within a minute");
+        }
+    }
+
+    /// Forgets what is known here of a user, or of all.
+    pub(super) fn forget_here(&self, user: Option<&UserId>) {
         let mut known = self.lock();
         known.forgotten += 1;
-        known.entries.retain(|_, entry| entry.actor.user.id != *user);
+        known.entries.retain(|_, entry| user.is_some_and(|user| entry.actor.user.id != *user));
     }
 
     async fn active(&self, id: &UserId) -> Result<Option<User>, Error> {
@@ -161,7 +170,7 @@ fn short(user_agent: &str) -> &str {
 
 /// How personal tokens begin, so that one that leaked is recognised.
 pub(crate) const TOKEN_PREFIX: &str = "mrt_";
-/// So long the database is not asked again, nor told of a use: what another node ended ends here by then.
+/// So long the database is not asked again, nor told of a use: what another node ended ends here by then, where it could not tell.
 const FRESH: Duration = Duration::seconds(60);
 /// Letters that are kept of what a browser calls itself.
 const MAX_USER_AGENT: usize = 256;

@@ -197,14 +197,14 @@ pub(crate) async fn end_others(
 ) -> Result<StatusCode, Problem> {
     let own = own_session(&actor)?;
     site.accounts.store.delete_sessions_of(&actor.user.id, Some(own)).await.map_err(Problem::database)?;
-    site.accounts.sessions.forget(&actor.user.id);
+    site.accounts.sessions.forget(&actor.user.id).await;
     audit(&site, &actor, Action::EndSession, &actor.user.handle, address).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn end(site: &Site, actor: &Actor, id: &SessionId) -> Result<(), Problem> {
     let ended = site.accounts.store.delete_session(&actor.user.id, id).await;
-    site.accounts.sessions.forget(&actor.user.id);
+    site.accounts.sessions.forget(&actor.user.id).await;
     ended.map_err(|error| match error {
         Error::NotFound => no_such_session(),
         other => Problem::database(other),

@@ -258,7 +258,7 @@ pub(crate) async fn update_me(
         avatar: None,
     };
     let user = site.accounts.store.update_profile(&actor.user.id, version, &change).await.map_err(failed)?;
-    site.accounts.sessions.forget(&user.id);
+    site.accounts.sessions.forget(&user.id).await;
     Ok(tagged(&user))
 }
 
@@ -300,7 +300,7 @@ pub(crate) async fn change_password(
     let hash = accounts.passwords.hash(body.new_password).await.map_err(|busy| Problem::busy(&busy))?;
     accounts.store.set_password(&actor.user.id, &hash).await.map_err(failed)?;
     accounts.store.delete_sessions_of(&actor.user.id, Some(session)).await.map_err(failed)?;
-    accounts.sessions.forget(&actor.user.id);
+    accounts.sessions.forget(&actor.user.id).await;
     audit(&site, &actor, Action::ChangePassword, &actor.user.handle, address).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -337,7 +337,7 @@ pub(crate) async fn delete_me(
     }
     confirm(&site, &actor, address, body.password).await?;
     site.accounts.store.delete_user(&actor.user.id).await.map_err(failed)?;
-    site.accounts.sessions.forget(&actor.user.id);
+    site.accounts.sessions.forget(&actor.user.id).await;
     audit(&site, &actor, Action::DeleteUser, &actor.user.handle, address).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,0 +1,79 @@
+//! What is kept in memory follows what other nodes change.
+
+use std::future::Future;
+
+use millrace_store::Change;
+
+use super::Accounts;
+
+impl Accounts {
+    /// Follows what this and other nodes change from now on, until the database is closed: a session that was ended on
+    /// one of them ends on all. To be run once, beside serving.
+    pub fn follow(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (accounts, mut changes) = (self.clone(), self.store.changes());
+        async move {
+            while let Some(change) = changes.next().await {
+                accounts.apply(&change).await;
+            }
+        }
+    }
+
+    async fn apply(&self, change: &Change) {
+        match change {
+            Change::User(id) => self.sessions.forget_here(Some(id)),
+            Change::Everything => self.sessions.forget_here(None),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use millrace_store::{At, NewUser, Role, Store, UserState};
+
+    use super::*;
+    use crate::SiteKey;
+
+    fn node(store: Store) -> Accounts {
+        let accounts = Accounts::new(store, &SiteKey::new(), 1);
+        tokio::spawn(accounts.follow());
+        accounts
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ends_on_one_node_ends_on_all() {
+        let Some(url) = crate::testing::fresh_postgres("two_nodes").await else { return };
+        let here = node(Store::open(&url, Path::new("")).await.unwrap());
+        let there = node(Store::open(&url, Path::new("")).await.unwrap());
+        let new = NewUser {
+            handle: "ada",
+            display_name: "Ada",
+            email: None,
+            password_hash: "",
+            role: Role::Viewer,
+            state: UserState::Active,
+        };
+        let user = here.store.create_user(&new).await.unwrap();
+        let (secret, _) = here.sessions.begin(&user, false, "", "").await.unwrap();
+        let now = At::now();
+        let known = async |node: &Accounts| node.sessions.by_cookie(secret.expose(), "", now).await.unwrap().is_some();
+        assert!(known(&here).await && known(&there).await);
+
+        here.store.delete_sessions_of(&user.id, None).await.unwrap();
+        assert!(known(&there).await, "what is known is not asked again");
+        let mut changes = there.store.changes();
+        here.sessions.forget(&user.id).await;
+        assert!(!known(&here).await);
+        changes.next().await.unwrap();
+        let ended = async {
+            while known(&there).await {
+                tokio::task::yield_now().await; // it was told, and takes its turn
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), ended).await.unwrap();
+    }
+}
