@@ -24,6 +24,8 @@ const ICONS = [
   'radio',
   'rectangle-horizontal',
   'settings',
+  'shield',
+  'sliders-horizontal',
   'share-2',
   'sun',
   'video-off',

@@ -114,6 +114,7 @@ async fn run(
     let store = Store::open(config.database.url.expose(), &config.data_dir).await?;
     let key = site_key(config)?;
     let accounts = Accounts::new(store.clone(), &key, std::thread::available_parallelism().map_or(1, usize::from));
+    accounts.load_settings().await?;
     let setup = accounts.setup_link().await?;
     let following = AbortOnDropHandle::new(tokio::spawn(accounts.follow()));
     let mut servers = wire::start(config, &hub, streams.clone(), accounts.clone(), listeners, &gate, &health, &stop);

@@ -21,6 +21,7 @@ mod headers;
 mod i18n;
 mod pages;
 mod problem;
+mod settings;
 mod source;
 #[cfg(test)]
 mod testing;
@@ -72,4 +73,11 @@ pub(crate) struct Site {
     live: Arc<dyn LiveSource>,
     accounts: Accounts,
     config: Arc<SiteConfig>,
+}
+
+impl Site {
+    /// The site's name, as administrators set it or the configuration has it.
+    fn name(&self) -> String {
+        self.accounts.settings.now().name.clone().unwrap_or_else(|| self.config.name.clone())
+    }
 }

@@ -36,6 +36,7 @@ pub use links::{Link, LinkKind, NewLink};
 pub use live::{LiveSession, LiveSessionEnd, NewLiveSession};
 pub use page::{Page, PageRequest};
 pub use sessions::{NewSession, Session};
+pub use settings::StoredSettings;
 pub use tokens::{ApiToken, NewApiToken};
 pub use users::{NewUser, Profile, Role, User, UserState};
 

@@ -369,11 +369,15 @@ async fn broadcasts_left_open_are_ended(store: Store) {
 }
 
 async fn settings_are_set_together(store: Store) {
-    store.set_settings(&[("registration", "open"), ("name", "Mill")]).await.unwrap();
-    store.set_settings(&[("registration", "closed")]).await.unwrap();
+    assert_eq!(store.settings().await.unwrap(), StoredSettings::default());
+    store.change_settings(0, &[("registration", "open"), ("name", "Mill")]).await.unwrap();
+    let changed = store.change_settings(1, &[("registration", "closed")]).await.unwrap();
+    let late = store.change_settings(1, &[("name", "Weir")]).await;
+    assert!(matches!(late, Err(Error::Changed)), "{late:?}");
     let settings = store.settings().await.unwrap();
+    assert_eq!((settings.version, &settings), (2, &changed));
     assert_eq!(
-        settings.iter().collect::<Vec<_>>(),
+        settings.values.iter().collect::<Vec<_>>(),
         [(&"name".to_owned(), &"Mill".to_owned()), (&"registration".to_owned(), &"closed".to_owned())]
     );
 }

@@ -79,15 +79,24 @@ function wrong(field: string | undefined): string {
       return t('form_email');
     case 'bio':
       return t('form_bio');
+    case 'site_name':
+      return t('form_site_name');
+    case 'description':
+      return t('form_description');
     default:
       return t('form_001');
   }
 }
 
-function values(form: HTMLFormElement): Record<string, string | boolean> {
-  const all: Record<string, string | boolean> = {};
-  for (const field of form.querySelectorAll<HTMLInputElement | HTMLTextAreaElement>('input, textarea')) {
-    all[field.name] = field.type === 'checkbox' ? (field as HTMLInputElement).checked : field.value;
+type Field = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
+
+function values(form: HTMLFormElement): Record<string, string | number | boolean> {
+  const all: Record<string, string | number | boolean> = {};
+  for (const field of form.querySelectorAll<Field>('input, textarea, select')) {
+    const input = field as HTMLInputElement;
+    if (field.type === 'checkbox') all[field.name] = input.checked;
+    else if (field.type === 'number') all[field.name] = input.valueAsNumber;
+    else if (field.type !== 'radio' || input.checked) all[field.name] = field.value;
   }
   return all;
 }

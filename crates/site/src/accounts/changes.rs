@@ -18,10 +18,20 @@ impl Accounts {
         }
     }
 
+    async fn reload_settings(&self) {
+        if let Err(error) = self.load_settings().await {
+            tracing::warn!(%error, "the settings could not be read again; those so far stay");
+        }
+    }
+
     async fn apply(&self, change: &Change) {
         match change {
             Change::User(id) => self.sessions.forget_here(Some(id)),
-            Change::Everything => self.sessions.forget_here(None),
+            Change::Settings => self.reload_settings().await,
+            Change::Everything => {
+                self.sessions.forget_here(None);
+                self.reload_settings().await;
+            }
             _ => {}
         }
     }

@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 use millrace_store::{Error, Store};
 
+use crate::settings::KeptSettings;
+
 pub use key::SiteKey;
 pub use setup::SetupLink;
 
@@ -31,6 +33,7 @@ pub struct Accounts {
     pub(crate) sessions: Arc<sessions::Sessions>,
     pub(crate) passwords: password::Passwords,
     pub(crate) tries: Arc<limits::Tries>,
+    pub(crate) settings: Arc<KeptSettings>,
     /// For secrets that have to be read back.
     #[allow(dead_code)] // stream keys and second factors come next
     pub(crate) sealer: Arc<seal::Sealer>,
@@ -44,9 +47,18 @@ impl Accounts {
             sessions: Arc::new(sessions::Sessions::new(store.clone())),
             passwords: password::Passwords::new(hashing_threads),
             tries: Arc::default(),
+            settings: Arc::new(KeptSettings::new(store.clone())),
             sealer: Arc::new(seal::Sealer::new(&key.derive("seal"))),
             store,
         }
+    }
+
+    /// Reads the settings that administrators made: to be done once, before serving.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn load_settings(&self) -> Result<(), Error> {
+        self.settings.load().await
     }
 
     /// Removes what is over: for now and then.

@@ -7,19 +7,22 @@ use millrace_store::Role;
 pub(crate) enum Act {
     /// Change the own account, see and end the own sessions.
     OwnAccount,
-    /// Invite others, and take invitations back.
+    /// See accounts, let in who waits, lock; invite others, and take invitations back.
     ManageUsers,
+    /// Set what holds for the whole site, delete accounts, read the audit log.
+    RunSite,
 }
 
 impl Act {
     #[cfg(test)]
-    const ALL: [Self; 2] = [Self::OwnAccount, Self::ManageUsers];
+    const ALL: [Self; 3] = [Self::OwnAccount, Self::ManageUsers, Self::RunSite];
 
     /// The scope that a personal token needs for it.
     pub(crate) const fn scope(self) -> &'static str {
         match self {
             Self::OwnAccount => "account",
             Self::ManageUsers => "moderate",
+            Self::RunSite => "admin",
         }
     }
 
@@ -28,6 +31,7 @@ impl Act {
         match self {
             Self::OwnAccount => Role::Viewer,
             Self::ManageUsers => Role::Moderator,
+            Self::RunSite => Role::Admin,
         }
     }
 }
@@ -48,6 +52,7 @@ mod tests {
             //                  viewer creator moderator admin
             (Act::OwnAccount,  [true,  true,   true,     true]),
             (Act::ManageUsers, [false, false,  true,     true]),
+            (Act::RunSite,     [false, false,  false,    true]),
         ];
         assert_eq!(table.map(|(act, _)| act), Act::ALL);
         for (act, row) in table {

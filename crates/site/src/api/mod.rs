@@ -1,5 +1,6 @@
 //! The JSON API under `/api/v1`, and its description at `/api/openapi.json`.
 
+pub(crate) mod admin;
 mod body;
 mod invitations;
 pub(crate) mod live;
@@ -55,6 +56,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(sessions::end_one))
         .routes(routes!(invitations::create, invitations::list))
         .routes(routes!(invitations::delete))
+        .routes(routes!(admin::settings::get, admin::settings::update))
         .split_for_parts()
 }
 
@@ -67,7 +69,8 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags((name = "live", description = "What is on air"), (name = "site", description = "About this site"),
-         (name = "users", description = "Accounts"), (name = "sessions", description = "Logging in and out")),
+         (name = "users", description = "Accounts"), (name = "sessions", description = "Logging in and out"),
+         (name = "admin", description = "Running the site")),
     components(schemas(Problem)),
 )]
 struct Description;

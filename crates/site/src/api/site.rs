@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Language, Site, source::DEFAULT_APP, visitor::Visitor};
+use crate::{Language, Site, settings::RegistrationMode, source::DEFAULT_APP, visitor::Visitor};
 
 /// About this site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -12,6 +12,9 @@ pub(crate) struct SiteInfo {
     /// The site's name.
     #[schema(example = "Millrace")]
     name: String,
+    /// What it is about, in a sentence or two; may be empty.
+    description: String,
+    registration: RegistrationMode,
     /// The version of the server.
     #[schema(example = "0.1.0")]
     version: &'static str,
@@ -42,8 +45,11 @@ pub(crate) struct RtmpAddress {
 ))]
 pub(crate) async fn site(State(site): State<Site>, visitor: Visitor) -> Json<SiteInfo> {
     let port = site.config.rtmp_public_port;
+    let settings = site.accounts.settings.now();
     Json(SiteInfo {
-        name: site.config.name.clone(),
+        name: site.name(),
+        description: settings.description.clone(),
+        registration: settings.registration,
         version: env!("CARGO_PKG_VERSION"),
         rtmp: RtmpAddress { url: publish_url(&visitor, port), host: visitor.host, port, app: DEFAULT_APP },
         languages: Language::ALL.to_vec(),

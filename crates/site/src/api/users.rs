@@ -350,8 +350,20 @@ pub(super) async fn audit(
     subject: &str,
     address: std::net::IpAddr,
 ) -> Result<(), Problem> {
+    audit_with(site, actor, action, subject, address, "").await
+}
+
+/// Adds an entry to the audit log, with what else is to be known.
+pub(super) async fn audit_with(
+    site: &Site,
+    actor: &Actor,
+    action: Action,
+    subject: &str,
+    address: std::net::IpAddr,
+    details: &str,
+) -> Result<(), Problem> {
     let address = address.to_string();
-    let entry = NewAuditEntry { actor: &actor.user.handle, action, subject, address: &address, details: "" };
+    let entry = NewAuditEntry { actor: &actor.user.handle, action, subject, address: &address, details };
     site.accounts.store.add_audit(&entry).await.map_err(Problem::database)
 }
 
@@ -362,17 +374,22 @@ async fn confirm(site: &Site, actor: &Actor, address: std::net::IpAddr, password
     if right { Ok(()) } else { Err(Problem::new(ErrorCode::Unauthenticated, "the password is wrong")) }
 }
 
-fn version(headers: &HeaderMap) -> Result<i64, Problem> {
+/// The version that `If-Match` holds.
+pub(super) fn version(headers: &HeaderMap) -> Result<i64, Problem> {
     let given = headers.get(header::IF_MATCH).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
     given
         .trim_matches('"')
         .parse()
-        .map_err(|_| Problem::new(ErrorCode::BadRequest, "If-Match must hold the ETag of the account as you read it"))
+        .map_err(|_| Problem::new(ErrorCode::BadRequest, "If-Match must hold the ETag of what you read"))
 }
 
 fn tagged(user: &User) -> Response {
-    let tag = HeaderValue::from_str(&format!("\"{}\"", user.version)).expect("a number in quotes");
-    ([(header::ETAG, tag)], Json(Account::from(user))).into_response()
+    ([(header::ETAG, etag(user.version))], Json(Account::from(user))).into_response()
+}
+
+/// The tag of a version.
+pub(super) fn etag(version: i64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).expect("a number in quotes")
 }
 
 fn incorrect(words: &'static str) -> Problem {

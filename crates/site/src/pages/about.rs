@@ -84,6 +84,8 @@ const PURPOSES: &[(&str, &str)] = &[
     ("create_invitation", "api.operation.create_invitation"),
     ("list_invitations", "api.operation.list_invitations"),
     ("delete_invitation", "api.operation.delete_invitation"),
+    ("get_settings", "api.operation.get_settings"),
+    ("update_settings", "api.operation.update_settings"),
 ];
 
 #[cfg(test)]

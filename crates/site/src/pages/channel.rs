@@ -105,7 +105,7 @@ pub(super) async fn page(
         .collect();
 
     let mut shell = Shell::new(&site, visitor, &t.with(title, "name", &name)).with_player();
-    shell.description = t.with("channel.description", "name", &name).replace("{site}", &site.config.name);
+    shell.description = t.with("channel.description", "name", &name).replace("{site}", &site.name());
     shell.kind = "video.other";
     shell.indexed = seed.live.is_some();
     if seed.live.is_some() {

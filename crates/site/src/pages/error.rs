@@ -29,6 +29,8 @@ pub(crate) type Kind = (StatusCode, &'static str, &'static str);
 
 /// Nothing at this address.
 pub(crate) const NOT_FOUND: Kind = (StatusCode::NOT_FOUND, "error.not_found_title", "error.not_found_text");
+/// Not for this visitor.
+pub(crate) const FORBIDDEN: Kind = (StatusCode::FORBIDDEN, "error.forbidden_title", "error.forbidden_text");
 const METHOD: Kind = (StatusCode::METHOD_NOT_ALLOWED, "error.method_title", "error.method_text");
 const INTERNAL: Kind = (StatusCode::INTERNAL_SERVER_ERROR, "error.internal_title", "error.internal_text");
 

@@ -2,6 +2,7 @@
 
 mod about;
 mod account;
+mod admin;
 mod channel;
 mod embed;
 pub(crate) mod error;
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/settings", get(account::settings))
         .route("/about", get(about::page))
         .route("/about/api", get(about::api))
+        .merge(admin::routes())
 }
 
 /// `template` as an answer. A template writes into memory, so only a defect in it can fail.

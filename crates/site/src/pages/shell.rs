@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use askama::filters::Safe;
 
+use super::admin::Rail;
 use crate::{
     Language, Site, SiteConfig, assets,
     i18n::Messages,
@@ -15,6 +16,8 @@ pub(super) struct Shell {
     pub(super) t: &'static Messages,
     pub(super) visitor: Visitor,
     pub(super) site: Arc<SiteConfig>,
+    /// The site's name.
+    pub(super) name: String,
     pub(super) title: String,
     pub(super) description: String,
     /// Absolute address of the picture that stands for the page elsewhere.
@@ -33,11 +36,13 @@ impl Shell {
     /// The shell of a page; `title` is empty on the home page.
     pub(super) fn new(site: &Site, visitor: Visitor, title: &str) -> Self {
         let t = visitor.language.messages();
-        let name = &site.config.name;
+        let name = site.name();
+        let about = &site.accounts.settings.now().description;
+        let description = if about.is_empty() { t.with("site.description", "site", &name) } else { about.clone() };
         Self {
             t,
             title: if title.is_empty() { name.clone() } else { format!("{title} · {name}") },
-            description: t.with("site.description", "site", name),
+            description,
             image: format!("{}{}", visitor.origin, assets::url("src/images/card.jpg")),
             kind: "website",
             canonical: format!("{}{}", visitor.origin, visitor.choosing_nothing()),
@@ -45,6 +50,7 @@ impl Shell {
             built: assets::are_built(),
             version: env!("CARGO_PKG_VERSION"),
             site: Arc::clone(&site.config),
+            name,
             visitor,
             entries: &[SITE_ENTRY],
         }
@@ -104,6 +110,11 @@ impl Shell {
 
     pub(super) fn themes(&self) -> std::slice::Iter<'static, Theme> {
         const { &Theme::ALL }.iter()
+    }
+
+    /// Whether the visitor helps to run the site.
+    pub(super) fn runs_site(&self) -> bool {
+        self.visitor.user.as_ref().is_some_and(Rail::leads_somewhere)
     }
 
     /// An icon of the sprite, for the eye only.

@@ -1,0 +1,3 @@
+//! Running the site.
+
+pub(crate) mod settings;
