@@ -1,182 +1,17 @@
-//! Accounts as clients of the API meet them: somebody unknown, a browser with its cookie, a program with its token.
+//! Accounts as clients of the API meet them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::net::SocketAddr;
-use std::sync::Mutex;
+mod app;
 
-use axum::Router;
+use app::{App, Client, NothingLive, PASSWORD, code, registration, token_of};
 use axum::body::Body;
-use axum::extract::ConnectInfo;
-use http::{HeaderMap, Method, Request, StatusCode, header};
-use http_body_util::BodyExt;
-use millrace_site::{Accounts, LiveSource, LiveStream, SiteConfig, SiteKey, openapi, router};
-use millrace_store::{At, LinkKind, NewApiToken, NewLink, Role, Store, UserState};
+use http::{Method, Request, StatusCode, header};
+use millrace_site::{Accounts, SiteConfig, SiteKey, router};
+use millrace_store::{At, NewApiToken, Role, UserState};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use time::Duration;
 use tower::ServiceExt;
-
-const PASSWORD: &str = "correct horse battery";
-
-struct App {
-    router: Router,
-    accounts: Accounts,
-    store: Store,
-    _directory: tempfile::TempDir,
-}
-
-struct NothingLive;
-
-impl LiveSource for NothingLive {
-    fn on_air(&self) -> Vec<LiveStream> {
-        Vec::new()
-    }
-    fn find(&self, _: &str, _: &str) -> Option<LiveStream> {
-        None
-    }
-}
-
-/// Somebody who asks: keeps the cookie, as a browser does.
-struct Client<'a> {
-    app: &'a App,
-    address: [u8; 4],
-    cookie: Mutex<Option<String>>,
-    headers: Vec<(&'static str, String)>,
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    json: Value,
-}
-
-impl App {
-    async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open("sqlite://site.db", directory.path()).await.unwrap();
-        let accounts = Accounts::new(store.clone(), &SiteKey::new(), 2);
-        let router = router(NothingLive, accounts.clone(), SiteConfig::default());
-        Self { router, accounts, store, _directory: directory }
-    }
-
-    /// One with an administrator, `ada`.
-    async fn set_up() -> Self {
-        let app = Self::new().await;
-        let link = app.accounts.setup_link().await.unwrap().unwrap();
-        let made = app.anonymous().post("/api/v1/users", registration("ada", Some(token_of(link.expose())))).await;
-        assert_eq!(made.status, StatusCode::CREATED, "{}", made.json);
-        app
-    }
-
-    fn anonymous(&self) -> Client<'_> {
-        Client { app: self, address: [10, 0, 0, 1], cookie: Mutex::new(None), headers: Vec::new() }
-    }
-
-    /// A browser in which somebody has logged in.
-    async fn browser(&self, username: &str) -> Client<'_> {
-        let client = self.anonymous();
-        let answer = client.log_in(username, PASSWORD).await;
-        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.json);
-        client
-    }
-
-    /// An invitation's token.
-    async fn invitation(&self) -> String {
-        let token = "i".repeat(43);
-        let new = NewLink {
-            kind: LinkKind::Invitation,
-            token_hash: Sha256::digest(token.as_bytes()).into(),
-            user_id: None,
-            created_by: None,
-            subject: "",
-            expires_at: At::now().plus(Duration::hours(1)),
-        };
-        self.store.create_link(&new).await.unwrap();
-        token
-    }
-}
-
-impl Client<'_> {
-    async fn log_in(&self, username: &str, password: &str) -> Answer {
-        self.post("/api/v1/sessions", json!({ "username": username, "password": password })).await
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, &[], None).await
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(Method::POST, path, &[], Some(body)).await
-    }
-
-    async fn delete(&self, path: &str) -> Answer {
-        self.send(Method::DELETE, path, &[], None).await
-    }
-
-    /// Sends, and checks the answer against the document.
-    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
-        let mut request = Request::builder().method(method.clone()).uri(path).header(header::HOST, "video.example");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
-        }
-        if let Some(cookie) = &*self.cookie.lock().unwrap() {
-            request = request.header(header::COOKIE, format!("lang=en; session={cookie}"));
-        }
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
-        let peer: SocketAddr = (self.address, 5000).into();
-        let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
-        let request = request.extension(ConnectInfo(peer)).body(body).unwrap();
-        let (parts, body) = self.app.router.clone().oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        if let Some(set) = parts.headers.get(header::SET_COOKIE) {
-            let value = set.to_str().unwrap().strip_prefix("session=").unwrap().split(';').next().unwrap();
-            *self.cookie.lock().unwrap() = (!value.is_empty()).then(|| value.to_owned());
-        }
-        let json = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-        validate(&method, path, parts.status, &json);
-        Answer { status: parts.status, headers: parts.headers, json }
-    }
-}
-
-/// Checks an answer against what the document says of it. Answers of whole layers are described nowhere.
-fn validate(method: &Method, path: &str, status: StatusCode, answer: &Value) {
-    let document: Value = serde_json::from_str(&openapi()).unwrap();
-    let path = path.split('?').next().unwrap();
-    let path = match path.rsplit_once('/').unwrap() {
-        ("/api/v1/sessions", rest) if rest != "current" => "/api/v1/sessions/{id}",
-        ("/api/v1/invitations", _) => "/api/v1/invitations/{id}",
-        _ => path,
-    };
-    let responses = &document["paths"][path][method.as_str().to_lowercase()]["responses"];
-    let described = &responses[status.as_str()];
-    assert!(described.is_object(), "{method} {path} does not describe {status}: {answer}");
-    let Some(content) = described["content"].as_object().and_then(|kinds| kinds.values().next()) else {
-        assert_eq!(*answer, Value::Null, "{method} {path} {status}");
-        return;
-    };
-    let mut schema = content["schema"].clone();
-    schema["components"] = document["components"].clone();
-    let validator = jsonschema::draft202012::new(&schema).unwrap();
-    let errors: Vec<String> = validator.iter_errors(answer).map(|error| error.to_string()).collect();
-    assert!(errors.is_empty(), "{method} {path} {status}: {errors:?}\n{answer}");
-}
-
-fn registration(handle: &str, token: Option<&str>) -> Value {
-    json!({ "handle": handle, "password": PASSWORD, "token": token })
-}
-
-fn token_of(link: &str) -> &str {
-    link.strip_prefix("/setup?token=").unwrap()
-}
-
-fn code(answer: &Answer) -> &str {
-    answer.json["error_code"].as_str().unwrap_or_else(|| panic!("{} {}", answer.status, answer.json))
-}
 
 // --- Setting up, registering
 
@@ -260,7 +95,7 @@ async fn invitations_are_made_seen_and_taken_back_by_who_may() {
     assert_eq!(ada.delete(&format!("/api/v1/invitations/{id}")).await.status, StatusCode::NO_CONTENT);
     assert_eq!(code(&ada.delete(&format!("/api/v1/invitations/{id}")).await), "006");
     let token =
-        |made: &Answer| made.json["path"].as_str().unwrap().strip_prefix("/register?token=").unwrap().to_owned();
+        |made: &app::Answer| made.json["path"].as_str().unwrap().strip_prefix("/register?token=").unwrap().to_owned();
     let late = app.anonymous().post("/api/v1/users", registration("bob", Some(&token(&second)))).await;
     assert_eq!(code(&late), "005", "it was taken back");
     let eve = app.anonymous();

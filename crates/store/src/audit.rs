@@ -110,6 +110,15 @@ pub struct NewAuditEntry<'a> {
     pub details: &'a str,
 }
 
+/// Which entries of the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AuditFilter<'a> {
+    /// Those of this actor.
+    pub actor: Option<&'a str>,
+    /// Those of this action.
+    pub action: Option<Action>,
+}
+
 impl Store {
     /// Adds an entry.
     ///
@@ -131,13 +140,36 @@ impl Store {
         Ok(())
     }
 
-    /// The log, the newest entry first.
+    /// The whole log, the newest entry first.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn audit_log(&self, page: &PageRequest) -> Result<Page<AuditEntry>, Error> {
-        let sql = "SELECT * FROM audit_log WHERE id < $1 ORDER BY id DESC LIMIT $2";
-        let entries = rows!(self.pool, fetch_all, AuditEntry, sql, page.below(), page.rows())?;
+        self.find_audit(&AuditFilter::default(), page).await
+    }
+
+    /// The entries that `filter` lets through, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find_audit(&self, filter: &AuditFilter<'_>, page: &PageRequest) -> Result<Page<AuditEntry>, Error> {
+        let action = filter.action.map_or("", Action::as_str);
+        let (below, count) = (page.below(), page.rows());
+        let entries = match (filter.actor, filter.action) {
+            (Some(actor), _) => {
+                let sql = "SELECT * FROM audit_log WHERE actor = $1 AND ($2 = '' OR action = $2) AND id < $3
+                           ORDER BY id DESC LIMIT $4";
+                rows!(self.pool, fetch_all, AuditEntry, sql, actor, action, below, count)?
+            }
+            (None, Some(_)) => {
+                let sql = "SELECT * FROM audit_log WHERE action = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+                rows!(self.pool, fetch_all, AuditEntry, sql, action, below, count)?
+            }
+            (None, None) => {
+                let sql = "SELECT * FROM audit_log WHERE id < $1 ORDER BY id DESC LIMIT $2";
+                rows!(self.pool, fetch_all, AuditEntry, sql, below, count)?
+            }
+        };
         Ok(page.page(entries, |entry| entry.id.as_str()))
     }
 }

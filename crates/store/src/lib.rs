@@ -12,6 +12,7 @@
 mod audit;
 mod changes;
 mod channels;
+mod counts;
 mod db;
 mod error;
 mod ids;
@@ -25,9 +26,10 @@ mod texts;
 mod tokens;
 mod users;
 
-pub use audit::{Action, AuditEntry, NewAuditEntry};
+pub use audit::{Action, AuditEntry, AuditFilter, NewAuditEntry};
 pub use changes::{Change, Changes};
 pub use channels::{Channel, ChannelChange, ChannelFilter, MAX_WORDS, NewChannel, Visibility};
+pub use counts::Counts;
 pub use db::{Kind, Store};
 pub use error::Error;
 pub use ids::{AuditId, ChannelId, KeyId, LinkId, LiveSessionId, SessionId, TokenId, UserId};
@@ -38,7 +40,7 @@ pub use page::{Page, PageRequest};
 pub use sessions::{NewSession, Session};
 pub use settings::StoredSettings;
 pub use tokens::{ApiToken, NewApiToken};
-pub use users::{NewUser, Profile, Role, User, UserState};
+pub use users::{NewUser, Profile, Role, User, UserFilter, UserState};
 
 /// SHA-256 of a secret that is high-entropy by itself.
 pub type Hash = [u8; 32];

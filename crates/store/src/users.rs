@@ -100,6 +100,17 @@ pub struct Profile<'a> {
     pub avatar: Option<Option<&'a str>>,
 }
 
+/// Which accounts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UserFilter<'a> {
+    /// In the handle, the name that others see, or the address; all where it is empty.
+    pub words: &'a str,
+    /// Those of this role.
+    pub role: Option<Role>,
+    /// Those in this state.
+    pub state: Option<UserState>,
+}
+
 impl Store {
     /// Makes an account.
     ///
@@ -153,14 +164,31 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn users(&self, state: Option<UserState>, page: &PageRequest) -> Result<Page<User>, Error> {
+        self.find_users(&UserFilter { state, ..UserFilter::default() }, page).await
+    }
+
+    /// The accounts that `filter` lets through, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find_users(&self, filter: &UserFilter<'_>, page: &PageRequest) -> Result<Page<User>, Error> {
+        let (role, state) = (filter.role.map_or("", Role::as_str), filter.state.map_or("", UserState::as_str));
+        let pattern = contains(filter.words);
         let (below, count) = (page.below(), page.rows());
-        let found = match state {
-            Some(state) => rows!(
+        // A state narrows most, and has an index.
+        let found = match filter.state {
+            Some(_) => rows!(
                 self.pool,
                 fetch_all,
                 User,
-                "SELECT * FROM users WHERE state = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
-                state.as_str(),
+                "SELECT * FROM users
+                 WHERE state = $1 AND ($2 = '' OR role = $2) AND id < $4
+                   AND (lower(handle) LIKE $3 ESCAPE '!' OR lower(display_name) LIKE $3 ESCAPE '!'
+                        OR lower(email) LIKE $3 ESCAPE '!')
+                 ORDER BY id DESC LIMIT $5",
+                state,
+                role,
+                &pattern,
                 below,
                 count,
             ),
@@ -168,7 +196,13 @@ impl Store {
                 self.pool,
                 fetch_all,
                 User,
-                "SELECT * FROM users WHERE id < $1 ORDER BY id DESC LIMIT $2",
+                "SELECT * FROM users
+                 WHERE ($1 = '' OR role = $1) AND id < $3
+                   AND (lower(handle) LIKE $2 ESCAPE '!' OR lower(display_name) LIKE $2 ESCAPE '!'
+                        OR lower(email) LIKE $2 ESCAPE '!')
+                 ORDER BY id DESC LIMIT $4",
+                role,
+                &pattern,
                 below,
                 count,
             ),
@@ -247,17 +281,38 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::LastAdministrator`].
     pub async fn set_standing(&self, id: &UserId, role: Role, state: UserState) -> Result<User, Error> {
+        self.standing(id, None, role, state).await
+    }
+
+    /// As [`Store::set_standing`], for an account that is still at `version`.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] where it no longer is, or is gone; [`Error::LastAdministrator`].
+    pub async fn change_standing(
+        &self,
+        id: &UserId,
+        version: i64,
+        role: Role,
+        state: UserState,
+    ) -> Result<User, Error> {
+        self.standing(id, Some(version), role, state).await
+    }
+
+    async fn standing(&self, id: &UserId, version: Option<i64>, role: Role, state: UserState) -> Result<User, Error> {
         let mut tx = self.begin().await?;
+        hold_administrators(&mut tx).await?;
         let user = rows_in!(
             tx,
             fetch_optional,
             User,
-            "UPDATE users SET role = $1, state = $2, version = version + 1 WHERE id = $3 RETURNING *",
+            "UPDATE users SET role = $1, state = $2, version = version + 1
+             WHERE id = $3 AND ($4 = 0 OR version = $4) RETURNING *",
             role.as_str(),
             state.as_str(),
             id,
+            version.unwrap_or(0),
         )?;
-        let user = user.ok_or(Error::NotFound)?;
+        let user = user.ok_or(if version.is_some() { Error::Changed } else { Error::NotFound })?;
         has_administrator(&mut tx).await?;
         tx.commit().await?;
         Ok(user)
@@ -269,6 +324,7 @@ impl Store {
     /// [`Error::NotFound`], [`Error::LastAdministrator`].
     pub async fn delete_user(&self, id: &UserId) -> Result<(), Error> {
         let mut tx = self.begin().await?;
+        hold_administrators(&mut tx).await?;
         found(run_in!(tx, "DELETE FROM users WHERE id = $1", id)?)?;
         has_administrator(&mut tx).await?;
         tx.commit().await
@@ -306,12 +362,31 @@ impl Store {
     }
 }
 
+/// Two who take each other's role away at once go one after the other, so that one of them stays.
+async fn hold_administrators(tx: &mut crate::db::Tx) -> Result<(), Error> {
+    run_in!(*tx, "UPDATE users SET version = version WHERE role = 'admin'")?;
+    Ok(())
+}
+
 async fn has_administrator(tx: &mut crate::db::Tx) -> Result<(), Error> {
     let sql = "SELECT CAST(1 AS BIGINT) FROM users WHERE role = 'admin' AND state = 'active' LIMIT 1";
     match rows_in!(*tx, fetch_optional, (i64,), sql)? {
         Some(_) => Ok(()),
         None => Err(Error::LastAdministrator),
     }
+}
+
+/// A pattern for LIKE that finds `words` within lower-case text.
+fn contains(words: &str) -> String {
+    let mut pattern = "%".to_owned();
+    for letter in words.trim().to_lowercase().chars() {
+        if matches!(letter, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
 }
 
 fn taken(error: sqlx::Error) -> Error {

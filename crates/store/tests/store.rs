@@ -61,6 +61,11 @@ on_both! {
     the_log_outlives_those_in_it
     many_write_at_once
     who_follows_hears_of_changes
+    accounts_are_found_by_words_role_and_state
+    a_standing_that_was_changed_meanwhile_is_not_overwritten
+    two_administrators_cannot_end_each_other_at_once
+    the_log_is_found_by_who_and_what
+    everything_is_counted
 }
 
 fn new_user(handle: &str) -> NewUser<'_> {
@@ -465,4 +470,74 @@ async fn other_nodes_hear_of_changes_even_after_their_connection_was_lost() {
     assert_eq!(changes.next().await, Some(Change::Settings), "and they are heard again");
     there.close().await;
     here.close().await;
+}
+
+async fn accounts_are_found_by_words_role_and_state(store: Store) {
+    store.create_user(&NewUser { email: Some("ada@mill.example"), ..new_user("ada_l") }).await.unwrap();
+    store.create_user(&NewUser { display_name: "Bob 100%", role: Role::Creator, ..new_user("bob") }).await.unwrap();
+    store.create_user(&NewUser { state: UserState::Disabled, role: Role::Creator, ..new_user("eve") }).await.unwrap();
+    let found = async |words, role, state| {
+        let page = store.find_users(&UserFilter { words, role, state }, &first(10)).await.unwrap();
+        page.items.into_iter().map(|user| user.handle).collect::<Vec<_>>()
+    };
+    assert_eq!(found("", None, None).await, ["eve", "bob", "ada_l"]);
+    assert_eq!(found("MILL", None, None).await, ["ada_l"]);
+    assert_eq!(found(" somebody ", None, None).await, ["eve", "ada_l"]);
+    assert_eq!(found("0%", None, None).await, ["bob"]);
+    assert_eq!(found("a_l", None, None).await, ["ada_l"]);
+    for nothing in ["%", "_b", "!", "' OR 1=1 --"] {
+        let all = found(nothing, None, None).await;
+        assert!(all.iter().all(|handle| handle == "bob" && nothing == "%"), "{nothing}: {all:?}");
+    }
+    assert_eq!(found("", Some(Role::Creator), None).await, ["eve", "bob"]);
+    assert_eq!(found("", Some(Role::Creator), Some(UserState::Disabled)).await, ["eve"]);
+    assert_eq!(found("bob", None, Some(UserState::Disabled)).await, [""; 0]);
+}
+
+async fn a_standing_that_was_changed_meanwhile_is_not_overwritten(store: Store) {
+    store.create_user(&NewUser { role: Role::Admin, ..new_user("root") }).await.unwrap();
+    let ada = user(&store, "ada").await;
+    let changed = store.change_standing(&ada.id, ada.version, Role::Creator, UserState::Active).await.unwrap();
+    let late = store.change_standing(&ada.id, ada.version, Role::Viewer, UserState::Disabled).await;
+    assert!(matches!(late, Err(Error::Changed)), "{late:?}");
+    assert_eq!(store.user(&ada.id).await.unwrap().unwrap().version, changed.version);
+}
+
+async fn two_administrators_cannot_end_each_other_at_once(store: Store) {
+    let mut last = store.create_user(&NewUser { role: Role::Admin, ..new_user("first") }).await.unwrap();
+    for round in 0..10 {
+        let new = NewUser { role: Role::Admin, ..new_user("next") };
+        let next = store.create_user(&NewUser { handle: &format!("next{round}"), ..new }).await.unwrap();
+        let demote = async |user: &User| store.set_standing(&user.id, Role::Viewer, UserState::Active).await.is_ok();
+        let done = tokio::join!(demote(&last), demote(&next));
+        assert!(done.0 != done.1, "one of them stays: {done:?}");
+        if done.0 {
+            last = next;
+        }
+    }
+}
+
+async fn the_log_is_found_by_who_and_what(store: Store) {
+    for (actor, action) in [("ada", Action::LogIn), ("eve", Action::LogIn), ("ada", Action::Kick)] {
+        let entry = NewAuditEntry { actor, action, subject: "", address: "::1", details: "" };
+        store.add_audit(&entry).await.unwrap();
+    }
+    let found = async |actor, action| {
+        let page = store.find_audit(&AuditFilter { actor, action }, &first(10)).await.unwrap();
+        page.items.into_iter().map(|entry| format!("{} {}", entry.actor, entry.action)).collect::<Vec<_>>()
+    };
+    assert_eq!(found(None, None).await, ["ada kick", "eve log-in", "ada log-in"]);
+    assert_eq!(found(Some("ada"), None).await, ["ada kick", "ada log-in"]);
+    assert_eq!(found(None, Some(Action::LogIn)).await, ["eve log-in", "ada log-in"]);
+    assert_eq!(found(Some("ada"), Some(Action::LogIn)).await, ["ada log-in"]);
+    assert_eq!(found(Some(""), None).await, [""; 0]);
+}
+
+async fn everything_is_counted(store: Store) {
+    assert_eq!(store.counts().await.unwrap(), Counts::default());
+    let ada = user(&store, "ada").await;
+    store.create_user(&NewUser { state: UserState::Pending, ..new_user("eve") }).await.unwrap();
+    channel(&store, &ada, "movie").await;
+    assert_eq!(store.counts().await.unwrap(), Counts { users: 2, pending: 1, channels: 1 });
+    assert_eq!(store.count_pending_users().await.unwrap(), 1);
 }

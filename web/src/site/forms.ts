@@ -35,6 +35,7 @@ async function send(form: HTMLFormElement): Promise<void> {
       if (version) form.dataset.version = version;
       for (const field of form.querySelectorAll<HTMLInputElement>('input[type=password]')) field.value = '';
       say(form, form.dataset.done ?? '', true);
+      if ('once' in form.dataset) for (const part of form.querySelectorAll<HTMLElement>('.field, button')) part.hidden = true;
     }
   } catch {
     say(form, t('form_failed'));

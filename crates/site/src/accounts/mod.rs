@@ -19,7 +19,7 @@ mod setup;
 
 use std::sync::Arc;
 
-use millrace_store::{Error, Store};
+use millrace_store::{Change, Error, Store, UserId};
 
 use crate::settings::KeptSettings;
 
@@ -59,6 +59,18 @@ impl Accounts {
     /// When the database fails.
     pub async fn load_settings(&self) -> Result<(), Error> {
         self.settings.load().await
+    }
+
+    /// Deletes an account with all that is its own, and tells every node.
+    pub(crate) async fn delete_user(&self, id: &UserId) -> Result<(), Error> {
+        let channels = self.store.channels_of(id).await?;
+        self.store.delete_user(id).await?;
+        self.sessions.forget(id).await;
+        for channel in channels {
+            self.store.tell(&Change::Channel(channel.handle.clone())).await?;
+            self.store.tell(&Change::Keys(channel.handle)).await?;
+        }
+        Ok(())
     }
 
     /// Removes what is over: for now and then.

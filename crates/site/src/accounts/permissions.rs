@@ -41,6 +41,12 @@ pub(crate) fn may(role: Role, act: Act) -> bool {
     role >= act.needs()
 }
 
+/// Whether one who manages users may change, or lock, an account of role `of` into one of role `into`: moderators have no
+/// say over their own kind, nor over administrators.
+pub(crate) fn may_change(role: Role, of: Role, into: Role) -> bool {
+    role == Role::Admin || (role == Role::Moderator && of < Role::Moderator && into < Role::Moderator)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +64,17 @@ mod tests {
         for (act, row) in table {
             for (role, allowed) in Role::ALL.iter().zip(row) {
                 assert_eq!(may(*role, act), allowed, "{role:?} {act:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_changes_whose_role_into_which() {
+        for of in Role::ALL.iter().copied() {
+            for into in Role::ALL.iter().copied() {
+                let below = of < Role::Moderator && into < Role::Moderator;
+                let may = Role::ALL.iter().map(|role| may_change(*role, of, into)).collect::<Vec<_>>();
+                assert_eq!(may, [false, false, below, true], "{of:?} into {into:?}");
             }
         }
     }

@@ -3,17 +3,19 @@
 use axum::Json;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use http::StatusCode;
-use millrace_store::{Action, At, Error, Link, LinkId, LinkKind, NewLink, PageRequest};
+use millrace_store::{Action, At, Error, Link, LinkId, LinkKind, NewLink};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::Body;
+use super::list;
 use super::users::audit;
 use crate::accounts::permissions::Act;
 use crate::accounts::secret::Secret;
 use crate::accounts::sessions::Actor;
 use crate::actor::Address;
+use crate::settings::RegistrationMode;
 use crate::{ErrorCode, Problem, Site};
 
 /// An invitation to be made.
@@ -83,6 +85,7 @@ request_body = NewInvitation, responses(
     (status = 400, description = "A field is not correct", body = Problem, content_type = "application/problem+json"),
     (status = 401, description = "Not logged in", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "Not allowed", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "Registration is closed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn create(
     State(site): State<Site>,
@@ -91,6 +94,9 @@ pub(crate) async fn create(
     Body(body): Body<NewInvitation>,
 ) -> Result<(StatusCode, Json<MadeInvitation>), Problem> {
     actor.must(Act::ManageUsers)?;
+    if site.accounts.settings.now().registration == RegistrationMode::Closed {
+        return Err(Problem::new(ErrorCode::Conflict, "registration is closed, so that an invitation would not work"));
+    }
     let days = body.days.unwrap_or(DEFAULT_DAYS);
     if !(1..=MAX_DAYS).contains(&days) {
         return Err(Problem::new(ErrorCode::BadRequest, "days must be between 1 and 90"));
@@ -135,11 +141,7 @@ pub(crate) async fn list(
 ) -> Result<Json<InvitationPage>, Problem> {
     actor.must(Act::ManageUsers)?;
     let Query(range) = range.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
-    let limit = range.limit.unwrap_or(50);
-    if !(1..=100).contains(&limit) {
-        return Err(Problem::new(ErrorCode::BadRequest, format!("limit is {limit}, but must be between 1 and 100")));
-    }
-    let page = PageRequest { limit, after: range.cursor };
+    let page = list::request(range.limit, range.cursor)?;
     let page = site.accounts.store.links(LinkKind::Invitation, &page).await.map_err(Problem::database)?;
     Ok(Json(InvitationPage { items: page.items.into_iter().map(Invitation::from).collect(), next_cursor: page.next }))
 }

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 mod body;
 mod invitations;
+mod list;
 pub(crate) mod live;
 mod sessions;
 pub(crate) mod site;
@@ -56,6 +57,10 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(sessions::end_one))
         .routes(routes!(invitations::create, invitations::list))
         .routes(routes!(invitations::delete))
+        .routes(routes!(admin::users::list))
+        .routes(routes!(admin::users::one, admin::users::update, admin::users::delete))
+        .routes(routes!(admin::users::end_sessions))
+        .routes(routes!(admin::audit::list))
         .routes(routes!(admin::settings::get, admin::settings::update))
         .split_for_parts()
 }

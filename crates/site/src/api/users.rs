@@ -14,6 +14,7 @@ use crate::accounts::permissions::Act;
 use crate::accounts::sessions::{Actor, By};
 use crate::accounts::{rules, secret};
 use crate::actor::{Address, session_cookie};
+use crate::settings::{self, RegistrationMode, SettingsChange};
 use crate::visitor::Visitor;
 use crate::{ErrorCode, Problem, Site};
 
@@ -46,7 +47,7 @@ pub(crate) struct Account {
 }
 
 /// What somebody may do, in rising order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AccountRole {
     /// Watches.
@@ -60,7 +61,7 @@ pub(crate) enum AccountRole {
 }
 
 /// Whether an account can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AccountState {
     /// It can.
@@ -69,6 +70,27 @@ pub(crate) enum AccountState {
     Pending,
     /// It was locked.
     Disabled,
+}
+
+impl From<AccountRole> for Role {
+    fn from(role: AccountRole) -> Self {
+        match role {
+            AccountRole::Viewer => Self::Viewer,
+            AccountRole::Creator => Self::Creator,
+            AccountRole::Moderator => Self::Moderator,
+            AccountRole::Admin => Self::Admin,
+        }
+    }
+}
+
+impl From<AccountState> for UserState {
+    fn from(state: AccountState) -> Self {
+        match state {
+            AccountState::Active => Self::Active,
+            AccountState::Pending => Self::Pending,
+            AccountState::Disabled => Self::Disabled,
+        }
+    }
 }
 
 impl From<&User> for Account {
@@ -114,20 +136,26 @@ pub(crate) struct Registration {
     email: Option<String>,
     /// The token of an invitation, or of the link with which a new site is set up.
     token: Option<String>,
+    /// The name of a new site that is set up.
+    #[schema(example = "River TV")]
+    site_name: Option<String>,
 }
 
 /// Register
 ///
-/// Who comes with the link of a new site becomes its administrator; others come by invitation. Both are logged in.
+/// Who comes with the link of a new site becomes its administrator. Others come as the site's settings allow, which
+/// `/api/v1/site` tells: everybody, everybody who is then let in, or who has an invitation. Who is let in by an
+/// administrator has to wait; all others are logged in.
 #[utoipa::path(post, path = "/api/v1/users", operation_id = "create_user", tag = "users", request_body = Registration,
 responses(
-    (status = 201, description = "The account was made", body = Account),
+    (status = 201, description = "The account was made, and is logged in", body = Account),
+    (status = 202, description = "The account was made, and waits to be let in", body = Account),
     (status = 400, description = "A field is not correct", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "Registration is closed, or the token no good", body = Problem,
      content_type = "application/problem+json"),
     (status = 409, description = "The name or address is taken", body = Problem, content_type = "application/problem+json"),
     (status = 429, description = "Too many tries", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "Too busy", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "Too busy, or too many wait to be let in", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn create(
     State(site): State<Site>,
@@ -138,6 +166,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let handle = rules::handle(&body.handle).map_err(incorrect)?;
     rules::password(&body.password).map_err(incorrect)?;
+    let site_name = body.site_name.as_deref().map(settings::site_name).transpose().map_err(incorrect)?;
     let display_name = rules::display_name(body.display_name.as_deref().unwrap_or(&handle)).map_err(incorrect)?;
     let email = body.email.as_deref().map(rules::email).transpose().map_err(incorrect)?;
     site.accounts.tries.register(address).map_err(Problem::too_often)?;
@@ -152,24 +181,17 @@ pub(crate) async fn create(
         },
         None => None,
     };
-    let role = match link.as_ref().map(|link| link.kind) {
-        Some(LinkKind::Setup) => Role::Admin,
-        Some(LinkKind::Invitation) => Role::Creator,
-        _ => {
-            return Err(Problem::new(
-                ErrorCode::Forbidden,
-                "registration is by invitation; this link is not or no longer good",
-            ));
+    let (role, state) = match place_of(&site, link.as_ref().map(|link| link.kind)).await {
+        Ok(place) => place,
+        Err(problem) => {
+            if let Some(link) = &link {
+                store.restore_link(link).await.map_err(Problem::database)?;
+            }
+            return Err(problem);
         }
     };
-    let new = NewUser {
-        handle: &handle,
-        display_name,
-        email: email.as_deref(),
-        password_hash: &password_hash,
-        role,
-        state: UserState::Active,
-    };
+    let new =
+        NewUser { handle: &handle, display_name, email: email.as_deref(), password_hash: &password_hash, role, state };
     let user = match store.create_user(&new).await {
         Ok(user) => user,
         Err(error) => {
@@ -188,12 +210,42 @@ pub(crate) async fn create(
         details: "",
     };
     store.add_audit(&entry).await.map_err(Problem::database)?;
+    if let Some(name) = site_name.filter(|_| role == Role::Admin) {
+        let settings = &site.accounts.settings;
+        let change = SettingsChange { name: Some(name.to_owned()), ..SettingsChange::default() };
+        settings.change(settings.now().version, &change).await.map_err(failed)?;
+    }
     let account = Account::from(&user);
+    if state != UserState::Active {
+        return Ok((StatusCode::ACCEPTED, Json(account)).into_response());
+    }
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let begun = sessions.begin(&user, false, agent, &address.to_string()).await;
     let (secret, _) = begun.map_err(Problem::database)?;
     let cookie = session_cookie(&secret, false, &visitor);
     Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie)], Json(account)).into_response())
+}
+
+/// What somebody who registers with a link of that kind becomes, as the settings have it.
+async fn place_of(site: &Site, link: Option<LinkKind>) -> Result<(Role, UserState), Problem> {
+    let refused = |words| Err(Problem::new(ErrorCode::Forbidden, words));
+    let settings = site.accounts.settings.now();
+    match (link, settings.registration) {
+        (Some(LinkKind::Setup), _) => Ok((Role::Admin, UserState::Active)),
+        (_, RegistrationMode::Closed) => refused("registration is closed"),
+        (Some(LinkKind::Invitation), _) => Ok((Role::Creator, UserState::Active)),
+        (_, RegistrationMode::Open) => Ok((settings.default_role.into(), UserState::Active)),
+        (_, RegistrationMode::Approval) => {
+            let waiting = site.accounts.store.count_pending_users().await.map_err(Problem::database)?;
+            if waiting >= MAX_PENDING {
+                return Err(Problem::new(ErrorCode::Unavailable, "too many wait to be let in; try again another day"));
+            }
+            Ok((settings.default_role.into(), UserState::Pending))
+        }
+        (_, RegistrationMode::Invitation) => {
+            refused("registration is by invitation; this link is not or no longer good")
+        }
+    }
 }
 
 /// Get the own account
@@ -336,8 +388,7 @@ pub(crate) async fn delete_me(
         return Err(Problem::new(ErrorCode::Forbidden, "an account is deleted in a session, not with a token"));
     }
     confirm(&site, &actor, address, body.password).await?;
-    site.accounts.store.delete_user(&actor.user.id).await.map_err(failed)?;
-    site.accounts.sessions.forget(&actor.user.id).await;
+    site.accounts.delete_user(&actor.user.id).await.map_err(failed)?;
     audit(&site, &actor, Action::DeleteUser, &actor.user.handle, address).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -383,7 +434,7 @@ pub(super) fn version(headers: &HeaderMap) -> Result<i64, Problem> {
         .map_err(|_| Problem::new(ErrorCode::BadRequest, "If-Match must hold the ETag of what you read"))
 }
 
-fn tagged(user: &User) -> Response {
+pub(super) fn tagged(user: &User) -> Response {
     ([(header::ETAG, etag(user.version))], Json(Account::from(user))).into_response()
 }
 
@@ -396,7 +447,7 @@ fn incorrect(words: &'static str) -> Problem {
     Problem::new(ErrorCode::BadRequest, words)
 }
 
-fn failed(error: Error) -> Problem {
+pub(super) fn failed(error: Error) -> Problem {
     match error {
         Error::Taken(_) | Error::Changed | Error::LastAdministrator => {
             Problem::new(ErrorCode::Conflict, error.to_string())
@@ -405,3 +456,6 @@ fn failed(error: Error) -> Problem {
         other => Problem::database(other),
     }
 }
+
+/// Registrations that wait at a time.
+const MAX_PENDING: u64 = 1000;

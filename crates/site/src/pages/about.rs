@@ -84,6 +84,12 @@ const PURPOSES: &[(&str, &str)] = &[
     ("create_invitation", "api.operation.create_invitation"),
     ("list_invitations", "api.operation.list_invitations"),
     ("delete_invitation", "api.operation.delete_invitation"),
+    ("list_users", "api.operation.list_users"),
+    ("get_user", "api.operation.get_user"),
+    ("update_user", "api.operation.update_user"),
+    ("delete_user", "api.operation.delete_user"),
+    ("end_sessions_of_user", "api.operation.end_sessions_of_user"),
+    ("list_audit", "api.operation.list_audit"),
     ("get_settings", "api.operation.get_settings"),
     ("update_settings", "api.operation.update_settings"),
 ];

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{Shell, render, rfc3339};
 use crate::accounts::sessions::By;
+use crate::settings::RegistrationMode;
 use crate::visitor::Visitor;
 use crate::{Problem, Site};
 
@@ -26,6 +27,12 @@ struct Register {
     text: &'static str,
     /// The token of the link that the visitor followed; empty without one.
     token: String,
+    /// Whether the visitor can register now; otherwise the text says why not.
+    open: bool,
+    /// Whether the site gets its name here.
+    names_site: bool,
+    /// Whether who registers has to wait to be let in.
+    waits: bool,
 }
 
 #[derive(Template)]
@@ -69,22 +76,27 @@ pub(super) async fn log_in(State(site): State<Site>, visitor: Visitor, Query(que
 }
 
 pub(super) async fn register(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {
-    registration(&site, visitor, query, ("account.register", "account.register_text"))
+    let token = query.token.unwrap_or_default();
+    let (text, open, waits) = match (site.accounts.settings.now().registration, token.is_empty()) {
+        (RegistrationMode::Closed, _) => ("account.register_closed", false, false),
+        (_, false) => ("account.register_text", true, false),
+        (RegistrationMode::Open, true) => ("account.register_open", true, false),
+        (RegistrationMode::Approval, true) => ("account.register_approval", true, true),
+        (RegistrationMode::Invitation, true) => ("account.no_link", false, false),
+    };
+    let heading = "account.register";
+    let title = visitor.language.messages().get(heading);
+    let shell = Shell::new(&site, visitor, title).unlisted();
+    render(&Register { shell, heading, text, token, open, names_site: false, waits })
 }
 
 pub(super) async fn set_up(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {
-    registration(&site, visitor, query, ("account.set_up", "account.set_up_text"))
-}
-
-fn registration(
-    site: &Site,
-    visitor: Visitor,
-    query: Token,
-    (heading, text): (&'static str, &'static str),
-) -> Response {
-    let title = visitor.language.messages().get(heading);
     let token = query.token.unwrap_or_default();
-    render(&Register { shell: Shell::new(site, visitor, title).unlisted(), heading, text, token })
+    let open = !token.is_empty();
+    let (heading, text) = ("account.set_up", if open { "account.set_up_text" } else { "account.no_link" });
+    let title = visitor.language.messages().get(heading);
+    let shell = Shell::new(&site, visitor, title).unlisted();
+    render(&Register { shell, heading, text, token, open, names_site: true, waits: false })
 }
 
 pub(super) async fn settings(State(site): State<Site>, visitor: Visitor) -> Response {
