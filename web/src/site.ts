@@ -7,6 +7,7 @@ import { enableCopying } from './site/copy';
 import { enableForms } from './site/forms';
 import { watchLive } from './site/live-grid';
 import { enableMenus } from './site/menus';
+import { showCurrentTab } from './site/rail';
 import { enableTheme } from './site/theme';
 import { keepThumbnails } from './site/thumbnails';
 
@@ -18,5 +19,6 @@ enableTheme();
 enableMenus();
 enableCopying();
 enableForms();
+showCurrentTab();
 watchLive();
 watchChannel();

@@ -34,6 +34,7 @@ async function send(form: HTMLFormElement): Promise<void> {
       const version = response.headers.get('etag')?.replaceAll('"', '');
       if (version) form.dataset.version = version;
       for (const field of form.querySelectorAll<HTMLInputElement>('input[type=password]')) field.value = '';
+      await showResult(form, response);
       say(form, form.dataset.done ?? '', true);
       if ('once' in form.dataset) for (const part of form.querySelectorAll<HTMLElement>('.field, button')) part.hidden = true;
     }
@@ -41,6 +42,16 @@ async function send(form: HTMLFormElement): Promise<void> {
     say(form, t('form_failed'));
   }
   button.ariaBusy = 'false';
+}
+
+/** The link that an answer holds as `path`, to be copied from the form's `data-result`. */
+async function showResult(form: HTMLFormElement, response: Response): Promise<void> {
+  const result = form.querySelector<HTMLElement>('[data-result]');
+  const text = result?.querySelector('[data-copy-text]');
+  if (!result || !text) return;
+  const { path } = (await response.json()) as { path: string };
+  text.textContent = location.origin + path;
+  result.hidden = false;
 }
 
 interface Problem {

@@ -1,20 +1,31 @@
 //! Running the site: what moderators and administrators see. Every page has the same rail; [`enter`] lets in who may.
 
+mod audit;
+mod invitations;
 mod settings;
+mod users;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use time::OffsetDateTime;
 
-use super::{Shell, error};
+use super::{Shell, error, rfc3339};
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
-use crate::{Site, visitor::Visitor};
+use crate::{Problem, Site, i18n::Messages, visitor::Visitor};
 
 /// The pages' routes.
 pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/admin", get(first)).route("/admin/settings", get(settings::page))
+    Router::new()
+        .route("/admin", get(first))
+        .route("/admin/users", get(users::list))
+        .route("/admin/users/{handle}", get(users::one))
+        .route("/admin/registrations", get(users::registrations))
+        .route("/admin/invitations", get(invitations::page))
+        .route("/admin/settings", get(settings::page))
+        .route("/admin/audit", get(audit::page))
 }
 
 /// To the first page that they may see.
@@ -22,15 +33,22 @@ async fn first(State(site): State<Site>, visitor: Visitor) -> Response {
     let first = visitor.user.as_ref().and_then(|actor| ENTRIES.iter().find(|(.., act)| actor.may(*act)));
     match first {
         Some((path, ..)) => Redirect::to(path).into_response(),
-        None => {
-            enter(&site, visitor, Act::ManageUsers, "admin.title").map_or_else(|instead| *instead, |_| error::broken())
-        }
+        None => match enter(&site, visitor, Act::ManageUsers, "admin.title").await {
+            Err(instead) => *instead,
+            Ok(_) => error::broken(),
+        },
     }
 }
 
 /// The rail's entries, from the top: path, message, icon, and what one must be allowed to do to see it.
-const ENTRIES: &[(&str, &str, &str, Act)] =
-    &[("/admin/settings", "admin.settings", "sliders-horizontal", Act::RunSite)];
+const ENTRIES: &[(&str, &str, &str, Act)] = &[
+    ("/admin/users", "admin.users", "users", Act::ManageUsers),
+    (REGISTRATIONS, "admin.registrations", "user-check", Act::ManageUsers),
+    ("/admin/invitations", "admin.invitations", "mail-plus", Act::ManageUsers),
+    ("/admin/settings", "admin.settings", "sliders-horizontal", Act::RunSite),
+    ("/admin/audit", "admin.audit", "scroll-text", Act::RunSite),
+];
+const REGISTRATIONS: &str = "/admin/registrations";
 
 /// The way between the pages.
 pub(super) struct Rail {
@@ -43,6 +61,8 @@ pub(super) struct RailEntry {
     pub(super) message: &'static str,
     pub(super) icon: &'static str,
     pub(super) current: bool,
+    /// What waits there to be done.
+    pub(super) waiting: u64,
 }
 
 impl Rail {
@@ -51,10 +71,11 @@ impl Rail {
         ENTRIES.iter().any(|(.., act)| actor.may(*act))
     }
 
-    fn new(actor: &Actor, path: &str) -> Self {
+    fn new(actor: &Actor, path: &str, pending: u64) -> Self {
         let entries = ENTRIES.iter().filter(|(.., act)| actor.may(*act)).map(|&(entry, message, icon, _)| {
             let below = path.strip_prefix(entry).is_some_and(|rest| rest.starts_with('/') && entry != "/admin");
-            RailEntry { path: entry, message, icon, current: path == entry || below }
+            let waiting = if entry == REGISTRATIONS { pending } else { 0 };
+            RailEntry { path: entry, message, icon, current: path == entry || below, waiting }
         });
         Self { entries: entries.collect() }
     }
@@ -64,7 +85,7 @@ impl Rail {
 /// where they are not known, or the one that says that this is not theirs.
 ///
 /// `title` is a message.
-pub(super) fn enter(
+pub(super) async fn enter(
     site: &Site,
     visitor: Visitor,
     act: Act,
@@ -77,7 +98,34 @@ pub(super) fn enter(
     if !actor.may(act) {
         return Err(Box::new(error::page(site, visitor, error::FORBIDDEN)));
     }
-    let rail = Rail::new(&actor, &visitor.path);
+    let pending = match actor.may(Act::ManageUsers) {
+        true => site.accounts.store.count_pending_users().await.map_err(|error| Box::new(failed(error)))?,
+        false => 0,
+    };
+    let rail = Rail::new(&actor, &visitor.path, pending);
     let title = visitor.language.messages().get(title);
     Ok((actor, Shell::new(site, visitor, title).unlisted(), rail))
+}
+
+/// The database failed: the reason goes to the log, the visitor gets the page that says so.
+fn failed(error: millrace_store::Error) -> Response {
+    Problem::database(error);
+    error::broken()
+}
+
+/// A point in time for people and programs.
+pub(super) struct Moment {
+    /// RFC 3339.
+    pub(super) at: String,
+    /// How long before now, as a span of time.
+    pub(super) span: String,
+    /// The same in words.
+    pub(super) ago: String,
+}
+
+impl Moment {
+    fn new(at: OffsetDateTime, now: OffsetDateTime, t: &Messages) -> Self {
+        let span = t.duration(u64::try_from((now - at).whole_seconds()).unwrap_or(0));
+        Self { at: rfc3339(at), ago: t.with("admin.ago", "time", &span), span }
+    }
 }

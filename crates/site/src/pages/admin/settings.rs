@@ -24,7 +24,7 @@ struct SettingsPage {
 }
 
 pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response {
-    let (_, shell, rail) = match enter(&site, visitor, Act::RunSite, "admin.settings") {
+    let (_, shell, rail) = match enter(&site, visitor, Act::RunSite, "admin.settings").await {
         Ok(entered) => entered,
         Err(instead) => return *instead,
     };
