@@ -12,6 +12,7 @@ use millrace_store::At;
 use crate::accounts::permissions::{Act, may};
 use crate::accounts::secret::Secret;
 use crate::accounts::sessions::{Actor, By};
+use crate::cors::Foreign;
 use crate::visitor::{Visitor, cookie};
 use crate::{ErrorCode, Problem, Site};
 
@@ -83,18 +84,21 @@ async fn who(parts: &mut Parts, site: &Site) -> Result<Option<Actor>, Problem> {
     sessions.by_cookie(text, &address_of(&parts.extensions).to_string(), now).await.map_err(Problem::database)
 }
 
-/// Middleware: what changes something comes from this site's own pages, or from a program.
+/// Middleware: what changes something comes from this site's own pages, from a program, or from a page that may use the
+/// API and has no cookies here.
 ///
 /// Browsers say where a request comes from (`Sec-Fetch-Site`, or `Origin` where they are old); programs say nothing.
 pub(crate) async fn own_pages_only(State(site): State<Site>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if safe || is_own(request.headers(), request.extensions().get::<Visitor>(), &site) {
+    let allowed = safe || request.extensions().get::<Foreign>().is_some();
+    if allowed || is_own(request.headers(), request.extensions().get::<Visitor>(), &site) {
         return next.run(request).await;
     }
     Problem::new(ErrorCode::Forbidden, "this request comes from another site").into_response()
 }
 
-fn is_own(headers: &HeaderMap, visitor: Option<&Visitor>, site: &Site) -> bool {
+/// Whether a request comes from this site's own pages, or from no browser.
+pub(crate) fn is_own(headers: &HeaderMap, visitor: Option<&Visitor>, site: &Site) -> bool {
     match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         Some(b"same-origin" | b"none") => return true,
         Some(_) => return false,

@@ -1,6 +1,6 @@
 //! What the operator decides about the site.
 
-use crate::Language;
+use crate::{CorsOrigins, Language};
 
 /// Settings of the site; the server fills them from its configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct SiteConfig {
     pub public_url: Option<String>,
     /// Where the source code of this server can be had; linked in the footer.
     pub source_url: Option<String>,
+    /// Other sites whose pages may use the API.
+    pub cors: CorsOrigins,
 }
 
 impl Default for SiteConfig {
@@ -26,6 +28,7 @@ impl Default for SiteConfig {
             default_language: Language::En,
             public_url: None,
             source_url: None,
+            cors: CorsOrigins::Own,
         }
     }
 }

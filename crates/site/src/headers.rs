@@ -1,5 +1,7 @@
 //! Security and caching headers of pages and API answers.
 
+use crate::actor::COOKIE as SESSION_COOKIE;
+use crate::visitor::cookie;
 use axum::{extract::Request, middleware::Next, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -27,6 +29,7 @@ impl PagePolicy {
 
 /// Middleware: completes every answer with the headers that keep its reader safe.
 pub(crate) async fn secure(request: Request, next: Next) -> Response {
+    let private = is_private(&request);
     let mut response = next.run(request).await;
     let policy = response.extensions().get::<PagePolicy>().copied().unwrap_or_default();
     let headers = response.headers_mut();
@@ -37,10 +40,20 @@ pub(crate) async fn secure(request: Request, next: Next) -> Response {
     }
     harden(headers);
     if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        let private = private || headers.contains_key(header::SET_COOKIE);
+        let kept = if private { "private, no-store" } else { "no-cache" };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     }
     headers.append(header::VARY, HeaderValue::from_static("accept-language, cookie"));
     response
+}
+
+/// Whether the answer may say what is meant for one alone: who asks shows who they are, or follows a link that is a secret.
+/// Neither caches on the way nor the browser's own keep it, so that nobody finds it who comes after.
+fn is_private(request: &Request) -> bool {
+    let headers = request.headers();
+    let by_link = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("token=")));
+    by_link || headers.contains_key(header::AUTHORIZATION) || cookie(headers, SESSION_COOKIE).is_some()
 }
 
 /// The headers that assets carry as well as pages.

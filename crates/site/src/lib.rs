@@ -17,6 +17,7 @@ mod actor;
 mod api;
 mod assets;
 mod config;
+mod cors;
 mod headers;
 mod i18n;
 mod pages;
@@ -35,6 +36,7 @@ use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 pub use accounts::{Accounts, SetupLink, SiteKey};
 pub use api::live::{LiveAudio, LivePage, LiveState, LiveStream, LiveUrls, LiveVideo};
 pub use config::SiteConfig;
+pub use cors::CorsOrigins;
 pub use i18n::Language;
 pub use problem::{ErrorCode, Problem};
 pub use source::LiveSource;
@@ -57,6 +59,7 @@ pub fn router(live: impl LiveSource, accounts: Accounts, config: SiteConfig) -> 
         .layer(middleware::from_fn_with_state(site.clone(), actor::own_pages_only))
         .layer(middleware::from_fn(headers::secure))
         .layer(middleware::from_fn_with_state(site.clone(), visitor::recognise))
+        .layer(middleware::from_fn_with_state(site.clone(), cors::allow_foreign))
         .layer(CompressionLayer::new())
         .merge(assets::routes())
         .with_state(site)

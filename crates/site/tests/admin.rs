@@ -4,9 +4,13 @@
 mod app;
 
 use app::{Answer, App, Client, PASSWORD, code, registration, token_of};
-use http::{Method, StatusCode, header};
-use millrace_store::{Role, UserState};
+use axum::body::Body;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use millrace_site::{CorsOrigins, SiteConfig};
+use millrace_store::{NewApiToken, Role, UserState};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tower::ServiceExt;
 
 fn tag(answer: &Answer) -> String {
     answer.headers[header::ETAG].to_str().unwrap().to_owned()
@@ -306,4 +310,102 @@ async fn the_pages_are_for_those_who_run_the_site() {
     let (status, _, page) = app.browser("ada").await.page("/admin/settings").await;
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("aria-current=\"page\"") && page.contains("href=\"/admin\""), "{page}");
+}
+
+// --- Pages of other sites
+
+const APP: &str = "https://app.example";
+
+fn with_cors(cors: CorsOrigins) -> SiteConfig {
+    SiteConfig { cors, ..SiteConfig::default() }
+}
+
+#[tokio::test]
+async fn another_sites_page_uses_the_api_where_it_may_and_only_by_a_token_of_its_own() {
+    let app = App::set_up().await.configured(with_cors(CorsOrigins::These(vec![APP.to_owned()])));
+    let browser = app.browser("ada").await;
+    let from = [("origin", APP), ("sec-fetch-site", "cross-site")];
+    let site = browser.send(Method::GET, "/api/v1/site", &from, None).await;
+    assert_eq!(
+        (site.status, &site.headers["access-control-allow-origin"]),
+        (StatusCode::OK, &HeaderValue::from_static(APP))
+    );
+    assert!(!site.headers.contains_key("access-control-allow-credentials"));
+    assert!(site.headers.get_all(header::VARY).iter().any(|vary| vary == "origin"));
+    for (method, path) in [(Method::GET, "/api/v1/users/me"), (Method::DELETE, "/api/v1/sessions/current")] {
+        let refused = browser.send(method, path, &from, None).await;
+        assert_eq!(code(&refused), "002", "the visitor's cookie counts for nothing: {path}");
+        assert!(refused.headers.contains_key("access-control-allow-origin"), "the page may read why");
+    }
+    assert_eq!(browser.get("/api/v1/users/me").await.status, StatusCode::OK, "and is still logged in");
+
+    let secret = "t".repeat(43);
+    let ada = app.store.user_by_handle("ada").await.unwrap().unwrap();
+    let token_hash = Sha256::digest(secret.as_bytes()).into();
+    let new = NewApiToken { user_id: &ada.id, name: "app", token_hash, scopes: "moderate", expires_at: None };
+    app.store.create_token(&new).await.unwrap();
+    let bearer = format!("Bearer mrt_{secret}");
+    let from = [from[0], from[1], ("authorization", bearer.as_str())];
+    let made = browser.send(Method::POST, "/api/v1/invitations", &from, Some(json!({}))).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.json);
+}
+
+#[tokio::test]
+async fn a_browser_that_asks_is_told_what_another_sites_page_may_send() {
+    let ask = async |cors: CorsOrigins, origin: &str| {
+        let app = App::set_up().await.configured(with_cors(cors));
+        let request = Request::options("/api/v1/users/me")
+            .header(header::HOST, "video.example")
+            .header(header::ORIGIN, origin)
+            .header("sec-fetch-site", "cross-site")
+            .header("access-control-request-method", "PATCH")
+            .header("access-control-request-headers", "authorization, if-match")
+            .body(Body::empty())
+            .unwrap();
+        let answer = app.router.clone().oneshot(request).await.unwrap();
+        let allowed = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        (allowed("access-control-allow-origin"), allowed("access-control-allow-headers"))
+    };
+    let these = || CorsOrigins::These(vec![APP.to_owned()]);
+    let (origin, headers) = ask(these(), APP).await;
+    assert_eq!(origin.as_deref(), Some(APP));
+    assert!(headers.is_some_and(|headers| headers.contains("authorization") && headers.contains("if-match")));
+    assert_eq!(ask(CorsOrigins::All, "https://any.example").await.0.as_deref(), Some("*"));
+    assert_eq!(ask(these(), "https://evil.example").await, (None, None));
+    assert_eq!(ask(these(), "https://app.example.evil.example").await, (None, None));
+    assert_eq!(ask(CorsOrigins::Own, APP).await, (None, None));
+}
+
+#[tokio::test]
+async fn the_sites_own_pages_keep_their_cookies_where_all_may_use_the_api() {
+    let app = App::set_up().await.configured(with_cors(CorsOrigins::All));
+    let browser = app.browser("ada").await;
+    for own in [("sec-fetch-site", "same-origin"), ("origin", "http://video.example")] {
+        let me = browser.send(Method::GET, "/api/v1/users/me", &[("origin", "http://video.example"), own], None).await;
+        assert_eq!(me.status, StatusCode::OK, "{own:?}");
+    }
+    let (_, headers, _) = browser.page("/").await;
+    assert!(!headers.contains_key("access-control-allow-origin"), "pages are no API");
+}
+
+// --- What caches keep
+
+#[tokio::test]
+async fn what_is_for_one_alone_is_kept_by_no_cache() {
+    let app = App::set_up().await;
+    let (ada, anonymous) = (app.browser("ada").await, app.anonymous());
+    for path in ["/", "/settings", "/admin/users", "/about", "/nothing"] {
+        let (_, headers, _) = ada.page(path).await;
+        assert_eq!(headers[header::CACHE_CONTROL], "private, no-store", "{path}");
+    }
+    for path in ["/api/v1/users/me", "/api/v1/users", "/api/v1/sessions", "/api/v1/site"] {
+        assert_eq!(ada.get(path).await.headers[header::CACHE_CONTROL], "private, no-store", "{path}");
+    }
+    let logged_in = app.anonymous().log_in("ada", PASSWORD).await;
+    assert_eq!(logged_in.headers[header::CACHE_CONTROL], "private, no-store");
+    let with_secret = anonymous.page(&format!("/register?token={}", "i".repeat(43))).await;
+    assert_eq!(with_secret.1[header::CACHE_CONTROL], "private, no-store");
+    for path in ["/", "/about", "/login"] {
+        assert_eq!(anonymous.page(path).await.1[header::CACHE_CONTROL], "no-cache", "{path}");
+    }
 }

@@ -7,8 +7,8 @@ use toml::de::DeValue;
 use super::{
     streams::StreamEntry,
     value::{
-        DatabaseUrl, GIB, HOUR, HexKey, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Networks, Origin, SECOND,
-        Setting, Size, Span, Whole,
+        DatabaseUrl, GIB, HOUR, HexKey, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Networks, Origin, Origins,
+        SECOND, Setting, Size, Span, Whole,
     },
 };
 
@@ -132,6 +132,9 @@ sections! {
         listen: SocketAddr = "0.0.0.0:8080",
         /// How long a client may take to send the head of a request.
         header_timeout: Span<SECOND, { 5 * MINUTE }> = "10s",
+        /// Other sites whose pages may use the API, such as `https://app.example`, separated by commas; `*` for all. They
+        /// act by tokens of their own, never for who is logged in to this site in the same browser. Empty: none.
+        cors_origins: Origins = "",
     }
 
     /// Publishing and playback over RTMP.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use millrace_gateway::admission::AddressRange;
+use millrace_site::CorsOrigins;
 use toml::de::DeValue;
 
 /// A type that a configuration key can have.
@@ -278,6 +279,38 @@ impl Setting for Origin {
     }
 }
 
+/// Origins whose pages may use the API: a list separated by commas, or `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origins {
+    These(Vec<Origin>),
+    All,
+}
+
+impl Origins {
+    /// As the site takes them.
+    pub(crate) fn to_site(&self) -> CorsOrigins {
+        match self {
+            Self::All => CorsOrigins::All,
+            Self::These(these) if these.is_empty() => CorsOrigins::Own,
+            Self::These(these) => CorsOrigins::These(these.iter().map(|one| one.as_str().to_lowercase()).collect()),
+        }
+    }
+}
+
+impl Setting for Origins {
+    fn expected() -> String {
+        "addresses such as \"https://app.example\", separated by commas, or \"*\", or nothing".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text.trim() == "*" {
+            return Some(Self::All);
+        }
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(Origin::from_text).collect::<Option<Vec<_>>>().map(Self::These)
+    }
+}
+
 /// What to log: a level, or `tracing-subscriber` directives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LogFilter(String);
@@ -462,6 +495,18 @@ mod tests {
         }
         assert_eq!(Option::<Origin>::from_text(""), Some(None));
         assert_eq!(Option::<Origin>::from_text("x"), None);
+    }
+
+    #[test]
+    fn origins_are_a_list_or_all() {
+        let origins = |text| Origins::from_text(text).map(|origins| origins.to_site());
+        assert_eq!(origins(""), Some(CorsOrigins::Own));
+        assert_eq!(origins(" * "), Some(CorsOrigins::All));
+        let two = vec!["https://app.example".to_owned(), "http://localhost:5173".to_owned()];
+        assert_eq!(origins("https://App.example/, http://localhost:5173"), Some(CorsOrigins::These(two)));
+        for bad in ["app.example", "*, https://app.example", "https://app.example/path"] {
+            assert_eq!(origins(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl App {
         app
     }
 
+    /// The same site with another configuration.
+    pub(crate) fn configured(self, config: SiteConfig) -> Self {
+        Self { router: router(NothingLive, self.accounts.clone(), config), ..self }
+    }
+
     /// The same site after a restart, with nothing in memory.
     pub(crate) async fn restart(self) -> Self {
         let accounts = Accounts::new(self.store.clone(), &SiteKey::new(), 1);
