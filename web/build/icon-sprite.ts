@@ -12,6 +12,7 @@ const ICONS = [
   'copy',
   'external-link',
   'languages',
+  'layout-dashboard',
   'log-in',
   'log-out',
   'maximize',

@@ -4,6 +4,7 @@ import './site.css';
 
 import { watchChannel } from './site/channel';
 import { enableCopying } from './site/copy';
+import { watchDashboard } from './site/dashboard';
 import { enableForms } from './site/forms';
 import { watchLive } from './site/live-grid';
 import { enableMenus } from './site/menus';
@@ -22,3 +23,4 @@ enableForms();
 showCurrentTab();
 watchLive();
 watchChannel();
+watchDashboard();

@@ -1,5 +1,7 @@
 //! What the operator decides about the site.
 
+use std::path::PathBuf;
+
 use crate::{CorsOrigins, Language};
 
 /// Settings of the site; the server fills them from its configuration.
@@ -18,6 +20,8 @@ pub struct SiteConfig {
     pub source_url: Option<String>,
     /// Other sites whose pages may use the API.
     pub cors: CorsOrigins,
+    /// Where data is kept, for administrators to see how much room there is.
+    pub data_dir: Option<PathBuf>,
 }
 
 impl Default for SiteConfig {
@@ -29,6 +33,7 @@ impl Default for SiteConfig {
             public_url: None,
             source_url: None,
             cors: CorsOrigins::Own,
+            data_dir: None,
         }
     }
 }

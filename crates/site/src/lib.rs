@@ -18,6 +18,7 @@ mod api;
 mod assets;
 mod config;
 mod cors;
+mod dashboard;
 mod headers;
 mod i18n;
 mod pages;
@@ -31,12 +32,14 @@ mod visitor;
 use std::sync::Arc;
 
 use axum::{Router, middleware};
+use dashboard::Dashboard;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
 pub use accounts::{Accounts, SetupLink, SiteKey};
 pub use api::live::{LiveAudio, LivePage, LiveState, LiveStream, LiveUrls, LiveVideo};
 pub use config::SiteConfig;
 pub use cors::CorsOrigins;
+pub use dashboard::LiveLoad;
 pub use i18n::Language;
 pub use problem::{ErrorCode, Problem};
 pub use source::LiveSource;
@@ -48,7 +51,9 @@ pub fn router(live: impl LiveSource, accounts: Accounts, config: SiteConfig) -> 
     if !assets::are_built() {
         tracing::warn!("the front-end is not built into this program: pages have no style and no player");
     }
-    let site = Site { live: Arc::new(live), accounts, config: Arc::new(config) };
+    let live: Arc<dyn LiveSource> = Arc::new(live);
+    let dashboard = Dashboard::start(Arc::clone(&live));
+    let site = Site { live, accounts, dashboard, config: Arc::new(config) };
     Router::new()
         .merge(pages::routes())
         .merge(api::routes())
@@ -75,6 +80,7 @@ pub fn openapi() -> String {
 pub(crate) struct Site {
     live: Arc<dyn LiveSource>,
     accounts: Accounts,
+    dashboard: Arc<Dashboard>,
     config: Arc<SiteConfig>,
 }
 

@@ -3,7 +3,7 @@
 use millrace_hub::{Hub, StreamId, StreamInfo, StreamState};
 use time::OffsetDateTime;
 
-use crate::{LiveAudio, LiveState, LiveStream, LiveUrls, LiveVideo};
+use crate::{LiveAudio, LiveLoad, LiveState, LiveStream, LiveUrls, LiveVideo};
 
 /// The live streams as the site needs them; the hub implements it.
 ///
@@ -20,9 +20,30 @@ pub trait LiveSource: Send + Sync + 'static {
         let _ = (app, name);
         None
     }
+
+    /// What it does now, and has done so far. Traffic is known to those alone that count it.
+    fn load(&self) -> LiveLoad {
+        let on_air = self.on_air();
+        LiveLoad {
+            on_air: u32::try_from(on_air.len()).unwrap_or(u32::MAX),
+            viewers: on_air.iter().map(|stream| stream.viewers).fold(0, u32::saturating_add),
+            ..LiveLoad::default()
+        }
+    }
 }
 
 impl LiveSource for Hub {
+    fn load(&self) -> LiveLoad {
+        let totals = self.totals();
+        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        LiveLoad {
+            on_air: small(totals.live + totals.reconnecting),
+            viewers: small(totals.sent.iter().map(|sent| sent.players).sum()),
+            received_bytes: totals.received.video_bytes + totals.received.audio_bytes,
+            sent_bytes: totals.sent.iter().map(|sent| sent.bytes).sum(),
+        }
+    }
+
     fn on_air(&self) -> Vec<LiveStream> {
         Hub::on_air(self).iter().filter_map(described).collect()
     }

@@ -264,6 +264,7 @@ async fn only_those_who_run_the_site_are_heard() {
         (Method::DELETE, "/api/v1/users/bob"),
         (Method::DELETE, "/api/v1/users/bob/sessions"),
         (Method::GET, "/api/v1/admin/audit"),
+        (Method::GET, "/api/v1/admin/overview"),
         (Method::GET, SETTINGS),
         (Method::PATCH, SETTINGS),
     ];
@@ -310,6 +311,25 @@ async fn the_pages_are_for_those_who_run_the_site() {
     let (status, _, page) = app.browser("ada").await.page("/admin/settings").await;
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("aria-current=\"page\"") && page.contains("href=\"/admin\""), "{page}");
+}
+
+// --- The overview
+
+#[tokio::test]
+async fn moderators_see_how_the_server_is_doing() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = SiteConfig { data_dir: Some(directory.path().to_owned()), ..SiteConfig::default() };
+    let app = App::set_up().await.configured(config);
+    let max = app.with_role("max", Role::Moderator).await;
+    let seen = max.get("/api/v1/admin/overview").await.json;
+    assert_eq!((&seen["users"], &seen["channels"], &seen["viewers"]), (&json!(2), &json!(0), &json!(0)));
+    assert_eq!((&seen["database"], &seen["samples"]), (&json!("sqlite"), &json!([])));
+    assert!(seen["disk"]["total_bytes"].as_u64().unwrap() > 0);
+    assert_eq!(max.get("/api/v1/admin/overview?after=2026-01-02T03:04:05.678Z").await.status, StatusCode::OK);
+    assert_eq!(code(&max.get("/api/v1/admin/overview?after=yesterday").await), "001");
+    let (status, _, page) = max.page("/admin").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("data-chart=\"viewers\"") && !page.contains("/admin/audit"), "{page}");
 }
 
 // --- Pages of other sites

@@ -1,5 +1,7 @@
 /** The islands' messages, which the server puts into every page in the visitor's language. */
 
+import { compact } from './numbers';
+
 const messages = read();
 const plural = new Intl.PluralRules(document.documentElement.lang);
 
@@ -13,14 +15,6 @@ export function t(key: string, values: Record<string, string | number> = {}): st
 export function tCount(key: string, count: number): string {
   const form = plural.select(count) === 'one' ? 'one' : 'other';
   return t(`${key}_${form}`, { count: compact(count) });
-}
-
-function compact(count: number): string {
-  return new Intl.NumberFormat(document.documentElement.lang, {
-    notation: 'compact',
-    maximumFractionDigits: 1,
-    roundingMode: 'trunc',
-  } as Intl.NumberFormatOptions).format(count);
 }
 
 function read(): Record<string, string> {

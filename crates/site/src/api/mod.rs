@@ -57,6 +57,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(sessions::end_one))
         .routes(routes!(invitations::create, invitations::list))
         .routes(routes!(invitations::delete))
+        .routes(routes!(admin::dashboard::get))
         .routes(routes!(admin::users::list))
         .routes(routes!(admin::users::one, admin::users::update, admin::users::delete))
         .routes(routes!(admin::users::end_sessions))

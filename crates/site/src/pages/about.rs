@@ -84,6 +84,7 @@ const PURPOSES: &[(&str, &str)] = &[
     ("create_invitation", "api.operation.create_invitation"),
     ("list_invitations", "api.operation.list_invitations"),
     ("delete_invitation", "api.operation.delete_invitation"),
+    ("get_overview", "api.operation.get_overview"),
     ("list_users", "api.operation.list_users"),
     ("get_user", "api.operation.get_user"),
     ("update_user", "api.operation.update_user"),

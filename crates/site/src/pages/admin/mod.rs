@@ -1,12 +1,12 @@
 //! Running the site: what moderators and administrators see. Every page has the same rail; [`enter`] lets in who may.
 
 mod audit;
+mod dashboard;
 mod invitations;
 mod settings;
 mod users;
 
 use axum::Router;
-use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use time::OffsetDateTime;
@@ -19,7 +19,7 @@ use crate::{Problem, Site, i18n::Messages, visitor::Visitor};
 /// The pages' routes.
 pub(super) fn routes() -> Router<Site> {
     Router::new()
-        .route("/admin", get(first))
+        .route("/admin", get(dashboard::page))
         .route("/admin/users", get(users::list))
         .route("/admin/users/{handle}", get(users::one))
         .route("/admin/registrations", get(users::registrations))
@@ -28,20 +28,9 @@ pub(super) fn routes() -> Router<Site> {
         .route("/admin/audit", get(audit::page))
 }
 
-/// To the first page that they may see.
-async fn first(State(site): State<Site>, visitor: Visitor) -> Response {
-    let first = visitor.user.as_ref().and_then(|actor| ENTRIES.iter().find(|(.., act)| actor.may(*act)));
-    match first {
-        Some((path, ..)) => Redirect::to(path).into_response(),
-        None => match enter(&site, visitor, Act::ManageUsers, "admin.title").await {
-            Err(instead) => *instead,
-            Ok(_) => error::broken(),
-        },
-    }
-}
-
 /// The rail's entries, from the top: path, message, icon, and what one must be allowed to do to see it.
 const ENTRIES: &[(&str, &str, &str, Act)] = &[
+    ("/admin", "admin.dashboard", "layout-dashboard", Act::ManageUsers),
     ("/admin/users", "admin.users", "users", Act::ManageUsers),
     (REGISTRATIONS, "admin.registrations", "user-check", Act::ManageUsers),
     ("/admin/invitations", "admin.invitations", "mail-plus", Act::ManageUsers),

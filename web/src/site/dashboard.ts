@@ -1,0 +1,95 @@
+/** The numbers of the administrators' dashboard, with the last hour of each as a small chart. */
+
+import { t } from '../lib/messages';
+import { compact } from '../lib/numbers';
+import { duration } from '../lib/time';
+import { HEIGHT, KEPT, paths, WIDTH } from './chart';
+import { whileVisible } from './poll';
+
+interface Sample {
+  at: string;
+  on_air: number;
+  viewers: number;
+  received_kbit_s: number;
+  sent_kbit_s: number;
+  cpu_percent: number;
+}
+
+interface Overview {
+  on_air: number;
+  viewers: number;
+  uptime_seconds: number;
+  samples: Sample[];
+}
+
+type Field = Exclude<keyof Sample, 'at'>;
+
+export function watchDashboard(): void {
+  const charts = [...document.querySelectorAll<HTMLElement>('[data-dashboard] [data-chart]')];
+  if (charts.length === 0) return;
+  let samples: Sample[] = [];
+  const refresh = async (): Promise<void> => {
+    const last = samples.at(-1);
+    const query = last ? `?after=${encodeURIComponent(last.at)}` : '';
+    const response = await fetch(`/api/v1/admin/overview${query}`, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    const overview = (await response.json()) as Overview;
+    samples = [...samples, ...overview.samples].slice(-KEPT);
+    for (const chart of charts) show(chart, overview, samples);
+    const uptime = document.querySelector('[data-uptime-seconds]');
+    if (uptime) uptime.textContent = duration(overview.uptime_seconds, t);
+  };
+  whileVisible(REFRESH_MS, refresh, 0);
+}
+
+function show(chart: HTMLElement, overview: Overview, samples: Sample[]): void {
+  const field = chart.dataset.chart as Field;
+  const kind = chart.dataset.kind ?? '';
+  const now = field === 'viewers' || field === 'on_air' ? overview[field] : (samples.at(-1)?.[field] ?? 0);
+  const number = chart.querySelector('[data-now]');
+  if (number) number.textContent = write(now, kind);
+  const picture = chart.querySelector('[data-picture]');
+  picture?.replaceChildren(draw(samples.map((sample) => sample[field]), kind));
+}
+
+/** A line over the last hour, the newest at the right, with its highest value beside it. */
+function draw(values: number[], kind: string): SVGSVGElement {
+  const most = Math.max(0, ...values);
+  const svg = element('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' });
+  svg.setAttribute('aria-label', t('chart_most', { value: write(most, kind) }));
+  const { line, area } = paths(values, most);
+  svg.append(
+    element('path', { d: `M0 ${HEIGHT - 0.5}H${WIDTH}`, class: 'chart-base' }),
+    element('path', { d: area, class: 'chart-area' }),
+    element('path', { d: line, class: 'chart-line' }),
+  );
+  return svg;
+}
+
+function write(value: number, kind: string): string {
+  switch (kind) {
+    case 'rate':
+      return rate(value);
+    case 'percent':
+      return `${value} %`;
+    default:
+      return compact(value);
+  }
+}
+
+/** Kilobits per second as people write them. */
+export function rate(kbit: number): string {
+  const scaled = (value: number): number => (value < 10 ? Math.floor(value * 10) / 10 : Math.floor(value));
+  if (kbit < 1_000) return t('unit_kbit', { n: kbit });
+  if (kbit < 1_000_000) return t('unit_mbit', { n: scaled(kbit / 1_000) });
+  return t('unit_gbit', { n: scaled(kbit / 1_000_000) });
+}
+
+function element<K extends keyof SVGElementTagNameMap>(name: K, attributes: Record<string, string>): SVGElementTagNameMap[K] {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+const REFRESH_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 10_000;
