@@ -29,7 +29,7 @@ use crate::{
     limits, log,
     notify::{self, Watchdog},
     ports::{self, PortError},
-    streams::ConfiguredStreams,
+    streams::{ConfiguredStreams, Leaves},
     tls::{self, Certificate, TlsError},
     wire::{self, Gate, Listeners, Stop},
 };
@@ -117,7 +117,8 @@ async fn run(
     accounts.load_settings().await?;
     let setup = accounts.setup_link().await?;
     let following = AbortOnDropHandle::new(tokio::spawn(accounts.follow()));
-    let mut servers = wire::start(config, &hub, streams.clone(), accounts.clone(), listeners, &gate, &health, &stop);
+    let leaves = Arc::new(Leaves { configured: Arc::clone(&streams), channels: accounts.channels() });
+    let mut servers = wire::start(config, &hub, leaves, accounts.clone(), listeners, &gate, &health, &stop);
     let tidying = AbortOnDropHandle::new(tokio::spawn(tidy(accounts)));
     info!(
         version = env!("CARGO_PKG_VERSION"),

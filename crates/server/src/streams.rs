@@ -1,4 +1,4 @@
-//! Who may publish and play: the streams of the configuration.
+//! Who may publish and play: the streams of the configuration, and the site's channels.
 //!
 //! Keys are compared as SHA-256 digests in constant time, and all of them every time, so that the time of an answer
 //! tells nothing about a key. Refusals say what is wrong without repeating what was given.
@@ -10,6 +10,7 @@ use millrace_gateway::RESERVED_APPS;
 use millrace_hub::{
     AppName, Authorizer, BoxFuture, Grant, Leave, PlayRequest, PublishRequest, Refusal, StreamId, StreamName,
 };
+use millrace_site::Channels;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -24,6 +25,11 @@ impl ConfiguredStreams {
     /// The streams of `config`.
     pub(crate) fn new(config: &Config) -> Self {
         Self { table: ArcSwap::from_pointee(Table::new(config)) }
+    }
+
+    /// Whether that stream stands in the configuration.
+    fn has(&self, app: &AppName, name: &StreamName) -> bool {
+        self.table.load().entries.iter().any(|entry| entry.id.app == *app && entry.id.name == *name)
     }
 
     /// Puts the streams of `config` in place of the present ones, and returns those of `published`, which is asked
@@ -53,6 +59,53 @@ impl Authorizer for ConfiguredStreams {
         let table = self.table.load();
         let known = table.open || table.entries.iter().any(|entry| entry.id == *request.stream);
         Box::pin(std::future::ready(if known { Ok(Leave::Anybody) } else { Err(Refusal::NotFound) }))
+    }
+}
+
+/// Leave for the streams of both: what is configured goes before the site's channels.
+pub(crate) struct Leaves {
+    /// The streams of the configuration.
+    pub(crate) configured: Arc<ConfiguredStreams>,
+    /// The site's channels.
+    pub(crate) channels: Channels,
+}
+
+impl Authorizer for Leaves {
+    fn publish<'a>(&'a self, request: PublishRequest<'a>) -> BoxFuture<'a, Result<Grant, Refusal>> {
+        Box::pin(async move {
+            let configured = self.configured.publish(request).await;
+            match (self.channels.publish(request).await, configured) {
+                (Ok(grant), _) if self.configured.has(request.app, &grant.name) => {
+                    Err(Refusal::NotAllowed("a stream of the server's configuration has the channel's name"))
+                }
+                (Ok(grant), _) => Ok(grant),
+                // Whoever came without a key does not take a channel's name.
+                (Err(_), Ok(grant)) if !grant.takeover && self.is_channel(request.app, &grant.name).await? => {
+                    Err(Refusal::NotAllowed("this name is a channel's; publish with its key"))
+                }
+                (Err(Refusal::NotFound), configured) => configured,
+                (Err(_), Ok(grant)) => Ok(grant),
+                (Err(why), Err(_)) => Err(why),
+            }
+        })
+    }
+
+    fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<Leave, Refusal>> {
+        if self.configured.has(&request.stream.app, &request.stream.name) {
+            return Box::pin(std::future::ready(Ok(Leave::Anybody)));
+        }
+        Box::pin(async move {
+            match self.channels.play(request).await {
+                Err(Refusal::NotFound) => self.configured.play(request).await,
+                answer => answer,
+            }
+        })
+    }
+}
+
+impl Leaves {
+    async fn is_channel(&self, app: &AppName, name: &StreamName) -> Result<bool, Refusal> {
+        self.channels.has(app.as_str(), name.as_str()).await
     }
 }
 

@@ -90,6 +90,8 @@ fn stream(index: usize, name: &str) -> LiveStream {
     LiveStream {
         app: "live".to_owned(),
         name: name.to_owned(),
+        title: None,
+        category: None,
         state: if index % 7 == 6 { LiveState::Reconnecting } else { LiveState::Live },
         started_at: OffsetDateTime::now_utc() - Duration::seconds(37 + step * step * 1_900),
         viewers: [1, 1_284, 23, 0, 312, 48_200][index % 6],

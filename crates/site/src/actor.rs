@@ -128,7 +128,7 @@ pub(crate) fn no_session_cookie(visitor: &Visitor) -> HeaderValue {
     HeaderValue::from_str(&text).expect("plain letters")
 }
 
-fn secure(visitor: &Visitor) -> &'static str {
+pub(crate) fn secure(visitor: &Visitor) -> &'static str {
     if visitor.origin.starts_with("https://") { "; Secure" } else { "" }
 }
 

@@ -16,11 +16,14 @@ mod accounts;
 mod actor;
 mod api;
 mod assets;
+mod cache;
+mod channels;
 mod config;
 mod cors;
 mod dashboard;
 mod headers;
 mod i18n;
+mod listing;
 mod pages;
 mod problem;
 mod settings;
@@ -37,6 +40,7 @@ use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
 pub use accounts::{Accounts, SetupLink, SiteKey};
 pub use api::live::{LiveAudio, LivePage, LiveState, LiveStream, LiveUrls, LiveVideo};
+pub use channels::Channels;
 pub use config::SiteConfig;
 pub use cors::CorsOrigins;
 pub use dashboard::LiveLoad;
@@ -52,6 +56,7 @@ pub fn router(live: impl LiveSource, accounts: Accounts, config: SiteConfig) -> 
         tracing::warn!("the front-end is not built into this program: pages have no style and no player");
     }
     let live: Arc<dyn LiveSource> = Arc::new(live);
+    accounts.channels.attach(Arc::clone(&live));
     let dashboard = Dashboard::start(Arc::clone(&live));
     let site = Site { live, accounts, dashboard, config: Arc::new(config) };
     Router::new()

@@ -1,6 +1,6 @@
 //! Where the site learns what is on air.
 
-use millrace_hub::{Hub, StreamId, StreamInfo, StreamState};
+use millrace_hub::{BoxFuture, Hub, StreamId, StreamInfo, StreamState};
 use time::OffsetDateTime;
 
 use crate::{LiveAudio, LiveLoad, LiveState, LiveStream, LiveUrls, LiveVideo};
@@ -30,6 +30,17 @@ pub trait LiveSource: Send + Sync + 'static {
             ..LiveLoad::default()
         }
     }
+
+    /// Cuts the publisher of a stream, and ends the stream. False where nobody publishes it.
+    fn cut_publisher<'a>(&'a self, app: &'a str, name: &'a str) -> BoxFuture<'a, bool> {
+        let _ = (app, name);
+        Box::pin(std::future::ready(false))
+    }
+
+    /// Sends all players of a stream away, who may ask again.
+    fn cut_players(&self, app: &str, name: &str) {
+        let _ = (app, name);
+    }
 }
 
 impl LiveSource for Hub {
@@ -56,6 +67,21 @@ impl LiveSource for Hub {
     fn last_on_air(&self, app: &str, name: &str) -> Option<OffsetDateTime> {
         let id = StreamId::parse(app, name).ok()?;
         Hub::last_on_air(self, &id).map(OffsetDateTime::from)
+    }
+
+    fn cut_publisher<'a>(&'a self, app: &'a str, name: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            match StreamId::parse(app, name) {
+                Ok(id) => self.kick_publisher(&id).await,
+                Err(_) => false,
+            }
+        })
+    }
+
+    fn cut_players(&self, app: &str, name: &str) {
+        if let Ok(id) = StreamId::parse(app, name) {
+            self.kick_players(&id);
+        }
     }
 }
 
@@ -86,6 +112,8 @@ fn described(info: &StreamInfo) -> Option<LiveStream> {
     Some(LiveStream {
         app: app.to_owned(),
         name: name.to_owned(),
+        title: None,
+        category: None,
         state,
         started_at: info.started_at.into(),
         viewers: u32::try_from(info.viewers).unwrap_or(u32::MAX),

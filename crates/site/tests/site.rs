@@ -77,6 +77,8 @@ async fn describes_one_stream() {
         json!({
             "app": "live",
             "name": "s0",
+            "title": null,
+            "category": null,
             "state": "live",
             "started_at": "2026-01-02T12:00:00Z",
             "viewers": 1,
@@ -380,6 +382,8 @@ fn stream(index: u32) -> LiveStream {
     let name = format!("s{index}");
     LiveStream {
         app: "live".to_owned(),
+        title: None,
+        category: None,
         state: LiveState::Live,
         started_at: NOON + Duration::minutes(index.into()) + Duration::nanoseconds(7),
         viewers: 1,

@@ -304,17 +304,20 @@ impl Connection {
         let app: AppName = target.app.parse().map_err(|e| (code::PUBLISH_BAD_NAME, format!("application: {e}")))?;
         let query = target.query.as_deref().unwrap_or_default();
         let request = PublishRequest { app: &app, key: target.key(), query, peer: self.peer };
-        let grant = self.server.authorizer.publish(request).await.map_err(|refusal| match refusal {
+        let refused = |refusal| match refusal {
             // The code of which OBS logs the words, and after which it does not wait for more.
             Refusal::NotFound => (code::PUBLISH_DENIED, "the stream key is not known".to_owned()),
             other => (code::PUBLISH_DENIED, other.to_string()),
-        })?;
-        let id = StreamId { app, name: grant.name };
+        };
+        let grant = self.server.authorizer.publish(request).await.map_err(refused)?;
+        let id = StreamId { app: app.clone(), name: grant.name };
         let meta = PublisherMeta { peer: self.peer, encoder: self.encoder.clone(), takeover: grant.takeover };
         let publisher = self.server.hub.publish(&id, meta).await.map_err(|error| match error {
             PublishError::Busy => (code::PUBLISH_BAD_NAME, error.to_string()),
             _ => (code::PUBLISH_DENIED, error.to_string()),
         })?;
+        // A key that was reset before this publisher had its place cut nobody: leave is asked for again.
+        self.server.authorizer.publish(request).await.map_err(refused)?;
         Ok(Publishing::new(publisher, self.peer))
     }
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use millrace_store::Change;
+use millrace_store::{Change, Error};
 
 use super::Accounts;
 
@@ -26,14 +26,25 @@ impl Accounts {
 
     async fn apply(&self, change: &Change) {
         match change {
-            Change::User(id) => self.sessions.forget_here(Some(id)),
+            Change::User(id) => {
+                self.sessions.forget_here(Some(id));
+                warn(self.channels.apply_publishers().await);
+            }
+            Change::Channel(handle) | Change::Keys(handle) => warn(self.channels.apply(handle).await),
             Change::Settings => self.reload_settings().await,
             Change::Everything => {
                 self.sessions.forget_here(None);
                 self.reload_settings().await;
+                warn(self.channels.apply_all().await);
             }
             _ => {}
         }
+    }
+}
+
+fn warn(applied: Result<(), Error>) {
+    if let Err(error) = applied {
+        tracing::warn!(%error, "a change of a channel could not be applied; it holds within a minute");
     }
 }
 

@@ -46,6 +46,11 @@ impl Tries {
         self.by_account.check_key(&account.to_owned()).map_err(wait)
     }
 
+    /// Counts a try to watch a channel by its password.
+    pub(crate) fn unlock(&self, address: IpAddr, channel: &str) -> Result<(), TooOften> {
+        self.log_in(address, &format!("@{channel}"))
+    }
+
     /// Counts a try to register.
     pub(crate) fn register(&self, address: IpAddr) -> Result<(), TooOften> {
         self.tidy();

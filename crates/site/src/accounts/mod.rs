@@ -19,8 +19,9 @@ mod setup;
 
 use std::sync::Arc;
 
-use millrace_store::{Change, Error, Store, UserId};
+use millrace_store::{Error, Store, UserId};
 
+use crate::channels::Channels;
 use crate::settings::KeptSettings;
 
 pub use key::SiteKey;
@@ -35,16 +36,18 @@ pub struct Accounts {
     pub(crate) tries: Arc<limits::Tries>,
     pub(crate) settings: Arc<KeptSettings>,
     /// For secrets that have to be read back.
-    #[allow(dead_code)] // stream keys and second factors come next
     pub(crate) sealer: Arc<seal::Sealer>,
+    pub(crate) channels: Channels,
 }
 
 impl Accounts {
     /// Those in `store` of the site with that key. Passwords are hashed on so many threads at a time.
     #[must_use]
     pub fn new(store: Store, key: &SiteKey, hashing_threads: usize) -> Self {
+        let sessions = Arc::new(sessions::Sessions::new(store.clone()));
         Self {
-            sessions: Arc::new(sessions::Sessions::new(store.clone())),
+            channels: Channels::new(store.clone(), Arc::clone(&sessions), key.derive("play")),
+            sessions,
             passwords: password::Passwords::new(hashing_threads),
             tries: Arc::default(),
             settings: Arc::new(KeptSettings::new(store.clone())),
@@ -67,10 +70,15 @@ impl Accounts {
         self.store.delete_user(id).await?;
         self.sessions.forget(id).await;
         for channel in channels {
-            self.store.tell(&Change::Channel(channel.handle.clone())).await?;
-            self.store.tell(&Change::Keys(channel.handle)).await?;
+            self.channels.changed(&channel.handle).await?;
         }
         Ok(())
+    }
+
+    /// The channels of these accounts, which decide who publishes and who plays.
+    #[must_use]
+    pub fn channels(&self) -> Channels {
+        self.channels.clone()
     }
 
     /// Removes what is over: for now and then.

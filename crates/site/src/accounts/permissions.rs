@@ -7,22 +7,39 @@ use millrace_store::Role;
 pub(crate) enum Act {
     /// Change the own account, see and end the own sessions.
     OwnAccount,
+    /// Have channels, publish to them, and change them.
+    OwnChannels,
+    /// Watch what is not open to everybody.
+    WatchAnything,
+    /// Change and delete channels of others.
+    ManageChannels,
     /// See accounts, let in who waits, lock; invite others, and take invitations back.
     ManageUsers,
+    /// See, reset and delete the stream keys of others.
+    ManageKeys,
     /// Set what holds for the whole site, delete accounts, read the audit log.
     RunSite,
 }
 
 impl Act {
     #[cfg(test)]
-    const ALL: [Self; 3] = [Self::OwnAccount, Self::ManageUsers, Self::RunSite];
+    const ALL: [Self; 7] = [
+        Self::OwnAccount,
+        Self::OwnChannels,
+        Self::WatchAnything,
+        Self::ManageChannels,
+        Self::ManageUsers,
+        Self::ManageKeys,
+        Self::RunSite,
+    ];
 
     /// The scope that a personal token needs for it.
     pub(crate) const fn scope(self) -> &'static str {
         match self {
             Self::OwnAccount => "account",
-            Self::ManageUsers => "moderate",
-            Self::RunSite => "admin",
+            Self::OwnChannels => "channels",
+            Self::WatchAnything | Self::ManageChannels | Self::ManageUsers => "moderate",
+            Self::ManageKeys | Self::RunSite => "admin",
         }
     }
 
@@ -30,8 +47,9 @@ impl Act {
     const fn needs(self) -> Role {
         match self {
             Self::OwnAccount => Role::Viewer,
-            Self::ManageUsers => Role::Moderator,
-            Self::RunSite => Role::Admin,
+            Self::OwnChannels => Role::Creator,
+            Self::WatchAnything | Self::ManageChannels | Self::ManageUsers => Role::Moderator,
+            Self::ManageKeys | Self::RunSite => Role::Admin,
         }
     }
 }
@@ -55,10 +73,14 @@ mod tests {
     fn every_role_and_act() {
         #[rustfmt::skip]
         let table = [
-            //                  viewer creator moderator admin
-            (Act::OwnAccount,  [true,  true,   true,     true]),
-            (Act::ManageUsers, [false, false,  true,     true]),
-            (Act::RunSite,     [false, false,  false,    true]),
+            //                     viewer creator moderator admin
+            (Act::OwnAccount,     [true,  true,   true,     true]),
+            (Act::OwnChannels,    [false, true,   true,     true]),
+            (Act::WatchAnything,  [false, false,  true,     true]),
+            (Act::ManageChannels, [false, false,  true,     true]),
+            (Act::ManageUsers,    [false, false,  true,     true]),
+            (Act::ManageKeys,     [false, false,  false,    true]),
+            (Act::RunSite,        [false, false,  false,    true]),
         ];
         assert_eq!(table.map(|(act, _)| act), Act::ALL);
         for (act, row) in table {

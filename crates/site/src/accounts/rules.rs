@@ -1,6 +1,12 @@
 //! What names, passwords and other things of an account may look like. Each says in words what is wrong.
 
 use crate::source::is_name;
+use crate::{ErrorCode, Problem};
+
+/// What is wrong with a field, as an answer.
+pub(crate) fn incorrect(words: &'static str) -> Problem {
+    Problem::new(ErrorCode::BadRequest, words)
+}
 
 /// A name to log in with: given in any case, kept in lower case.
 pub(crate) fn handle(text: &str) -> Result<String, &'static str> {

@@ -12,7 +12,6 @@ pub(crate) struct Sealer(RandomizedNonceKey);
 #[error("it was sealed with another key, for something else, or changed since")]
 pub(crate) struct Unreadable;
 
-#[allow(dead_code)] // stream keys and second factors come next
 impl Sealer {
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         Self(RandomizedNonceKey::new(&AES_256_GCM, key).expect("the key has the cipher's length"))

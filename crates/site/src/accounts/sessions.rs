@@ -3,13 +3,13 @@
 //! Both are kept in memory for a while, so that asking costs no query; the database has them all, so they outlive a
 //! restart. What ends one takes it from memory as well.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use millrace_store::{At, Change, Error, Hash, NewSession, Session, SessionId, Store, User, UserId, UserState};
 use time::Duration;
 
 use super::secret::{self, Secret};
+use crate::cache::Cache;
 
 /// Somebody who is known.
 #[derive(Debug, Clone)]
@@ -31,26 +31,13 @@ pub(crate) enum By {
 #[derive(Debug)]
 pub(crate) struct Sessions {
     store: Store,
-    known: Mutex<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    entries: HashMap<Hash, Entry>,
-    /// How often something was forgotten: what was read from the database before that may no longer hold.
-    forgotten: u64,
-}
-
-#[derive(Debug, Clone)]
-struct Entry {
-    actor: Actor,
-    /// Until then the database need not be asked.
-    fresh_until: At,
+    /// Who need not be asked of the database again, by the hash of cookie or token.
+    known: Cache<Hash, Actor>,
 }
 
 impl Sessions {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, known: Mutex::default() }
+        Self { store, known: Cache::new(MAX_KNOWN) }
     }
 
     /// Begins a session: what the cookie holds, and the session.
@@ -80,17 +67,17 @@ impl Sessions {
             return Ok(None);
         }
         let hash = secret::hash(text);
-        let (known, forgotten) = self.known(&hash, now);
-        if known.is_some() {
-            return Ok(known);
-        }
+        let missed = match self.known.get(&hash, now) {
+            Ok(actor) => return Ok(Some(actor)),
+            Err(missed) => missed,
+        };
         let Some(session) = self.store.session_by_token(&hash).await?.filter(|session| session.expires_at > now) else {
             return Ok(None);
         };
         let Some(user) = self.active(&session.user_id).await? else { return Ok(None) };
         self.store.touch_session(&session.id, now, now.plus(lifetime(session.remember)), address).await?;
         let actor = Actor { user: Arc::new(user), by: By::Session(session.id) };
-        self.keep(hash, Entry { actor: actor.clone(), fresh_until: now.plus(FRESH) }, forgotten);
+        self.known.keep(hash, actor.clone(), now.plus(FRESH), missed);
         Ok(Some(actor))
     }
 
@@ -100,17 +87,17 @@ impl Sessions {
             return Ok(None);
         };
         let hash = secret::hash(text);
-        let (known, forgotten) = self.known(&hash, now);
-        if known.is_some() {
-            return Ok(known);
-        }
+        let missed = match self.known.get(&hash, now) {
+            Ok(actor) => return Ok(Some(actor)),
+            Err(missed) => missed,
+        };
         let token = self.store.token_by_hash(&hash).await?;
         let Some(token) = token.filter(|token| token.expires_at.is_none_or(|end| end > now)) else { return Ok(None) };
         let Some(user) = self.active(&token.user_id).await? else { return Ok(None) };
         self.store.touch_token(&token.id, now).await?;
         let fresh_until = token.expires_at.map_or(now.plus(FRESH), |end| end.min(now.plus(FRESH)));
         let actor = Actor { user: Arc::new(user), by: By::Token { scopes: token.scopes.into() } };
-        self.keep(hash, Entry { actor: actor.clone(), fresh_until }, forgotten);
+        self.known.keep(hash, actor.clone(), fresh_until, missed);
         Ok(Some(actor))
     }
 
@@ -125,37 +112,11 @@ impl Sessions {
 
     /// Forgets what is known here of a user, or of all.
     pub(super) fn forget_here(&self, user: Option<&UserId>) {
-        let mut known = self.lock();
-        known.forgotten += 1;
-        known.entries.retain(|_, entry| user.is_some_and(|user| entry.actor.user.id != *user));
+        self.known.forget(|_, actor| user.is_none_or(|user| actor.user.id == *user));
     }
 
     async fn active(&self, id: &UserId) -> Result<Option<User>, Error> {
         Ok(self.store.user(id).await?.filter(|user| user.state == UserState::Active))
-    }
-
-    /// Who is known by that hash, and the number of what was forgotten so far.
-    fn known(&self, hash: &Hash, now: At) -> (Option<Actor>, u64) {
-        let known = self.lock();
-        let entry = known.entries.get(hash).filter(|entry| now < entry.fresh_until);
-        (entry.map(|entry| entry.actor.clone()), known.forgotten)
-    }
-
-    /// Keeps what was read, unless something was forgotten meanwhile.
-    fn keep(&self, hash: Hash, entry: Entry, forgotten: u64) {
-        let mut known = self.lock();
-        if known.forgotten != forgotten {
-            return;
-        }
-        if known.entries.len() >= MAX_KNOWN {
-            known.entries.clear(); // whoever is forgotten is looked up again
-        }
-        known.entries.insert(hash, entry);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        // What is known is never left half changed.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -170,7 +131,8 @@ fn short(user_agent: &str) -> &str {
 
 /// How personal tokens begin, so that one that leaked is recognised.
 pub(crate) const TOKEN_PREFIX: &str = "mrt_";
-/// So long the database is not asked again, nor told of a use: what another node ended ends here by then, where it could not tell.
+/// So long the database is not asked again, nor told of a use: what another node ended ends here by then, where it
+/// could not tell.
 const FRESH: Duration = Duration::seconds(60);
 /// Letters that are kept of what a browser calls itself.
 const MAX_USER_AGENT: usize = 256;

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use http::StatusCode;
-use millrace_store::{Action, At, Error, Link, LinkId, LinkKind, NewLink};
+use millrace_store::{Action, At, Error, Link, LinkId, LinkKind, NewLink, PageRequest};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::{IntoParams, ToSchema};
@@ -78,6 +78,14 @@ pub(crate) struct Range {
     cursor: Option<String>,
 }
 
+impl Range {
+    /// The part that was asked for.
+    pub(super) fn page(asked: Result<Query<Self>, QueryRejection>) -> Result<PageRequest, Problem> {
+        let Query(range) = asked.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+        list::request(range.limit, range.cursor)
+    }
+}
+
 /// Invite somebody
 #[utoipa::path(post, path = "/api/v1/invitations", operation_id = "create_invitation", tag = "users",
 request_body = NewInvitation, responses(
@@ -140,8 +148,7 @@ pub(crate) async fn list(
     range: Result<Query<Range>, QueryRejection>,
 ) -> Result<Json<InvitationPage>, Problem> {
     actor.must(Act::ManageUsers)?;
-    let Query(range) = range.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
-    let page = list::request(range.limit, range.cursor)?;
+    let page = Range::page(range)?;
     let page = site.accounts.store.links(LinkKind::Invitation, &page).await.map_err(Problem::database)?;
     Ok(Json(InvitationPage { items: page.items.into_iter().map(Invitation::from).collect(), next_cursor: page.next }))
 }

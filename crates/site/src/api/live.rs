@@ -4,10 +4,13 @@ use axum::{
     Json,
     extract::{Path, Query, State, rejection::QueryRejection},
 };
+use http::HeaderMap;
 use serde::{Deserialize, Serialize, Serializer};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::accounts::sessions::Actor;
+use crate::actor::Address;
 use crate::{ErrorCode, Problem, Site, source::is_name};
 
 /// A stream that is on air.
@@ -19,6 +22,12 @@ pub struct LiveStream {
     /// Its public name.
     #[schema(example = "movie")]
     pub name: String,
+    /// Its channel's name for people; null where it is no channel's.
+    #[schema(example = "Night market")]
+    pub title: Option<String>,
+    /// What kind of thing its channel shows, where that is said.
+    #[schema(example = "travel")]
+    pub category: Option<String>,
     /// Whether pictures arrive now.
     pub state: LiveState,
     /// When it went on air.
@@ -153,7 +162,7 @@ pub(crate) async fn list(
             )
         })?),
     };
-    Ok(Json(page(site.live.on_air(), after.as_ref(), limit as usize)))
+    Ok(Json(page(site.listed().await, after.as_ref(), limit as usize)))
 }
 
 /// Get one live stream
@@ -162,15 +171,26 @@ pub(crate) async fn list(
     ("name" = String, Path, description = "The stream's public name", example = "movie"),
 ), responses(
     (status = 200, description = "The stream is on air", body = LiveStream),
+    (status = 401, description = "The token is no good", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "Not for everybody", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "No such stream is on air", body = Problem, content_type = "application/problem+json"),
     (status = 500, description = "Internal service error", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn one(
     State(site): State<Site>,
+    actor: Option<Actor>,
+    Address(address): Address,
+    headers: HeaderMap,
     Path((app, name)): Path<(String, String)>,
 ) -> Result<Json<LiveStream>, Problem> {
-    let stream = if is_name(&app) && is_name(&name) { site.live.find(&app, &name) } else { None };
-    stream.map(Json).ok_or_else(|| Problem::new(ErrorCode::NotFound, "no stream of this name is on air"))
+    let sight = site.sight(&app, &name, actor.as_ref(), &headers, address).await?;
+    if sight.as_ref().is_some_and(|sight| !sight.allowed) {
+        return Err(Problem::new(ErrorCode::Forbidden, "you may not watch this stream"));
+    }
+    sight
+        .and_then(|sight| sight.live)
+        .map(Json)
+        .ok_or_else(|| Problem::new(ErrorCode::NotFound, "no stream of this name is on air"))
 }
 
 /// `streams` in the order of the list: the latest first, then by name.

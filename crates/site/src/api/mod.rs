@@ -2,12 +2,16 @@
 
 pub(crate) mod admin;
 mod body;
+mod channels;
 mod invitations;
+mod keys;
 mod list;
 pub(crate) mod live;
+mod refusals;
 mod sessions;
 pub(crate) mod site;
 mod users;
+pub(crate) mod watch;
 
 use std::sync::LazyLock;
 
@@ -63,6 +67,16 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(admin::users::end_sessions))
         .routes(routes!(admin::audit::list))
         .routes(routes!(admin::settings::get, admin::settings::update))
+        .routes(routes!(channels::list, channels::create))
+        .routes(routes!(channels::mine))
+        .routes(routes!(channels::one, channels::update, channels::delete))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::reset))
+        .routes(routes!(keys::delete))
+        .routes(routes!(watch::play_token))
+        .routes(routes!(watch::unlock))
+        .routes(routes!(watch::viewers))
+        .routes(routes!(watch::invite, watch::uninvite))
         .split_for_parts()
 }
 
@@ -76,7 +90,8 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
     ),
     tags((name = "live", description = "What is on air"), (name = "site", description = "About this site"),
          (name = "users", description = "Accounts"), (name = "sessions", description = "Logging in and out"),
-         (name = "admin", description = "Running the site")),
+         (name = "admin", description = "Running the site"),
+         (name = "channels", description = "Channels, their stream keys, and who may watch")),
     components(schemas(Problem)),
 )]
 struct Description;

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::body::Body;
 use crate::accounts::permissions::Act;
+use crate::accounts::rules::incorrect;
 use crate::accounts::sessions::{Actor, By};
 use crate::accounts::{rules, secret};
 use crate::actor::{Address, session_cookie};
@@ -441,10 +442,6 @@ pub(super) fn tagged(user: &User) -> Response {
 /// The tag of a version.
 pub(super) fn etag(version: i64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).expect("a number in quotes")
-}
-
-fn incorrect(words: &'static str) -> Problem {
-    Problem::new(ErrorCode::BadRequest, words)
 }
 
 pub(super) fn failed(error: Error) -> Problem {

@@ -93,6 +93,21 @@ const PURPOSES: &[(&str, &str)] = &[
     ("list_audit", "api.operation.list_audit"),
     ("get_settings", "api.operation.get_settings"),
     ("update_settings", "api.operation.update_settings"),
+    ("list_channels", "api.operation.list_channels"),
+    ("list_own_channels", "api.operation.list_own_channels"),
+    ("create_channel", "api.operation.create_channel"),
+    ("get_channel", "api.operation.get_channel"),
+    ("update_channel", "api.operation.update_channel"),
+    ("delete_channel", "api.operation.delete_channel"),
+    ("list_stream_keys", "api.operation.list_stream_keys"),
+    ("create_stream_key", "api.operation.create_stream_key"),
+    ("reset_stream_key", "api.operation.reset_stream_key"),
+    ("delete_stream_key", "api.operation.delete_stream_key"),
+    ("create_play_token", "api.operation.create_play_token"),
+    ("unlock_channel", "api.operation.unlock_channel"),
+    ("list_invited", "api.operation.list_invited"),
+    ("invite_viewer", "api.operation.invite_viewer"),
+    ("uninvite_viewer", "api.operation.uninvite_viewer"),
 ];
 
 #[cfg(test)]

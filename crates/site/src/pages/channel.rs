@@ -1,20 +1,21 @@
 //! A channel: the live player first, then who it is and what else is on.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use askama::Template;
 use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
+use http::HeaderMap;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::{Card, Shell, error, initial, render, rfc3339};
 use crate::{
-    LiveState, LiveUrls, Site,
-    api::live::in_order,
-    headers::PagePolicy,
-    source::{DEFAULT_APP, is_name},
-    visitor::Visitor,
+    LiveState, LiveUrls, Problem, Site, actor::Address, channels::Known, headers::PagePolicy, listing::Sight,
+    source::DEFAULT_APP, visitor::Visitor,
 };
 
 #[derive(Template)]
@@ -23,6 +24,8 @@ struct Channel {
     shell: Shell,
     app: String,
     name: String,
+    /// Its name for people.
+    heading: String,
     initial: String,
     urls: LiveUrls,
     live: Option<Card>,
@@ -52,23 +55,33 @@ pub(super) struct Seed {
     pub(super) live: Option<crate::LiveStream>,
     pub(super) live_json: Option<String>,
     pub(super) last_on: Option<String>,
+    pub(super) channel: Option<Arc<Known>>,
+    pub(super) allowed: bool,
 }
 
 impl Seed {
     /// `None` where the names cannot be those of a stream.
-    pub(super) fn find(site: &Site, name: &str, which: Result<Query<Which>, QueryRejection>) -> Option<Self> {
-        let app = which.ok()?.0.app.unwrap_or_else(|| DEFAULT_APP.to_owned());
-        if !is_name(&app) || !is_name(name) {
-            return None;
-        }
-        let live = site.live.find(&app, name);
-        Some(Self {
+    pub(super) async fn find(
+        site: &Site,
+        visitor: &Visitor,
+        headers: &HeaderMap,
+        address: IpAddr,
+        name: &str,
+        which: Result<Query<Which>, QueryRejection>,
+    ) -> Result<Option<Self>, Problem> {
+        let Ok(Query(which)) = which else { return Ok(None) };
+        let app = which.app.unwrap_or_else(|| DEFAULT_APP.to_owned());
+        let sight = site.sight(&app, name, visitor.user.as_ref(), headers, address).await?;
+        let Some(Sight { channel, allowed, live }) = sight else { return Ok(None) };
+        Ok(Some(Self {
             urls: LiveUrls::new(&app, name),
             live_json: live.as_ref().and_then(|live| serde_json::to_string(live).ok()),
             last_on: site.live.last_on_air(&app, name).filter(|_| live.is_none()).map(rfc3339),
             live,
             app,
-        })
+            channel,
+            allowed,
+        }))
     }
 }
 
@@ -77,11 +90,17 @@ pub(super) async fn page(
     Path(name): Path<String>,
     which: Result<Query<Which>, QueryRejection>,
     visitor: Visitor,
+    Address(address): Address,
+    headers: HeaderMap,
 ) -> Response {
-    let Some(seed) = Seed::find(&site, &name, which) else {
-        return error::page(&site, visitor, error::NOT_FOUND);
+    let seed = match Seed::find(&site, &visitor, &headers, address, &name, which).await {
+        Ok(Some(seed)) if seed.allowed => seed,
+        Ok(Some(_)) => return error::page(&site, visitor, error::FORBIDDEN),
+        Ok(None) => return error::page(&site, visitor, error::NOT_FOUND),
+        Err(_) => return error::page(&site, visitor, error::INTERNAL),
     };
     let t = visitor.language.messages();
+    let heading = seed.channel.as_ref().map_or_else(|| name.clone(), |known| known.channel.title.clone());
     let now = OffsetDateTime::now_utc();
     let title = if seed.live.is_some() { "channel.title" } else { "channel.title_offline" };
     let media = |path: &str| format!("{}{path}", visitor.origin);
@@ -90,29 +109,32 @@ pub(super) async fn page(
         ("channel.url_flv", media(&seed.urls.flv)),
         ("channel.url_hls", media(&seed.urls.hls)),
     ];
-    let label = t.with("channel.title", "name", &name);
+    let label = escaped(&t.with("channel.title", "name", &heading));
     let embed = format!(
         r#"<iframe src="{}/embed{}" title="{label}" width="640" height="360" allow="autoplay; fullscreen; picture-in-picture" frameborder="0"></iframe>"#,
         visitor.origin, seed.urls.page
     );
     let link = media(&seed.urls.page);
     let image = media(&seed.urls.thumbnail);
-    let others = in_order(site.live.on_air())
+    let others = site
+        .listed()
+        .await
         .iter()
         .filter(|other| other.name != name || other.app != seed.app)
         .take(MAX_OTHERS)
         .map(|other| Card::new(other, t, now))
         .collect();
 
-    let mut shell = Shell::new(&site, visitor, &t.with(title, "name", &name)).with_player();
-    shell.description = t.with("channel.description", "name", &name).replace("{site}", &site.name());
+    let mut shell = Shell::new(&site, visitor, &t.with(title, "name", &heading)).with_player();
+    shell.description = t.with("channel.description", "name", &heading).replace("{site}", &site.name());
     shell.kind = "video.other";
     shell.indexed = seed.live.is_some();
     if seed.live.is_some() {
         shell.image = image;
     }
     let mut response = render(&Channel {
-        initial: initial(&name),
+        initial: initial(&heading),
+        heading,
         waiting: seed.live.as_ref().is_some_and(|live| live.state == LiveState::Reconnecting),
         link,
         embed,
@@ -128,6 +150,11 @@ pub(super) async fn page(
     });
     response.extensions_mut().insert(PagePolicy::Player);
     response.into_response()
+}
+
+/// For an attribute of HTML that is shown to be copied.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Other streams shown below the player.

@@ -11,7 +11,9 @@ use super::{
     channel::{Seed, Which},
     error, render,
 };
-use crate::{LiveUrls, Site, headers::PagePolicy, visitor::Visitor};
+use http::HeaderMap;
+
+use crate::{LiveUrls, Site, actor::Address, headers::PagePolicy, visitor::Visitor};
 
 #[derive(Template)]
 #[template(path = "embed.html")]
@@ -29,10 +31,16 @@ pub(super) async fn page(
     Path(name): Path<String>,
     which: Result<Query<Which>, QueryRejection>,
     visitor: Visitor,
+    Address(address): Address,
+    headers: HeaderMap,
 ) -> Response {
-    let Some(Seed { app, urls, live_json, last_on, .. }) = Seed::find(&site, &name, which) else {
-        return error::page(&site, visitor, error::NOT_FOUND);
+    let seed = match Seed::find(&site, &visitor, &headers, address, &name, which).await {
+        Ok(Some(seed)) if seed.allowed => seed,
+        Ok(Some(_)) => return error::page(&site, visitor, error::FORBIDDEN),
+        Ok(None) => return error::page(&site, visitor, error::NOT_FOUND),
+        Err(_) => return error::page(&site, visitor, error::INTERNAL),
     };
+    let Seed { app, urls, live_json, last_on, .. } = seed;
     let title = visitor.language.messages().with("channel.title", "name", &name);
     let mut shell = Shell::new(&site, visitor, &title).with_player();
     shell.canonical = format!("{}{}", shell.visitor.origin, urls.page);

@@ -32,7 +32,8 @@ pub(crate) const NOT_FOUND: Kind = (StatusCode::NOT_FOUND, "error.not_found_titl
 /// Not for this visitor.
 pub(crate) const FORBIDDEN: Kind = (StatusCode::FORBIDDEN, "error.forbidden_title", "error.forbidden_text");
 const METHOD: Kind = (StatusCode::METHOD_NOT_ALLOWED, "error.method_title", "error.method_text");
-const INTERNAL: Kind = (StatusCode::INTERNAL_SERVER_ERROR, "error.internal_title", "error.internal_text");
+/// The server failed.
+pub(crate) const INTERNAL: Kind = (StatusCode::INTERNAL_SERVER_ERROR, "error.internal_title", "error.internal_text");
 
 /// The page of an error.
 pub(crate) fn page(site: &Site, visitor: Visitor, (status, heading, text): Kind) -> Response {

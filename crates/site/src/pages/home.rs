@@ -5,7 +5,7 @@ use axum::{extract::State, response::Response};
 use time::OffsetDateTime;
 
 use super::{Card, Shell, guide, render};
-use crate::{Site, api::live::in_order, api::site::publish_url, visitor::Visitor};
+use crate::{Site, api::site::publish_url, visitor::Visitor};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -22,7 +22,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response
     let publish_url = publish_url(&visitor, site.config.rtmp_public_port);
     let shell = Shell::new(&site, visitor, "");
     let now = OffsetDateTime::now_utc();
-    let cards = in_order(site.live.on_air()).iter().take(MAX_CARDS).map(|live| Card::new(live, shell.t, now)).collect();
+    let cards = site.listed().await.iter().take(MAX_CARDS).map(|live| Card::new(live, shell.t, now)).collect();
     let ffmpeg_command = guide::ffmpeg_command(&publish_url, shell.t);
     render(&Home { shell, cards, blank: Card::default(), publish_url, ffmpeg_command })
 }

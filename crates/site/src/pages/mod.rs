@@ -73,8 +73,8 @@ impl Card {
         let seconds = u64::try_from((now - stream.started_at).whole_seconds()).unwrap_or(0);
         Self {
             id: format!("{}/{}", stream.app, stream.name),
-            name: stream.name.clone(),
-            initial: initial(&stream.name),
+            name: stream.title.clone().unwrap_or_else(|| stream.name.clone()),
+            initial: initial(stream.title.as_deref().unwrap_or(&stream.name)),
             page: stream.urls.page.clone(),
             thumbnail: stream.urls.thumbnail.clone(),
             started_at: rfc3339(stream.started_at),

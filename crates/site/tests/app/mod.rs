@@ -52,16 +52,26 @@ pub(crate) struct Answer {
 
 impl App {
     pub(crate) async fn new() -> Self {
+        Self::with(NothingLive).await
+    }
+
+    /// One with these live streams.
+    pub(crate) async fn with(live: impl LiveSource) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open("sqlite://site.db", directory.path()).await.unwrap();
         let accounts = Accounts::new(store.clone(), &SiteKey::new(), 2);
-        let router = router(NothingLive, accounts.clone(), SiteConfig::default());
+        let router = router(live, accounts.clone(), SiteConfig::default());
         Self { router, accounts, store, _directory: directory }
     }
 
     /// One with an administrator, `ada`.
     pub(crate) async fn set_up() -> Self {
-        let app = Self::new().await;
+        Self::new().await.with_administrator().await
+    }
+
+    /// Makes the administrator, `ada`.
+    pub(crate) async fn with_administrator(self) -> Self {
+        let app = self;
         let link = app.accounts.setup_link().await.unwrap().unwrap();
         let made = app.anonymous().post("/api/v1/users", registration("ada", Some(token_of(link.expose())))).await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.json);
@@ -178,8 +188,9 @@ impl Client<'_> {
         let request = request.extension(ConnectInfo(peer)).body(body).unwrap();
         let (parts, body) = self.app.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        if let Some(set) = parts.headers.get(header::SET_COOKIE) {
-            let value = set.to_str().unwrap().strip_prefix("session=").unwrap().split(';').next().unwrap();
+        let set = parts.headers.get(header::SET_COOKIE).and_then(|set| set.to_str().unwrap().strip_prefix("session="));
+        if let Some(set) = set {
+            let value = set.split(';').next().unwrap();
             *self.cookie.lock().unwrap() = (!value.is_empty()).then(|| value.to_owned());
         }
         let json = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };

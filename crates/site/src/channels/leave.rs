@@ -1,0 +1,98 @@
+//! Leave to publish and to play, as the live core asks for it.
+
+use millrace_hub::{Authorizer, BoxFuture, Grant, Leave, PlayRequest, PublishRequest, Refusal, StreamName};
+use millrace_store::{At, Error, StreamKey, UserState};
+
+use super::{Channels, Known, keys};
+use crate::accounts::permissions::{Act, may};
+use crate::actor::COOKIE;
+use crate::source::DEFAULT_APP;
+
+impl Authorizer for Channels {
+    fn publish<'a>(&'a self, request: PublishRequest<'a>) -> BoxFuture<'a, Result<Grant, Refusal>> {
+        Box::pin(async move {
+            let Some(hash) = keys::hash_of(request.key) else { return Err(Refusal::NotFound) };
+            if request.app.as_str() != DEFAULT_APP {
+                return Err(Refusal::NotAllowed("publish channels to the application live"));
+            }
+            let key = self.inner.store.stream_key_by_hash(&hash).await.map_err(unavailable)?;
+            let key = key.ok_or(Refusal::NotAllowed("the stream key is wrong, or was reset"))?;
+            if let Some(why) = self.refusal_of(&key).await.map_err(unavailable)? {
+                return Err(Refusal::NotAllowed(why));
+            }
+            let channel = self.inner.store.channel(&key.channel_id).await.map_err(unavailable)?;
+            let channel = channel.ok_or(Refusal::NotAllowed("the channel was deleted"))?;
+            let name: StreamName = channel.handle.parse().map_err(|_| Refusal::NotFound)?;
+            self.inner.store.touch_stream_key(&key.id).await.map_err(unavailable)?;
+            self.publishing().insert(channel.handle, hash);
+            Ok(Grant { name, takeover: true })
+        })
+    }
+
+    fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<Leave, Refusal>> {
+        Box::pin(async move {
+            let (app, name) = (request.stream.app.as_str(), request.stream.name.as_str());
+            let known = self.of_stream(app, name).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+            if known.is_open() {
+                return Ok(Leave::Anybody);
+            }
+            let token = value_of(request.query.split('&'), "token");
+            if token.is_some_and(|token| self.tokens().admit(&known.channel, token, At::now())) {
+                return Ok(Leave::Bearer);
+            }
+            let address = request.peer.ip().to_canonical().to_string();
+            match self.by_cookies(&known, request.cookies, &address).await.map_err(unavailable)? {
+                true => Ok(Leave::Bearer),
+                false => Err(Refusal::NotAllowed("this stream is not for everybody; log in, or ask its owner")),
+            }
+        })
+    }
+}
+
+impl Channels {
+    /// Whether a stream is a channel's.
+    ///
+    /// # Errors
+    /// When it cannot be looked up.
+    pub async fn has(&self, app: &str, name: &str) -> Result<bool, Refusal> {
+        Ok(self.of_stream(app, name).await.map_err(unavailable)?.is_some())
+    }
+
+    /// Whether the cookies of a browser let it watch.
+    pub(crate) async fn by_cookies(&self, known: &Known, cookies: &str, address: &str) -> Result<bool, Error> {
+        let pairs = || cookies.split(';').map(str::trim);
+        let unlocked = value_of(pairs(), &unlock_cookie(&known.channel.handle));
+        if unlocked.is_some_and(|token| self.tokens().admit(&known.channel, token, At::now())) {
+            return Ok(true);
+        }
+        let Some(session) = value_of(pairs(), COOKIE) else { return Ok(false) };
+        let actor = self.inner.sessions.by_cookie(session, address, At::now()).await?;
+        Ok(actor.is_some_and(|actor| known.admits(&actor.user)))
+    }
+
+    /// Why a key that is there is not good.
+    pub(super) async fn refusal_of(&self, key: &StreamKey) -> Result<Option<&'static str>, Error> {
+        if key.expires_at.is_some_and(|end| end <= At::now()) {
+            return Ok(Some("the stream key has expired"));
+        }
+        let store = &self.inner.store;
+        let Some(channel) = store.channel(&key.channel_id).await? else { return Ok(Some("the channel was deleted")) };
+        let owner = store.user(&channel.owner_id).await?;
+        let active = owner.is_some_and(|owner| owner.state == UserState::Active && may(owner.role, Act::OwnChannels));
+        Ok((!active).then_some("the channel's owner may not publish at present"))
+    }
+}
+
+/// The cookie of a browser that has given a channel's password.
+pub(crate) fn unlock_cookie(handle: &str) -> String {
+    format!("unlock_{handle}")
+}
+
+fn value_of<'a>(mut pairs: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+    pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn unavailable(error: Error) -> Refusal {
+    tracing::error!(%error, "the database failed");
+    Refusal::Unavailable("the server cannot look this up at present; try again")
+}

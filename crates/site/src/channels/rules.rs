@@ -1,0 +1,211 @@
+//! What may be said of a channel. Each rule says in words what is wrong.
+
+use millrace_store::Channel;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A place elsewhere, such as a creator's own site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Link {
+    /// What it is called.
+    #[schema(example = "My site")]
+    pub(crate) title: String,
+    /// `http://` or `https://`.
+    #[schema(example = "https://example.org/")]
+    pub(crate) url: String,
+}
+
+/// Kinds of things that are shown, as addresses and messages have them.
+pub(crate) const CATEGORIES: [&str; 12] = [
+    "art",
+    "education",
+    "film",
+    "gaming",
+    "music",
+    "news",
+    "outdoors",
+    "science",
+    "sports",
+    "talk",
+    "technology",
+    "travel",
+];
+
+/// A name for people.
+pub(crate) fn title(text: &str) -> Result<&str, &'static str> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if (1..=MAX_TITLE).contains(&length) && !text.chars().any(char::is_control) {
+        Ok(text)
+    } else {
+        Err("title must have 1 to 100 letters, and no control characters")
+    }
+}
+
+/// What it is about.
+pub(crate) fn description(text: &str) -> Result<&str, &'static str> {
+    if text.chars().count() > MAX_DESCRIPTION { Err("description must have at most 5,000 letters") } else { Ok(text) }
+}
+
+/// The tag of a language (BCP 47), or nothing.
+pub(crate) fn language(text: &str) -> Result<&str, &'static str> {
+    let part = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if text.is_empty() || text.len() <= MAX_LANGUAGE && text.len() >= 2 && text.split('-').all(part) {
+        Ok(text)
+    } else {
+        Err("language must be a language tag such as en or zh-CN")
+    }
+}
+
+/// One of [`CATEGORIES`], or nothing.
+pub(crate) fn category(text: &str) -> Result<&str, &'static str> {
+    if text.is_empty() || CATEGORIES.contains(&text) { Ok(text) } else { Err("category is not one of this site's") }
+}
+
+/// Words to be found by, as JSON.
+pub(crate) fn tags(tags: &[String]) -> Result<String, &'static str> {
+    let mut kept: Vec<String> = Vec::new();
+    for tag in tags {
+        let tag = tag.trim().trim_start_matches('#').to_lowercase();
+        if tag.is_empty() || tag.chars().count() > MAX_TAG || tag.chars().any(|c| c.is_control() || c == ',') {
+            return Err("a tag must have 1 to 30 letters, and no comma");
+        }
+        if !kept.contains(&tag) {
+            kept.push(tag);
+        }
+    }
+    if kept.len() > MAX_TAGS { Err("there may be at most 10 tags") } else { Ok(json(&kept)) }
+}
+
+/// Places elsewhere, as JSON.
+pub(crate) fn links(links: &[Link]) -> Result<String, &'static str> {
+    if links.len() > MAX_LINKS {
+        return Err("there may be at most 10 links");
+    }
+    for link in links {
+        let length = link.title.trim().chars().count();
+        if !(1..=MAX_LINK_TITLE).contains(&length) || link.title.chars().any(char::is_control) {
+            return Err("a link's title must have 1 to 50 letters");
+        }
+        let web = link.url.starts_with("https://") || link.url.starts_with("http://");
+        let plain = link.url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>'));
+        if !web || !plain || link.url.len() > MAX_URL {
+            return Err("a link's url must begin with http:// or https://, and have no spaces");
+        }
+    }
+    Ok(json(links))
+}
+
+/// Hosts that may embed the player: with spaces between them, as a policy's `frame-ancestors` has them.
+pub(crate) fn embed_hosts(hosts: &[String]) -> Result<String, &'static str> {
+    let mut kept: Vec<String> = Vec::new();
+    for host in hosts {
+        let host = host.trim().to_ascii_lowercase();
+        let (wild, name) = host.strip_prefix("*.").map_or((false, &*host), |name| (true, name));
+        let (name, port) = name.split_once(':').unwrap_or((name, "80"));
+        let label =
+            |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let good = name.len() <= 253 && name.split('.').all(label) && port.parse::<u16>().is_ok();
+        if !good || wild && !name.contains('.') {
+            return Err("embed_hosts must be hosts such as example.org, *.example.org or example.org:8080");
+        }
+        kept.push(host);
+    }
+    if kept.len() > MAX_HOSTS { Err("there may be at most 20 hosts") } else { Ok(kept.join(" ")) }
+}
+
+/// What a key is called; the first one is called nothing.
+pub(crate) fn label(text: &str) -> Result<&str, &'static str> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if (1..=MAX_LABEL).contains(&length) && !text.chars().any(char::is_control) {
+        Ok(text)
+    } else {
+        Err("label must have 1 to 50 letters")
+    }
+}
+
+/// What of a channel is searched.
+pub(crate) fn search_text(handle: &str, title: &str, description: &str, tags: &str) -> String {
+    let tags = list::<String>(tags).join(" ");
+    let text = format!("{handle} {title} {tags} {description}").to_lowercase();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The words of a search.
+pub(crate) fn words(query: &str) -> Vec<String> {
+    let words = query.split_whitespace().map(|word| word.trim_start_matches(['#', '@']).to_lowercase());
+    words.filter(|word| !word.is_empty()).take(millrace_store::MAX_WORDS).collect()
+}
+
+/// A list out of its column.
+pub(crate) fn list<T: for<'a> Deserialize<'a>>(json: &str) -> Vec<T> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+/// The hosts out of their column; none where all may.
+pub(crate) fn hosts(channel: &Channel) -> Option<Vec<String>> {
+    channel.embed_hosts.as_ref().map(|hosts| hosts.split_whitespace().map(str::to_owned).collect())
+}
+
+fn json<T: Serialize + ?Sized>(list: &T) -> String {
+    serde_json::to_string(list).expect("lists of texts can be written")
+}
+
+/// Channels of one owner.
+pub(crate) const MAX_CHANNELS: i64 = 20;
+/// Keys of one channel.
+pub(crate) const MAX_KEYS: usize = 20;
+const MAX_TITLE: usize = 100;
+const MAX_DESCRIPTION: usize = 5000;
+const MAX_LANGUAGE: usize = 35;
+const MAX_TAGS: usize = 10;
+const MAX_TAG: usize = 30;
+const MAX_LINKS: usize = 10;
+const MAX_LINK_TITLE: usize = 50;
+const MAX_URL: usize = 500;
+const MAX_HOSTS: usize = 20;
+const MAX_LABEL: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(list: &[&str]) -> Vec<String> {
+        list.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_taken_and_what_is_refused() {
+        assert_eq!(title(" Night market 夜市 "), Ok("Night market 夜市"));
+        assert!(title("").is_err() && title(&"a".repeat(101)).is_err() && title("a\u{0}").is_err());
+        assert!(description(&"字".repeat(5000)).is_ok() && description(&"字".repeat(5001)).is_err());
+        for good in ["", "en", "zh-CN", "zh-Hant-TW"] {
+            assert!(language(good).is_ok(), "{good}");
+        }
+        for bad in ["e", "en-", "en US", "<b>", &"a-".repeat(20)] {
+            assert!(language(bad).is_err(), "{bad}");
+        }
+        assert!(category("music").is_ok() && category("").is_ok() && category("Music").is_err());
+        assert_eq!(tags(&strings(&["#Jazz", "jazz", " 爵士 "])), Ok(r#"["jazz","爵士"]"#.to_owned()));
+        assert!(tags(&strings(&[""])).is_err() && tags(&strings(&["a,b"])).is_err());
+        assert!(tags(&(0..11).map(|n| n.to_string()).collect::<Vec<_>>()).is_err());
+        let link = |url: &str| [Link { title: "A".to_owned(), url: url.to_owned() }];
+        assert!(links(&link("https://example.org/?a=b")).is_ok());
+        for bad in ["javascript:alert(1)", "//example.org", "https://a b", "https://a\"", "data:text/html,x"] {
+            assert!(links(&link(bad)).is_err(), "{bad}");
+        }
+        assert_eq!(embed_hosts(&strings(&["Example.ORG", "*.a.b:8080"])), Ok("example.org *.a.b:8080".to_owned()));
+        for bad in ["", "a b", "https://a.b", "a;b", "*", "*.b", "a.b:x", "a..b", "'self'"] {
+            assert!(embed_hosts(&strings(&[bad])).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_channel_is_found_by_its_words_in_any_case() {
+        let text = search_text("night_market", "Nachtmarkt ÄÖ", "All\n\nday", r#"["食物"]"#);
+        assert_eq!(text, "night_market nachtmarkt äö 食物 all day");
+        assert_eq!(words(" #食物  ÄÖ @x "), ["食物", "äö", "x"]);
+    }
+}

@@ -1,0 +1,75 @@
+//! What is on air, for those who may know of it. Whatever lists or shows a live stream asks here.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use crate::accounts::sessions::Actor;
+use crate::api::live::in_order;
+use crate::api::watch::may_watch;
+use crate::channels::Known;
+use crate::source::is_name;
+use crate::{LiveStream, Problem, Site};
+
+/// A stream as somebody who asks for it by name may see it.
+pub(crate) struct Sight {
+    /// The channel, where the stream is one's.
+    pub(crate) channel: Option<Arc<Known>>,
+    /// Whether they may watch.
+    pub(crate) allowed: bool,
+    /// The stream, where it is on air and they may watch.
+    pub(crate) live: Option<LiveStream>,
+}
+
+impl Site {
+    /// What is on air and shown to everybody, the latest to go on air first.
+    pub(crate) async fn listed(&self) -> Vec<LiveStream> {
+        let mut listed = Vec::new();
+        for mut stream in self.live.on_air() {
+            match self.accounts.channels.of_stream(&stream.app, &stream.name).await {
+                Ok(None) => listed.push(stream),
+                Ok(Some(known)) if known.is_listed() => {
+                    stream.describe(&known);
+                    listed.push(stream);
+                }
+                Ok(Some(_)) => {}
+                // What cannot be looked up is not shown: it may be private.
+                Err(error) => drop(Problem::database(error)),
+            }
+        }
+        in_order(listed)
+    }
+
+    /// One stream, for somebody: by who they are, or by what their browser was given. `None` where the names cannot be
+    /// those of a stream.
+    pub(crate) async fn sight(
+        &self,
+        app: &str,
+        name: &str,
+        actor: Option<&Actor>,
+        headers: &HeaderMap,
+        address: IpAddr,
+    ) -> Result<Option<Sight>, Problem> {
+        if !is_name(app) || !is_name(name) {
+            return Ok(None);
+        }
+        let channel = self.accounts.channels.of_stream(app, name).await.map_err(Problem::database)?;
+        let allowed = match &channel {
+            Some(known) => may_watch(self, known, actor, headers, address).await?,
+            None => true,
+        };
+        let mut live = self.live.find(app, name).filter(|_| allowed);
+        if let (Some(live), Some(known)) = (&mut live, &channel) {
+            live.describe(known);
+        }
+        Ok(Some(Sight { channel, allowed, live }))
+    }
+}
+
+impl LiveStream {
+    fn describe(&mut self, known: &Known) {
+        self.title = Some(known.channel.title.clone());
+        self.category = Some(known.channel.category.clone()).filter(|category| !category.is_empty());
+    }
+}

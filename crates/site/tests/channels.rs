@@ -1,0 +1,357 @@
+//! Channels as their owners, their publishers and their viewers meet them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod app;
+
+use app::{Answer, App, Client, PASSWORD, code};
+use http::{Method, StatusCode, header};
+use millrace_hub::{
+    Authorizer, CutReason, Grant, Hub, HubConfig, Leave, PlayRequest, PublishRequest, Publisher, PublisherMeta,
+    Refusal, StreamId,
+};
+use millrace_store::Role;
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// A site with its streams, its administrator `ada`, and a creator's browser with the channel `engine`.
+async fn site() -> (App, Hub) {
+    let hub = Hub::new(HubConfig::default());
+    let app = App::with(hub.clone()).await.with_administrator().await;
+    tokio::spawn(app.accounts.follow());
+    (app, hub)
+}
+
+async fn creator(app: &App) -> Client<'_> {
+    let client = app.with_role("eve", Role::Creator).await;
+    let made = client.post("/api/v1/channels", json!({ "handle": "engine", "title": "Engine room" })).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.json);
+    client
+}
+
+/// The key with that label.
+async fn key(client: &Client<'_>, label: &str) -> (String, String) {
+    let keys = client.get("/api/v1/channels/engine/keys").await.json;
+    let key = keys["items"].as_array().unwrap().iter().find(|key| key["label"] == label).unwrap();
+    (key["id"].as_str().unwrap().to_owned(), key["key"].as_str().unwrap().to_owned())
+}
+
+async fn publish(app: &App, name: &str, key: &str) -> Result<Grant, Refusal> {
+    let peer = "192.0.2.1:4000".parse().unwrap();
+    app.accounts.channels().publish(PublishRequest { app: &name.parse().unwrap(), key, query: "", peer }).await
+}
+
+/// A publisher that is on the stream.
+async fn publisher(app: &App, hub: &Hub, key: &str) -> Publisher {
+    let grant = publish(app, "live", key).await.unwrap();
+    let id = StreamId { app: "live".parse().unwrap(), name: grant.name };
+    let meta = PublisherMeta { peer: "192.0.2.1:4000".parse().unwrap(), encoder: None, takeover: grant.takeover };
+    hub.publish(&id, meta).await.unwrap()
+}
+
+async fn play(app: &App, query: &str, cookies: &str) -> Result<Leave, Refusal> {
+    let stream = StreamId::parse("live", "engine").unwrap();
+    let request = PlayRequest { stream: &stream, query, cookies, peer: "192.0.2.2:4000".parse().unwrap() };
+    app.accounts.channels().play(request).await
+}
+
+fn cookies(client: &Client<'_>) -> String {
+    format!("lang=en; session={}", client.cookie.lock().unwrap().clone().unwrap_or_default())
+}
+
+async fn patch(client: &Client<'_>, version: i64, change: Value) -> Answer {
+    let tag = format!("\"{version}\"");
+    client.send(Method::PATCH, "/api/v1/channels/engine", &[("if-match", &tag)], Some(change)).await
+}
+
+async fn set(client: &Client<'_>, change: Value) -> Answer {
+    let version = client.get("/api/v1/channels/engine").await.json["version"].as_i64().unwrap();
+    let changed = patch(client, version, change).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.json);
+    changed
+}
+
+// --- Channels
+
+#[tokio::test]
+async fn a_creator_has_channels_and_a_viewer_has_none() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let mine = creator.get("/api/v1/users/me/channels").await;
+    assert_eq!(mine.json["items"][0]["title"], "Engine room");
+    let again = creator.post("/api/v1/channels", json!({ "handle": "Engine" })).await;
+    assert_eq!((again.status, code(&again)), (StatusCode::CONFLICT, "007"));
+    let viewer = app.with_role("vic", Role::Viewer).await;
+    for refused in [
+        viewer.post("/api/v1/channels", json!({ "handle": "mine" })).await,
+        viewer.get("/api/v1/users/me/channels").await,
+        viewer.get("/api/v1/channels/engine/keys").await,
+        patch(&viewer, 1, json!({ "title": "Mine" })).await,
+        viewer.delete("/api/v1/channels/engine").await,
+        viewer.get("/api/v1/channels/engine/viewers").await,
+    ] {
+        assert_eq!((refused.status, code(&refused)), (StatusCode::FORBIDDEN, "005"), "{}", refused.json);
+    }
+    let unknown = app.anonymous().post("/api/v1/channels", json!({ "handle": "mine" })).await;
+    assert_eq!(code(&unknown), "002");
+    assert_eq!(code(&creator.get("/api/v1/channels/none").await), "006");
+    assert_eq!(creator.delete("/api/v1/channels/engine").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(code(&creator.get("/api/v1/channels/engine").await), "006");
+}
+
+#[tokio::test]
+async fn a_channel_is_changed_by_who_has_read_it() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let read = creator.get("/api/v1/channels/engine").await;
+    assert_eq!(read.headers[header::ETAG], "\"1\"");
+    let change = json!({
+        "title": "机房", "description": "<script>alert(1)</script>", "language": "zh-CN", "category": "technology",
+        "tags": ["#Steam", "蒸汽"], "links": [{ "title": "Site", "url": "https://example.org/" }],
+        "embed_hosts": ["example.org"],
+    });
+    let changed = patch(&creator, 1, change).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.json);
+    assert_eq!(changed.json["tags"], json!(["steam", "蒸汽"]));
+    assert_eq!(changed.json["embed_hosts"], json!(["example.org"]));
+    let late = patch(&creator, 1, json!({ "title": "Late" })).await;
+    assert_eq!((late.status, code(&late)), (StatusCode::CONFLICT, "007"));
+    for (wrong, named) in [
+        (json!({ "title": "" }), "title"),
+        (json!({ "category": "nonsense" }), "category"),
+        (json!({ "language": "<b>" }), "language"),
+        (json!({ "links": [{ "title": "x", "url": "javascript:alert(1)" }] }), "url"),
+        (json!({ "embed_hosts": ["a; script-src *"] }), "embed_hosts"),
+        (json!({ "visibility": "password" }), "password"),
+        (json!({ "visibility": "password", "password": "abc" }), "password"),
+        (json!({ "visibility": "nobody" }), "visibility"),
+        (json!({ "owner_id": "x" }), "owner_id"),
+    ] {
+        let refused = patch(&creator, 2, wrong.clone()).await;
+        assert_eq!((refused.status, code(&refused)), (StatusCode::BAD_REQUEST, "001"), "{wrong}");
+        assert!(refused.json["error"].as_str().unwrap().contains(named), "{}", refused.json);
+    }
+    let without = creator.send(Method::PATCH, "/api/v1/channels/engine", &[], Some(json!({ "title": "x" }))).await;
+    assert_eq!(code(&without), "001", "If-Match is missing");
+}
+
+#[tokio::test]
+async fn public_channels_are_listed_and_found() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let titles = async |query: &str| {
+        let page = app.anonymous().get(&format!("/api/v1/channels{query}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{query} {}", page.json);
+        page.json["items"].as_array().unwrap().iter().map(|c| c["handle"].clone()).collect::<Vec<_>>()
+    };
+    creator.post("/api/v1/channels", json!({ "handle": "market", "title": "夜市直播" })).await;
+    assert_eq!(titles("").await, ["market", "engine"]);
+    assert_eq!(titles("?q=ENGINE%20room").await, ["engine"]);
+    assert_eq!(titles("?q=%E5%A4%9C%E5%B8%82").await, ["market"], "two Chinese letters");
+    assert_eq!(titles("?q=%25").await, Vec::<Value>::new());
+    set(&creator, json!({ "category": "music" })).await;
+    assert_eq!(titles("?category=music").await, ["engine"]);
+    assert_eq!(titles("?limit=1").await, ["market"]);
+    let first = app.anonymous().get("/api/v1/channels?limit=1").await.json;
+    assert_eq!(titles(&format!("?limit=1&cursor={}", first["next_cursor"].as_str().unwrap())).await, ["engine"]);
+    for wrong in ["?category=x", "?limit=0", "?limit=x", &format!("?q={}", "a".repeat(201))] {
+        assert_eq!(code(&app.anonymous().get(&format!("/api/v1/channels{wrong}")).await), "001", "{wrong}");
+    }
+    for hidden in ["unlisted", "private"] {
+        set(&creator, json!({ "visibility": hidden })).await;
+        assert_eq!(titles("?q=engine").await, Vec::<Value>::new());
+    }
+}
+
+#[tokio::test]
+async fn an_owner_has_only_so_many() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    for n in 1..20 {
+        let made = creator.post("/api/v1/channels", json!({ "handle": format!("c{n}") })).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.json);
+    }
+    assert_eq!(code(&creator.post("/api/v1/channels", json!({ "handle": "one-more" })).await), "007");
+}
+
+// --- Keys
+
+#[tokio::test]
+async fn the_key_and_only_the_key_publishes() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let (_, main) = key(&creator, "").await;
+    let grant = publish(&app, "live", &main).await.unwrap();
+    assert_eq!((grant.name.as_str(), grant.takeover), ("engine", true));
+    assert!(matches!(publish(&app, "other", &main).await, Err(Refusal::NotAllowed(_))));
+    for strange in ["engine", "", "mrk_x", &main[..main.len() - 1], &main.to_lowercase()] {
+        assert!(publish(&app, "live", strange).await.is_err(), "{strange}");
+    }
+    let keys = creator.get("/api/v1/channels/engine/keys").await.json;
+    assert!(keys["items"][0]["last_used_at"].is_string());
+
+    let path = "/api/v1/channels/engine/keys";
+    let at = |after: Duration| (OffsetDateTime::now_utc() + after).format(&Rfc3339).unwrap();
+    let phone = creator.post(path, json!({ "label": "Phone", "expires_at": at(Duration::hours(1)) })).await;
+    assert_eq!(phone.status, StatusCode::CREATED, "{}", phone.json);
+    assert!(publish(&app, "live", phone.json["key"].as_str().unwrap()).await.is_ok());
+    for wrong in [json!({ "label": "" }), json!({ "label": "x", "expires_at": at(-Duration::hours(1)) }), json!({})] {
+        assert_eq!(code(&creator.post(path, wrong).await), "001");
+    }
+    // An administrator may see to it; a moderator not.
+    assert_eq!(app.browser("ada").await.get(path).await.status, StatusCode::OK);
+    assert_eq!(code(&app.with_role("mod", Role::Moderator).await.get(path).await), "005");
+    let log = app.store.audit_log(&millrace_store::PageRequest { limit: 50, after: None });
+    assert!(!format!("{:?}", log.await.unwrap()).contains(&main), "keys are never logged");
+}
+
+#[tokio::test]
+async fn a_key_that_has_expired_is_told_so() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let soon = (OffsetDateTime::now_utc() + Duration::milliseconds(300)).format(&Rfc3339).unwrap();
+    let made = creator.post("/api/v1/channels/engine/keys", json!({ "label": "x", "expires_at": soon })).await;
+    let given = made.json["key"].as_str().unwrap();
+    let refused = loop {
+        match publish(&app, "live", given).await {
+            Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(refused, Refusal::NotAllowed("the stream key has expired"));
+}
+
+#[tokio::test]
+async fn a_reset_cuts_the_publisher_of_that_key_at_once() {
+    let (app, hub) = site().await;
+    let creator = creator(&app).await;
+    let path = "/api/v1/channels/engine/keys";
+    let other = creator.post(path, json!({ "label": "Phone" })).await.json;
+    let (id, main) = key(&creator, "").await;
+    let mut publishing = publisher(&app, &hub, &main).await;
+    assert_eq!(
+        creator.delete(&format!("{path}/{}", other["id"].as_str().unwrap())).await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(hub.published().len(), 1, "it came by another key");
+
+    let reset = creator.post(&format!("{path}/{id}/reset"), json!({})).await;
+    assert_eq!(reset.status, StatusCode::OK, "{}", reset.json);
+    assert_eq!(publishing.cut().await, CutReason::Kicked);
+    assert!(publish(&app, "live", &main).await.is_err());
+    let new = reset.json["key"].as_str().unwrap();
+    let mut publishing = publisher(&app, &hub, new).await;
+    assert_eq!(creator.delete(&format!("{path}/{id}")).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(publishing.cut().await, CutReason::Kicked);
+    for gone in
+        [creator.delete(&format!("{path}/{id}")).await, creator.post(&format!("{path}/x/reset"), json!({})).await]
+    {
+        assert_eq!(code(&gone), "006");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_goes_takes_its_publisher_along() {
+    let (app, hub) = site().await;
+    let creator = creator(&app).await;
+    let mut publishing = publisher(&app, &hub, &key(&creator, "").await.1).await;
+    let gone = creator.send(Method::DELETE, "/api/v1/users/me", &[], Some(json!({ "password": PASSWORD }))).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.json);
+    assert_eq!(publishing.cut().await, CutReason::Kicked);
+    assert_eq!(play(&app, "", "").await, Err(Refusal::NotFound));
+}
+
+// --- Leave to watch
+
+#[tokio::test]
+async fn who_may_watch_what() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let friend = app.with_role("fred", Role::Viewer).await;
+    let stranger = app.with_role("sam", Role::Viewer).await;
+    let moderator = app.with_role("mod", Role::Moderator).await;
+    let invited = creator.send(Method::PUT, "/api/v1/channels/engine/viewers/fred", &[], None).await;
+    assert_eq!(invited.status, StatusCode::NO_CONTENT, "{}", invited.json);
+    #[rustfmt::skip]
+    let table = [
+        //                                                       anybody stranger friend owner moderator
+        (json!({ "visibility": "public" }),                       [true,  true,   true,  true, true]),
+        (json!({ "visibility": "unlisted" }),                     [true,  true,   true,  true, true]),
+        (json!({ "visibility": "private" }),                      [false, false,  true,  true, true]),
+        (json!({ "visibility": "password", "password": "sesame" }), [false, false,  false, true, true]),
+    ];
+    for (change, row) in table {
+        set(&creator, change.clone()).await;
+        let anonymous = app.anonymous();
+        let open = row[0];
+        for (who, may) in [&anonymous, &stranger, &friend, &creator, &moderator].into_iter().zip(row) {
+            let leave = play(&app, "", &cookies(who)).await;
+            let expected = if open { Leave::Anybody } else { Leave::Bearer };
+            assert_eq!(leave.ok(), may.then_some(expected), "{change}");
+            let token = who.post("/api/v1/channels/engine/play-token", json!({})).await;
+            assert_eq!(token.status == StatusCode::OK, may, "{change} {}", token.json);
+            if may && !open {
+                let query = format!("token={}", token.json["token"].as_str().unwrap());
+                assert_eq!(play(&app, &query, "").await, Ok(Leave::Bearer), "players without cookies take a token");
+                assert!(token.json["rtmp"].as_str().unwrap().ends_with(&query));
+            }
+            let live = who.get("/api/v1/live/live/engine").await.status;
+            assert_eq!(live, if may { StatusCode::NOT_FOUND } else { StatusCode::FORBIDDEN }, "off air, or not told");
+        }
+    }
+    assert_eq!(code(&app.anonymous().get("/api/v1/channels/none").await), "006");
+}
+
+#[tokio::test]
+async fn a_password_opens_a_channel_until_it_is_changed() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let unlock = async |password: &str| {
+        app.anonymous().post("/api/v1/channels/engine/unlock", json!({ "password": password })).await
+    };
+    assert_eq!(code(&unlock("sesame").await), "001", "there is none");
+    set(&creator, json!({ "visibility": "password", "password": "sesame" })).await;
+    let wrong = unlock("simsim").await;
+    assert_eq!((wrong.status, code(&wrong)), (StatusCode::UNAUTHORIZED, "002"));
+    let right = unlock("sesame").await;
+    assert_eq!(right.status, StatusCode::OK, "{}", right.json);
+    let set_cookie = right.headers[header::SET_COOKIE].to_str().unwrap();
+    assert!(set_cookie.contains("; HttpOnly; SameSite=Lax"), "{set_cookie}");
+    let cookie = set_cookie.split(';').next().unwrap();
+    assert_eq!(play(&app, "", &format!("a=b; {cookie}")).await, Ok(Leave::Bearer));
+    set(&creator, json!({ "title": "Other words" })).await;
+    assert_eq!(play(&app, "", cookie).await, Ok(Leave::Bearer));
+    set(&creator, json!({ "password": "another" })).await;
+    assert!(play(&app, "", cookie).await.is_err());
+    for _ in 0..30 {
+        if unlock("guess").await.status == StatusCode::TOO_MANY_REQUESTS {
+            return;
+        }
+    }
+    panic!("passwords may be guessed without end");
+}
+
+#[tokio::test]
+async fn who_is_no_longer_invited_loses_leave_at_once() {
+    let (app, hub) = site().await;
+    let creator = creator(&app).await;
+    let friend = app.with_role("fred", Role::Viewer).await;
+    set(&creator, json!({ "visibility": "private" })).await;
+    let path = "/api/v1/channels/engine/viewers";
+    creator.send(Method::PUT, &format!("{path}/fred"), &[], None).await;
+    assert_eq!(creator.get(path).await.json["items"][0]["handle"], "fred");
+    let token = friend.post("/api/v1/channels/engine/play-token", json!({})).await.json;
+    let query = format!("token={}", token["token"].as_str().unwrap());
+    assert_eq!(play(&app, &query, "").await, Ok(Leave::Bearer));
+    let (_, main) = key(&creator, "").await;
+    let _publishing = publisher(&app, &hub, &main).await;
+    let id = StreamId::parse("live", "engine").unwrap();
+    let player = hub.attach(&id, millrace_hub::Protocol::HttpFlv, "192.0.2.2:4000".parse().unwrap()).unwrap();
+
+    assert_eq!(creator.delete(&format!("{path}/fred")).await.status, StatusCode::NO_CONTENT);
+    assert!(play(&app, &query, "").await.is_err(), "its token holds no longer");
+    assert!(play(&app, "", &cookies(&friend)).await.is_err());
+    assert!(player.is_kicked(), "whoever watches has to ask again");
+    for gone in [creator.delete(&format!("{path}/fred")).await, creator.delete(&format!("{path}/nobody")).await] {
+        assert_eq!(code(&gone), "006");
+    }
+}
