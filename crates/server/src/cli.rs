@@ -24,6 +24,14 @@ pub(crate) enum Command {
     Demo(Settings),
     /// Say whether all is well for serving: configuration, ports, FFmpeg, disk, limits.
     Check(Settings),
+    /// Copy the database to a new file, also while the server runs (SQLite).
+    Backup {
+        /// The file to be made.
+        file: PathBuf,
+        /// Where the database is.
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Print the OpenAPI description of the JSON API.
     Openapi,
     /// Print the reference page of the configuration.

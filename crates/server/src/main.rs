@@ -3,6 +3,7 @@
 //! This is the only crate that knows all others. [`config`] is read once into types; [`serve`] binds every port before
 //! anything starts, so that what is wrong is told at once and in words; [`wire`] puts the parts together.
 
+mod backup;
 mod check;
 mod cli;
 mod config;
@@ -47,6 +48,12 @@ fn main() -> ExitCode {
             let report = check::Report::new(&sources(&settings));
             print(&report);
             if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        }
+        Command::Backup { file, settings } => {
+            match load(&settings).map_err(Into::into).and_then(|config| backup::backup(&config, &file)) {
+                Ok(done) => print(&done),
+                Err(error) => finish(Err(error)),
+            }
         }
         Command::Openapi => print(&millrace_site::openapi()),
         Command::ConfigReference => print(&config::reference()),

@@ -460,3 +460,18 @@ fn documents_are_printed() {
     let version = text(&directory.run(&["--version"]).stdout);
     assert_eq!(version, format!("millrace {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn a_copy_of_the_database_is_made_while_it_serves_and_can_be_restored() {
+    let directory = Directory::new();
+    let server = Server::start(&directory, "serve", &[]);
+    let done = directory.run(&["backup", "copy.db"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains("site.key"), "{}", text(&done.stdout));
+    let again = directory.run(&["backup", "copy.db"]);
+    assert!(!again.status.success() && text(&again.stderr).contains("already"), "{}", text(&again.stderr));
+    server.stop();
+    fs::rename(directory.0.join("copy.db"), directory.0.join("data/millrace.db")).unwrap();
+    let restored = Server::start(&directory, "serve", &[]);
+    assert!(get(restored.http, "/readyz").0.contains("200"));
+}

@@ -42,6 +42,8 @@ pub(crate) struct Sample {
     pub(crate) sent_kbit_s: u64,
     /// Percent of one core that the server used.
     pub(crate) cpu_percent: u32,
+    /// Memory that it had at that time, in bytes; 0 where the system does not tell.
+    pub(crate) memory_bytes: u64,
 }
 
 /// Room on a disk.
@@ -124,6 +126,7 @@ impl Reading {
             received_kbit_s: kbit_s(self.load.received_bytes, before.load.received_bytes),
             sent_kbit_s: kbit_s(self.load.sent_bytes, before.load.sent_bytes),
             cpu_percent: u32::try_from(whole(cpu)).unwrap_or(u32::MAX),
+            memory_bytes: memory().unwrap_or(0),
         }
     }
 }
@@ -208,6 +211,7 @@ mod tests {
             received_kbit_s: 0,
             sent_kbit_s: 0,
             cpu_percent: 0,
+            memory_bytes: 0,
         };
         for n in 0..=u32::try_from(KEPT).unwrap() {
             dashboard.keep(sample(n));

@@ -155,10 +155,7 @@ impl Tx {
 }
 
 async fn open_sqlite(url: &str, directory: &Path) -> Result<SqlitePool, Error> {
-    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-    if path.is_empty() || path.contains(['?', '#']) {
-        return Err(Error::Address("sqlite:// wants the path of a file".to_owned()));
-    }
+    let path = sqlite_path(url)?;
     let options = SqliteConnectOptions::new()
         .filename(directory.join(path))
         .create_if_missing(true)
@@ -167,6 +164,15 @@ async fn open_sqlite(url: &str, directory: &Path) -> Result<SqlitePool, Error> {
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(10));
     Ok(SqlitePoolOptions::new().max_connections(SQLITE_CONNECTIONS).connect_with(options).await?)
+}
+
+/// The path in an address of SQLite.
+pub(crate) fn sqlite_path(url: &str) -> Result<&str, Error> {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    if path.is_empty() || path.contains(['?', '#']) {
+        return Err(Error::Address("sqlite:// wants the path of a file".to_owned()));
+    }
+    Ok(path)
 }
 
 async fn open_postgres(url: &str) -> Result<PgPool, Error> {

@@ -10,6 +10,7 @@
 //! - What must hold together is changed in one transaction.
 
 mod audit;
+mod backup;
 mod changes;
 mod channels;
 mod counts;
@@ -27,6 +28,7 @@ mod tokens;
 mod users;
 
 pub use audit::{Action, AuditEntry, AuditFilter, NewAuditEntry};
+pub use backup::{BackupError, backup};
 pub use changes::{Change, Changes};
 pub use channels::{Channel, ChannelChange, ChannelFilter, MAX_WORDS, NewChannel, Visibility};
 pub use counts::Counts;

@@ -2,6 +2,7 @@
 //! server on which databases can be made: `scripts/with-postgres` starts one.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use millrace_store::*;
@@ -540,4 +541,33 @@ async fn everything_is_counted(store: Store) {
     channel(&store, &ada, "movie").await;
     assert_eq!(store.counts().await.unwrap(), Counts { users: 2, pending: 1, channels: 1 });
     assert_eq!(store.count_pending_users().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_is_made_while_the_database_is_written_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open("sqlite://site.db", directory.path()).await.unwrap();
+    user(&store, "ada").await;
+    let copy = directory.path().join("copy.db");
+    let writing = async {
+        for n in 0..50 {
+            user(&store, &format!("user{n}")).await;
+        }
+    };
+    let (made, ()) = tokio::join!(backup("sqlite://site.db", directory.path(), &copy), writing);
+    made.unwrap();
+    assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    let restored = Store::open("sqlite://copy.db", directory.path()).await.unwrap();
+    assert_eq!(restored.user_by_handle("ada").await.unwrap().unwrap().handle, "ada");
+    let again = backup("sqlite://site.db", directory.path(), &copy).await;
+    assert!(matches!(again, Err(BackupError::Exists(_))), "{again:?}");
+    let nowhere = directory.path().join("none/copy.db");
+    let failed = backup("sqlite://site.db", directory.path(), &nowhere).await;
+    assert!(matches!(failed, Err(BackupError::File { .. })), "{failed:?}");
+    let none = directory.path().join("other.db");
+    assert!(backup("sqlite://no-such.db", directory.path(), &none).await.is_err());
+    assert!(!none.exists() && !directory.path().join("other.db.part").exists(), "nothing half made is left");
+    assert!(!directory.path().join("no-such.db").exists());
+    let postgres = backup("postgres://host/site", directory.path(), &none).await;
+    assert!(matches!(postgres, Err(BackupError::Postgres)), "{postgres:?}");
 }

@@ -13,12 +13,14 @@ interface Sample {
   received_kbit_s: number;
   sent_kbit_s: number;
   cpu_percent: number;
+  memory_bytes: number;
 }
 
 interface Overview {
   on_air: number;
   viewers: number;
   uptime_seconds: number;
+  memory_bytes: number | null;
   samples: Sample[];
 }
 
@@ -45,7 +47,8 @@ export function watchDashboard(): void {
 function show(chart: HTMLElement, overview: Overview, samples: Sample[]): void {
   const field = chart.dataset.chart as Field;
   const kind = chart.dataset.kind ?? '';
-  const now = field === 'viewers' || field === 'on_air' ? overview[field] : (samples.at(-1)?.[field] ?? 0);
+  const current = field === 'viewers' || field === 'on_air' || field === 'memory_bytes' ? overview[field] : null;
+  const now = current ?? samples.at(-1)?.[field] ?? 0;
   const number = chart.querySelector('[data-now]');
   if (number) number.textContent = write(now, kind);
   const picture = chart.querySelector('[data-picture]');
@@ -69,7 +72,9 @@ function draw(values: number[], kind: string): SVGSVGElement {
 function write(value: number, kind: string): string {
   switch (kind) {
     case 'rate':
-      return rate(value);
+      return scaled(value, 1000, ['unit_kbit', 'unit_mbit', 'unit_gbit']);
+    case 'bytes':
+      return scaled(value / 1024, 1024, ['unit_kib', 'unit_mib', 'unit_gib', 'unit_tib']);
     case 'percent':
       return `${value} %`;
     default:
@@ -77,12 +82,14 @@ function write(value: number, kind: string): string {
   }
 }
 
-/** Kilobits per second as people write them. */
-export function rate(kbit: number): string {
-  const scaled = (value: number): number => (value < 10 ? Math.floor(value * 10) / 10 : Math.floor(value));
-  if (kbit < 1_000) return t('unit_kbit', { n: kbit });
-  if (kbit < 1_000_000) return t('unit_mbit', { n: scaled(kbit / 1_000) });
-  return t('unit_gbit', { n: scaled(kbit / 1_000_000) });
+/** `value` in the largest of `units` of which there is a whole one, with a tenth where it has one digit before it. */
+function scaled(value: number, step: number, units: string[]): string {
+  let unit = 0;
+  while (value >= step && unit + 1 < units.length) {
+    value /= step;
+    unit += 1;
+  }
+  return t(units[unit] ?? '', { n: value < 10 ? Math.floor(value * 10) / 10 : Math.floor(value) });
 }
 
 function element<K extends keyof SVGElementTagNameMap>(name: K, attributes: Record<string, string>): SVGElementTagNameMap[K] {

@@ -16,13 +16,12 @@ use crate::{Site, visitor::Visitor};
 struct Dashboard {
     shell: Shell,
     rail: Rail,
-    charts: [Chart; 5],
+    charts: [Chart; 6],
     now: Overview,
     users: String,
     pending: String,
     channels: String,
     uptime: String,
-    memory: String,
     disk: String,
     disk_is_low: bool,
 }
@@ -31,7 +30,7 @@ struct Dashboard {
 struct Chart {
     /// The name of the number in a sample.
     field: &'static str,
-    /// What the number is: a count, a rate in kbit/s, or percent.
+    /// What the number is: a count, a rate in kbit/s, percent, or bytes.
     kind: &'static str,
     message: &'static str,
     now: String,
@@ -55,6 +54,12 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response
         chart("sent_kbit_s", "rate", "admin.sent", rate(last.map_or(0, |sample| sample.sent_kbit_s), t)),
         chart("received_kbit_s", "rate", "admin.received", rate(last.map_or(0, |sample| sample.received_kbit_s), t)),
         chart("cpu_percent", "percent", "admin.cpu", format!("{} %", last.map_or(0, |sample| sample.cpu_percent))),
+        chart(
+            "memory_bytes",
+            "bytes",
+            "admin.memory",
+            now.memory_bytes.map_or_else(|| "–".to_owned(), |bytes| size(bytes, t)),
+        ),
     ];
     render(&Dashboard {
         charts,
@@ -62,7 +67,6 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response
         pending: t.abbreviate(now.pending_users),
         channels: t.abbreviate(now.channels),
         uptime: t.duration(now.uptime_seconds),
-        memory: now.memory_bytes.map_or_else(|| "–".to_owned(), |bytes| size(bytes, t)),
         disk: now.disk.map_or_else(
             || "–".to_owned(),
             |disk| {
@@ -83,7 +87,7 @@ fn rate(kbit_s: u64, t: &Messages) -> String {
 
 /// Bytes as people write them.
 fn size(bytes: u64, t: &Messages) -> String {
-    scaled(bytes >> 10, 1024, &["admin.unit_kib", "admin.unit_mib", "admin.unit_gib", "admin.unit_tib"], t)
+    scaled(bytes >> 10, 1024, &["script.unit_kib", "script.unit_mib", "script.unit_gib", "script.unit_tib"], t)
 }
 
 /// `value` in the largest unit of which there is a whole one, with a tenth where it has one digit before it.

@@ -1,0 +1,50 @@
+//! `millrace backup`: a copy of the database while the server runs.
+
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use millrace_store::BackupError;
+
+use crate::config::{Config, ConfigError};
+
+/// Why there is no copy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The operating system gave no thread.
+    #[error("the runtime does not start: {0}")]
+    Runtime(io::Error),
+    /// The copy cannot be made.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+}
+
+/// What was done. It prints as words for the operator.
+#[derive(Debug)]
+pub(crate) struct Done {
+    file: PathBuf,
+    /// Where the site's key is, which is not part of the copy.
+    key: Option<PathBuf>,
+}
+
+/// Copies the configured database to a new file.
+pub(crate) fn backup(config: &Config, file: &Path) -> Result<Done, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    runtime.block_on(millrace_store::backup(config.database.url.expose(), &config.data_dir, file))?;
+    let key = config.site.key.is_none().then(|| config.data_dir.join("site.key"));
+    Ok(Done { file: file.to_owned(), key })
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: the database as it is now", self.file.display())?;
+        match &self.key {
+            Some(key) => {
+                write!(f, "\nKeep a copy of {} as well, apart from it: it opens what is sealed", key.display())
+            }
+            None => write!(f, "\nKeep site.key of the configuration as well, apart from it: it opens what is sealed"),
+        }
+    }
+}
