@@ -2,6 +2,7 @@
 //!
 //! - [`Hub`]: registry of live streams; publish, play, who is on air.
 //! - [`Publisher`]: sends [`Unit`](millrace_media::Unit)s into a stream.
+//! - [`Events`]: streams that came on air, and that ended.
 //! - [`Ring`]: a format's packets, made once, shared by all players.
 //! - [`Authorizer`]: who may publish and who may play.
 //!
@@ -13,6 +14,7 @@
 
 mod auth;
 mod config;
+mod events;
 mod format;
 mod gop;
 mod hls;
@@ -33,6 +35,7 @@ mod window;
 
 pub use auth::{Authorizer, BoxFuture, Grant, Leave, PlayRequest, PublishRequest, Refusal};
 pub use config::{HubConfig, HubLimits, MAX_GOP_COUNT};
+pub use events::{EndReason, Ended, Event, Events};
 pub use format::Format;
 pub use hls::{HlsReader, HlsView};
 pub use info::{AudioInfo, PublisherInfo, StreamInfo, StreamState, VideoInfo};

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
+use crate::events::{Events, Exchange};
 use crate::format::Format;
 use crate::hls::{EndedHls, HlsReader};
 use crate::info::{StreamInfo, StreamState};
@@ -58,6 +59,7 @@ pub(crate) struct Registry {
     pub(crate) tasks: TaskTracker,
     limits: ArcSwap<HubLimits>,
     pub(crate) totals: Arc<Totals>,
+    pub(crate) events: Exchange,
     streams: RwLock<HashMap<StreamId, StreamHandle>>,
     /// HLS of streams that have ended, until they are forgotten.
     ended: RwLock<HashMap<StreamId, (Instant, EndedHls)>>,
@@ -76,6 +78,7 @@ impl Hub {
             registry: Arc::new(Registry {
                 limits: ArcSwap::from_pointee(config.limits),
                 totals: Arc::default(),
+                events: Exchange::new(),
                 config,
                 tasks: TaskTracker::new(),
                 streams: RwLock::default(),
@@ -219,6 +222,18 @@ impl Hub {
             Some(handle.shared.hls.multivariant(&info))
         });
         live.or_else(|| self.registry.ended_hls(id).map(|ended| ended.multivariant)).ok_or(PlayError::NotOnAir)
+    }
+
+    /// What happens to streams from now on.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.registry.events.listen()
+    }
+
+    /// Whether the server stops: nothing comes on air any more.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.registry.is_closing()
     }
 
     /// The streams that are on air, by name, those whose publisher may return included.

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use crate::events::{EndReason, Ended, Event};
 use crate::format::{Format, Tracks};
 use crate::gop::{GopCache, kind_of};
 use crate::hls::{Hls, HlsReader, HlsShared};
@@ -111,7 +112,8 @@ struct Owner {
     /// When the first frame came, until the tracks are known.
     opening: Option<Instant>,
     grace_until: Option<Instant>,
-    over: bool,
+    /// Why it ends, once it does.
+    over: Option<EndReason>,
     tracks: Tracks,
     session: Session,
     splice: Splice,
@@ -154,7 +156,7 @@ impl Owner {
             await_keyframe: true,
             opening: None,
             grace_until: None,
-            over: false,
+            over: None,
             tracks: Tracks::default(),
             session: Session::new(Instant::now()),
             splice: Splice::default(),
@@ -181,13 +183,13 @@ impl Owner {
         // Not at once: whoever started the stream has its question still to put.
         let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while !self.over {
+        while self.over.is_none() {
             tokio::select! {
                 biased; // what a publisher sent before it went is played
                 n = commands.recv_many(&mut batch, BATCH) => {
                     if n == 0 { break }
                     batch.reverse();
-                    while !self.over && let Some(command) = batch.pop() {
+                    while self.over.is_none() && let Some(command) = batch.pop() {
                         self.handle(command);
                     }
                     self.flush();
@@ -198,6 +200,7 @@ impl Owner {
         }
         self.end();
         self.registry.remove(&self.shared);
+        self.tell_end();
         // Whoever asked in the last moment finds the door closed, only now, and asks the registry again.
     }
 
@@ -215,7 +218,7 @@ impl Owner {
                 if let Some(finished) = self.publication.as_mut().and_then(Publication::is_gone) {
                     self.publisher_gone(finished);
                 }
-                if self.over {
+                if self.over.is_some() {
                     return;
                 }
                 let answer = self.publish(*meta);
@@ -232,7 +235,10 @@ impl Owner {
                 if self.told {
                     info!(stream = %self.shared.id, %reason, "stream ended");
                 }
-                self.over = true;
+                self.over = Some(match reason {
+                    CutReason::ShuttingDown => EndReason::ShuttingDown,
+                    CutReason::Kicked | CutReason::TakenOver => EndReason::Kicked,
+                });
             }
         }
     }
@@ -351,6 +357,9 @@ impl Owner {
             );
         }
         self.publish_info();
+        if let Some(stream) = self.shared.info.load_full() {
+            self.registry.events.tell(Event::OnAir(stream));
+        }
         for Asked { format, reply, .. } in std::mem::take(&mut self.waiting) {
             let _ = reply.send(Ok(self.ring(format)));
         }
@@ -430,11 +439,11 @@ impl Owner {
             if self.told {
                 info!(stream = %self.shared.id, reason = "the publisher did not return", "stream ended");
             }
-            self.over = true;
+            self.over = Some(EndReason::Lost);
         }
         // A stream that only waits lives as long as somebody waits.
         if self.on_air.is_none() && self.publication.is_none() && self.waiting.is_empty() {
-            self.over = true;
+            self.over = Some(EndReason::Lost);
         }
         self.publish_info();
     }
@@ -470,6 +479,7 @@ impl Owner {
 
     fn end(&mut self) {
         self.count_in();
+        self.publish_info();
         self.flush();
         for ring in &mut self.rings {
             ring.end();
@@ -482,6 +492,15 @@ impl Owner {
         for asked in self.waiting.drain(..) {
             let _ = asked.reply.send(Err(PlayError::NotOnAir));
         }
+    }
+
+    /// Tells that a stream which was on air no longer is.
+    fn tell_end(&self) {
+        let Some(info) = self.shared.info.load_full().filter(|_| self.on_air.is_some()) else { return };
+        let stream = StreamInfo { viewers: self.shared.players.len(), ..(*info).clone() };
+        // Without a reason, whoever had the hub let go of it.
+        let reason = self.over.unwrap_or(EndReason::ShuttingDown);
+        self.registry.events.tell(Event::Ended(Arc::new(Ended { stream, at: SystemTime::now(), reason })));
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_hub::{
-    CutReason, Format, HlsFormat, HlsSnapshot, HlsView, Hub, HubConfig, HubLimits, ItemKind, Packet, PlayError,
-    PlaylistQuery, Protocol, PublishError, Publisher, PublisherMeta, Read, ResourceName, Ring, StreamId, StreamState,
-    Subscription, Turn,
+    CutReason, EndReason, Ended, Event, Events, Format, HlsFormat, HlsSnapshot, HlsView, Hub, HubConfig, HubLimits,
+    ItemKind, Packet, PlayError, PlaylistQuery, Protocol, PublishError, Publisher, PublisherMeta, Read, ResourceName,
+    Ring, StreamId, StreamState, Subscription, Turn,
 };
 use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
 use tokio::task::JoinSet;
@@ -327,7 +327,8 @@ async fn what_is_kept_after_the_end_is_of_the_last_stream_of_that_name() {
     let config = HubConfig { limits, hls_segment: Duration::from_secs(1), ..HubConfig::default() };
     let hub = Hub::new(config);
     let mut kept = Vec::new();
-    for watched in [true, true, false] {
+    // Of different lengths: both may begin within a millisecond, and so with the same names.
+    for (watched, pictures) in [(true, 60), (true, 70), (false, 60)] {
         let mut publisher = begin(&hub).await;
         send(&mut publisher, 0..30).await;
         if watched {
@@ -336,7 +337,7 @@ async fn what_is_kept_after_the_end_is_of_the_last_stream_of_that_name() {
                 async move { snapshot(&hub, HlsFormat::Ts).await }
             });
             tokio::time::sleep(Duration::from_millis(10)).await;
-            send(&mut publisher, 30..60).await;
+            send(&mut publisher, 30..pictures).await;
             assert!(!asked.await.unwrap().unwrap().ended);
         }
         while hub.info(&id()).is_none() {
@@ -541,4 +542,57 @@ async fn hls_viewers_take_no_place_and_are_told_from_those_of_an_earlier_stream(
     }
     begin(&hub).await;
     assert!(!hub.is_attached(&id(), &viewer));
+}
+
+/// The end that is told next, after a stream came on air.
+async fn on_air_and_ended(events: &mut Events) -> Arc<Ended> {
+    let Some(Event::OnAir(begun)) = events.next().await else { panic!("not on air") };
+    let Some(Event::Ended(ended)) = events.next().await else { panic!("not ended") };
+    assert_eq!((&begun.id, begun.started_at), (&ended.stream.id, ended.stream.started_at));
+    ended
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_listens_is_told_of_each_stream_once_and_why_it_ended() {
+    let hub = Hub::new(HubConfig::default());
+    let mut events = hub.events();
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..60).await;
+    // A publisher that is lost and returns is the same broadcast.
+    drop(publisher);
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..60).await;
+    let _player = play(&hub, Format::Flv).await.unwrap();
+    publisher.finish();
+    let ended = on_air_and_ended(&mut events).await;
+    assert_eq!(ended.reason, EndReason::Finished);
+    assert_eq!((ended.stream.received.video_frames, ended.stream.received.audio_frames), (120, 120));
+    assert_eq!((ended.stream.received.video_bytes, ended.stream.viewers), (600, 1));
+    assert_eq!(ended.stream.video.as_ref().unwrap().config.codec_string(), "avc1.64001f");
+    assert!(hub.on_air().is_empty(), "who is told finds it gone");
+
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..30).await;
+    drop(publisher);
+    assert_eq!(on_air_and_ended(&mut events).await.reason, EndReason::Lost);
+
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..30).await;
+    assert!(hub.kick_publisher(&id()).await);
+    assert_eq!(on_air_and_ended(&mut events).await.reason, EndReason::Kicked);
+
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..30).await;
+    hub.shutdown().await;
+    assert_eq!(on_air_and_ended(&mut events).await.reason, EndReason::ShuttingDown);
+    assert!(events.try_next().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_never_came_on_air_does_not_end() {
+    let hub = Hub::new(HubConfig::default());
+    let mut events = hub.events();
+    begin(&hub).await.finish();
+    hub.shutdown().await;
+    assert!(events.try_next().is_none());
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::Owner;
+use crate::events::EndReason;
 use crate::info::PublisherInfo;
 use crate::publisher::{CutReason, Publication, PublishError, Publisher, PublisherMeta};
 use crate::registry::Place;
@@ -77,7 +78,10 @@ impl Owner {
         self.publication = None;
         self.flush();
         let grace = self.registry.config.publish_grace;
-        let reason = if finished { "the publisher finished" } else { "the publisher was lost" };
+        let (ended, reason) = match finished {
+            true => (EndReason::Finished, "the publisher finished"),
+            false => (EndReason::Lost, "the publisher was lost"),
+        };
         if self.on_air.is_none() {
             if self.told {
                 info!(stream = %self.shared.id, reason, "the stream did not come on air");
@@ -85,13 +89,13 @@ impl Owner {
             for asked in self.waiting.extract_if(.., |asked| !asked.patient) {
                 let _ = asked.reply.send(Err(PlayError::NotOnAir));
             }
-            self.over = self.waiting.is_empty();
+            self.over = self.waiting.is_empty().then_some(ended);
             self.opening = None;
         } else if finished || grace.is_zero() {
             if self.told {
                 info!(stream = %self.shared.id, reason, "stream ended");
             }
-            self.over = true;
+            self.over = Some(ended);
         } else {
             if self.told {
                 info!(stream = %self.shared.id, grace_s = grace.as_secs_f32(), "publisher lost, waiting for its return");
