@@ -28,8 +28,6 @@ mod pages;
 mod problem;
 mod settings;
 mod source;
-#[cfg(test)]
-mod testing;
 mod visitor;
 
 use std::sync::Arc;

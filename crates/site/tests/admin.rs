@@ -323,7 +323,7 @@ async fn moderators_see_how_the_server_is_doing() {
     let max = app.with_role("max", Role::Moderator).await;
     let seen = max.get("/api/v1/admin/overview").await.json;
     assert_eq!((&seen["users"], &seen["channels"], &seen["viewers"]), (&json!(2), &json!(0), &json!(0)));
-    assert_eq!((&seen["database"], &seen["samples"]), (&json!("sqlite"), &json!([])));
+    assert_eq!(&seen["samples"], &json!([]));
     assert!(seen["disk"]["total_bytes"].as_u64().unwrap() > 0);
     assert_eq!(max.get("/api/v1/admin/overview?after=2026-01-02T03:04:05.678Z").await.status, StatusCode::OK);
     assert_eq!(code(&max.get("/api/v1/admin/overview?after=yesterday").await), "001");

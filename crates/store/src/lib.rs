@@ -23,6 +23,8 @@ mod live;
 mod page;
 mod sessions;
 mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod texts;
 mod tokens;
 mod users;

@@ -5,6 +5,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use millrace_store::testing::fresh_postgres;
 use millrace_store::*;
 use time::Duration;
 
@@ -27,20 +28,6 @@ macro_rules! on_both {
             })*
         }
     };
-}
-
-/// Makes a database, named for the test, anew. `None` where no server was given.
-async fn fresh_postgres(name: &str) -> Option<String> {
-    let server = std::env::var("MILLRACE_TEST_POSTGRES").ok()?;
-    let admin = sqlx::PgPool::connect(&server).await.unwrap();
-    // Statements that make databases take no parameters; the name is the test's own.
-    for sql in [format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), format!("CREATE DATABASE {name}")] {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&admin).await.unwrap();
-    }
-    admin.close().await;
-    let (start, query) = server.split_once('?').map_or((&server[..], String::new()), |(s, q)| (s, format!("?{q}")));
-    let (host, _) = start.rsplit_once('/').unwrap();
-    Some(format!("{host}/{name}{query}"))
 }
 
 on_both! {

@@ -67,7 +67,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_that_ends_on_one_node_ends_on_all() {
-        let Some(url) = crate::testing::fresh_postgres("two_nodes").await else { return };
+        let Some(url) = millrace_store::testing::fresh_postgres("two_nodes").await else { return };
         let here = node(Store::open(&url, Path::new("")).await.unwrap());
         let there = node(Store::open(&url, Path::new("")).await.unwrap());
         let new = NewUser {

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -10,6 +11,7 @@ use axum::extract::ConnectInfo;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_site::{Accounts, LiveSource, LiveStream, SiteConfig, SiteKey, openapi, router};
+use millrace_store::testing::fresh_postgres;
 use millrace_store::{At, LinkKind, NewLink, Role, Store, UserState};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -58,7 +60,7 @@ impl App {
     /// One with these live streams.
     pub(crate) async fn with(live: impl LiveSource) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open("sqlite://site.db", directory.path()).await.unwrap();
+        let store = Store::open(&database().await, directory.path()).await.unwrap();
         let accounts = Accounts::new(store.clone(), &SiteKey::new(), 2);
         let router = router(live, accounts.clone(), SiteConfig::default());
         Self { router, accounts, store, _directory: directory }
@@ -197,6 +199,13 @@ impl Client<'_> {
         validate(&method, path, parts.status, &json);
         Answer { status: parts.status, headers: parts.headers, json }
     }
+}
+
+/// The address of a database of a test's own: on PostgreSQL where a server was given, else SQLite.
+async fn database() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("site_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    fresh_postgres(&name).await.unwrap_or_else(|| "sqlite://site.db".to_owned())
 }
 
 /// Checks an answer against what the document says of it. Answers of whole layers are described nowhere.
