@@ -104,6 +104,10 @@ async fn everybody_registers_where_registration_is_open() {
     assert_eq!(eve.get("/api/v1/users/me").await.json["handle"], "eve", "and is logged in");
     let (_, _, page) = app.anonymous().page("/register").await;
     assert!(page.contains("name=\"password\""), "the page has the form");
+    assert!(
+        app.anonymous().page("/login").await.2.contains("href=\"/register\""),
+        "and who has no account is led there"
+    );
 }
 
 #[tokio::test]

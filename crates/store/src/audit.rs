@@ -172,4 +172,16 @@ impl Store {
         };
         Ok(page.page(entries, |entry| entry.id.as_str()))
     }
+
+    /// Removes entries from before `before`, and of refused log ins, which strangers can make many of, all but the newest
+    /// `refused`; how many there were.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn trim_audit(&self, before: At, refused: u32) -> Result<u64, Error> {
+        let old = run!(self.pool, "DELETE FROM audit_log WHERE at < $1", before)?;
+        let sql = "DELETE FROM audit_log WHERE action = $1 AND id <=
+                   (SELECT id FROM audit_log WHERE action = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
+        Ok(old + run!(self.pool, sql, Action::LogInRefused.as_str(), i64::from(refused))?)
+    }
 }

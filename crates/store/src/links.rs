@@ -150,4 +150,12 @@ impl Store {
         };
         Ok(())
     }
+
+    /// Removes the links that no longer work; how many there were.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delete_expired_links(&self, now: At) -> Result<u64, Error> {
+        Ok(run!(self.pool, "DELETE FROM links WHERE expires_at <= $1", now)?)
+    }
 }

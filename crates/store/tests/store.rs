@@ -53,6 +53,8 @@ on_both! {
     a_standing_that_was_changed_meanwhile_is_not_overwritten
     two_administrators_cannot_end_each_other_at_once
     the_log_is_found_by_who_and_what
+    the_log_is_trimmed
+    links_that_are_over_are_removed
     everything_is_counted
 }
 
@@ -519,6 +521,38 @@ async fn the_log_is_found_by_who_and_what(store: Store) {
     assert_eq!(found(None, Some(Action::LogIn)).await, ["eve log-in", "ada log-in"]);
     assert_eq!(found(Some("ada"), Some(Action::LogIn)).await, ["ada log-in"]);
     assert_eq!(found(Some(""), None).await, [""; 0]);
+}
+
+async fn the_log_is_trimmed(store: Store) {
+    for (actor, action) in [("a", Action::LogInRefused), ("b", Action::LogIn), ("c", Action::LogInRefused)] {
+        let entry = NewAuditEntry { actor, action, subject: "", address: "", details: "" };
+        store.add_audit(&entry).await.unwrap();
+    }
+    let actors = async || {
+        let log = store.audit_log(&first(10)).await.unwrap().items;
+        log.into_iter().map(|entry| entry.actor).collect::<Vec<_>>()
+    };
+    let long_ago = At::now().plus(Duration::days(-1));
+    assert_eq!(store.trim_audit(long_ago, 2).await.unwrap(), 0);
+    assert_eq!(store.trim_audit(long_ago, 1).await.unwrap(), 1);
+    assert_eq!(actors().await, ["c", "b"]);
+    assert_eq!(store.trim_audit(At::now().plus(Duration::seconds(1)), 1).await.unwrap(), 2);
+}
+
+async fn links_that_are_over_are_removed(store: Store) {
+    for (n, hours) in [(1, -1), (2, 1)] {
+        let new = NewLink {
+            kind: LinkKind::Invitation,
+            token_hash: [n; 32],
+            user_id: None,
+            created_by: None,
+            subject: "",
+            expires_at: At::now().plus(Duration::hours(hours)),
+        };
+        store.create_link(&new).await.unwrap();
+    }
+    assert_eq!(store.delete_expired_links(At::now()).await.unwrap(), 1);
+    assert!(store.link(LinkKind::Invitation, &[2; 32]).await.unwrap().is_some());
 }
 
 async fn everything_is_counted(store: Store) {

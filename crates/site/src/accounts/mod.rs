@@ -19,7 +19,7 @@ mod setup;
 
 use std::sync::Arc;
 
-use millrace_store::{Error, Store, UserId};
+use millrace_store::{At, Error, Store, UserId};
 
 use crate::channels::Channels;
 use crate::settings::KeptSettings;
@@ -86,7 +86,15 @@ impl Accounts {
     /// # Errors
     /// When the database fails.
     pub async fn tidy(&self) -> Result<(), Error> {
-        self.store.delete_expired_sessions(millrace_store::At::now()).await?;
+        let now = At::now();
+        self.store.delete_expired_sessions(now).await?;
+        self.store.delete_expired_links(now).await?;
+        self.store.trim_audit(now.plus(-LOG_IS_KEPT), REFUSED_LOG_INS_KEPT).await?;
         Ok(())
     }
 }
+
+/// So long the audit log goes back.
+const LOG_IS_KEPT: time::Duration = time::Duration::days(365);
+/// Refused log ins that the audit log holds, at some 200 bytes each: strangers make them.
+const REFUSED_LOG_INS_KEPT: u32 = 100_000;

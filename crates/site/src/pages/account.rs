@@ -17,6 +17,8 @@ use crate::{Problem, Site};
 struct LogIn {
     shell: Shell,
     next: String,
+    /// Whether one can register without an invitation.
+    registers: bool,
 }
 
 #[derive(Template)]
@@ -72,7 +74,9 @@ pub(super) async fn log_in(State(site): State<Site>, visitor: Visitor, Query(que
         return Redirect::to(&next).into_response();
     }
     let title = visitor.language.messages().get("account.log_in");
-    render(&LogIn { shell: Shell::new(&site, visitor, title).unlisted(), next })
+    let mode = site.accounts.settings.now().registration;
+    let registers = matches!(mode, RegistrationMode::Open | RegistrationMode::Approval);
+    render(&LogIn { shell: Shell::new(&site, visitor, title).unlisted(), next, registers })
 }
 
 pub(super) async fn register(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {
