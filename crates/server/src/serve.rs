@@ -10,7 +10,7 @@ use std::{
 
 use millrace_gateway::{Tls, admission::Admission};
 use millrace_hub::{Hub, Protocol};
-use millrace_site::{Accounts, SiteKey};
+use millrace_site::{Accounts, Recorder, SiteKey};
 use millrace_store::Store;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -118,6 +118,9 @@ async fn run(
     let setup = accounts.setup_link().await?;
     let following = AbortOnDropHandle::new(tokio::spawn(accounts.follow()));
     let leaves = Arc::new(Leaves { configured: Arc::clone(&streams), channels: accounts.channels() });
+    let recorder = Recorder::new(&hub, store.clone());
+    let recorded = CancellationToken::new();
+    let recording = tokio::spawn(recorder.run(recorded.clone().cancelled_owned()));
     let mut servers = wire::start(config, &hub, leaves, accounts.clone(), listeners, &gate, &health, &stop);
     let tidying = AbortOnDropHandle::new(tokio::spawn(tidy(accounts)));
     info!(
@@ -165,6 +168,7 @@ async fn run(
     let ending = async {
         let hls = hub.totals().sent[Protocol::Hls as usize].players > 0;
         hub.shutdown().await;
+        recorded.cancel();
         if hls {
             // Playlists have their end now: whoever plays them comes for it within a segment's length.
             sleep((config.hls.segment.get() + LAST_PLAYLIST).min(config.shutdown.timeout.get() / 2)).await;
@@ -172,6 +176,8 @@ async fn run(
         stop.http.cancel();
         while servers.join_next().await.is_some() {}
         drop((tidying, following));
+        // One that panicked has said so.
+        let _ = recording.await;
         store.close().await;
         if let Some(demo) = demo {
             // A demonstration that failed has ended as well.

@@ -26,6 +26,7 @@ mod i18n;
 mod listing;
 mod pages;
 mod problem;
+mod recorder;
 mod settings;
 mod source;
 mod visitor;
@@ -44,6 +45,7 @@ pub use cors::CorsOrigins;
 pub use dashboard::LiveLoad;
 pub use i18n::Language;
 pub use problem::{ErrorCode, Problem};
+pub use recorder::Recorder;
 pub use source::LiveSource;
 
 /// The site's routes: pages, API and assets, with a designed answer for every path that no other router takes.

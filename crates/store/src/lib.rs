@@ -39,7 +39,7 @@ pub use error::Error;
 pub use ids::{AuditId, ChannelId, KeyId, LinkId, LiveSessionId, SessionId, TokenId, UserId};
 pub use keys::{NewStreamKey, StreamKey};
 pub use links::{Link, LinkKind, NewLink};
-pub use live::{LiveSession, LiveSessionEnd, NewLiveSession};
+pub use live::{LiveEnd, LiveSession, LiveSessionEnd, NewLiveSession};
 pub use page::{Page, PageRequest};
 pub use sessions::{NewSession, Session};
 pub use settings::StoredSettings;

@@ -1,7 +1,32 @@
 //! Broadcasts, as rows that stay.
 
 use crate::db::{rows, run};
+use crate::texts::texts;
 use crate::{At, ChannelId, Error, LiveSessionId, Page, PageRequest, Store};
+
+/// Why a broadcast ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LiveEnd {
+    /// The publisher said that it is done.
+    Finished,
+    /// The publisher was lost and did not return.
+    Lost,
+    /// An operator ended it, or its key was reset.
+    Kicked,
+    /// The server was stopped.
+    Stopped,
+    /// The server ended without a word.
+    Crashed,
+}
+
+texts!(LiveEnd {
+    Finished = "finished",
+    Lost = "lost",
+    Kicked = "kicked",
+    Stopped = "stopped",
+    Crashed = "crashed",
+});
 
 /// A broadcast.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -14,7 +39,7 @@ pub struct LiveSession {
     pub started_at: At,
     /// When it went off air; none while it is on.
     pub ended_at: Option<At>,
-    /// Why it ended.
+    /// Why it ended: the text of a [`LiveEnd`], perhaps of a newer version.
     pub end_reason: Option<String>,
     /// Most who watched at one time.
     pub peak_viewers: i64,
@@ -32,6 +57,8 @@ pub struct LiveSession {
     pub width: i64,
     /// Pixels; 0 where not known.
     pub height: i64,
+    /// When the server that has it last wrote this row.
+    pub seen_at: At,
 }
 
 /// A broadcast that begins.
@@ -49,7 +76,7 @@ pub struct LiveSessionEnd<'a> {
     /// See [`LiveSession::ended_at`].
     pub ended_at: Option<At>,
     /// See [`LiveSession::end_reason`].
-    pub end_reason: Option<&'a str>,
+    pub end_reason: Option<LiveEnd>,
     /// See [`LiveSession::peak_viewers`].
     pub peak_viewers: i64,
     /// See [`LiveSession::viewer_seconds`].
@@ -74,8 +101,17 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn begin_live_session(&self, new: &NewLiveSession<'_>) -> Result<LiveSession, Error> {
-        let sql = "INSERT INTO live_sessions (id, channel_id, started_at) VALUES ($1, $2, $3) RETURNING *";
-        Ok(rows!(self.pool, fetch_one, LiveSession, sql, LiveSessionId::new(), new.channel_id, new.started_at)?)
+        let sql = "INSERT INTO live_sessions (id, channel_id, started_at, seen_at) VALUES ($1, $2, $3, $4) RETURNING *";
+        Ok(rows!(
+            self.pool,
+            fetch_one,
+            LiveSession,
+            sql,
+            LiveSessionId::new(),
+            new.channel_id,
+            new.started_at,
+            At::now()
+        )?)
     }
 
     /// Notes what is known of a broadcast by now.
@@ -86,10 +122,11 @@ impl Store {
         run!(
             self.pool,
             "UPDATE live_sessions SET ended_at = $1, end_reason = $2, peak_viewers = $3, viewer_seconds = $4,
-                    received_bytes = $5, sent_bytes = $6, video_codec = $7, audio_codec = $8, width = $9, height = $10
-             WHERE id = $11",
+                    received_bytes = $5, sent_bytes = $6, video_codec = $7, audio_codec = $8, width = $9, height = $10,
+                    seen_at = $11
+             WHERE id = $12",
             now.ended_at,
-            now.end_reason,
+            now.end_reason.map(LiveEnd::as_str),
             now.peak_viewers,
             now.viewer_seconds,
             now.received_bytes,
@@ -98,18 +135,22 @@ impl Store {
             now.audio_codec,
             now.width,
             now.height,
+            At::now(),
             id,
         )?;
         Ok(())
     }
 
-    /// Ends the broadcasts that a server which is no more left open; how many there were.
+    /// Ends the broadcasts that are open and were last written before `seen_before`: their server is no more. They ended
+    /// when they were last heard of. How many there were.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn end_open_live_sessions(&self, at: At, reason: &str) -> Result<u64, Error> {
-        let sql = "UPDATE live_sessions SET ended_at = $1, end_reason = $2 WHERE ended_at IS NULL";
-        Ok(run!(self.pool, sql, at, reason)?)
+    pub async fn end_abandoned_live_sessions(&self, seen_before: At) -> Result<u64, Error> {
+        let sql = "UPDATE live_sessions
+                   SET ended_at = CASE WHEN seen_at > started_at THEN seen_at ELSE started_at END, end_reason = $1
+                   WHERE ended_at IS NULL AND seen_at < $2";
+        Ok(run!(self.pool, sql, LiveEnd::Crashed.as_str(), seen_before)?)
     }
 
     /// A channel's broadcasts, the newest first.

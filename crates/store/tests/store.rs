@@ -348,7 +348,7 @@ async fn broadcasts_left_open_are_ended(store: Store) {
     let first_one = store.begin_live_session(&begun).await.unwrap();
     let end = LiveSessionEnd {
         ended_at: Some(At::now()),
-        end_reason: Some("finished"),
+        end_reason: Some(LiveEnd::Finished),
         peak_viewers: 7,
         video_codec: "avc1.64001f",
         width: 1280,
@@ -356,11 +356,17 @@ async fn broadcasts_left_open_are_ended(store: Store) {
         ..LiveSessionEnd::default()
     };
     store.update_live_session(&first_one.id, &end).await.unwrap();
-    store.begin_live_session(&begun).await.unwrap();
-    assert_eq!(store.end_open_live_sessions(At::now(), "the server ended").await.unwrap(), 1);
+    let open = store.begin_live_session(&begun).await.unwrap();
+    assert_eq!(store.end_abandoned_live_sessions(open.seen_at).await.unwrap(), 0, "it was heard of just now");
+    let later = open.seen_at.plus(Duration::milliseconds(1));
+    assert_eq!(store.end_abandoned_live_sessions(later).await.unwrap(), 1);
     let sessions = store.live_sessions(&engine.id, &first(10)).await.unwrap().items;
-    assert_eq!(sessions[0].end_reason.as_deref(), Some("the server ended"));
+    assert_eq!((sessions[0].end_reason.as_deref(), sessions[0].ended_at), (Some("crashed"), Some(open.seen_at)));
     assert_eq!((sessions[1].end_reason.as_deref(), sessions[1].peak_viewers), (Some("finished"), 7));
+    // The server that has it was only slow to say so.
+    store.update_live_session(&open.id, &LiveSessionEnd::default()).await.unwrap();
+    let sessions = store.live_sessions(&engine.id, &first(10)).await.unwrap().items;
+    assert_eq!((sessions[0].end_reason.as_deref(), sessions[0].ended_at), (None, None));
 }
 
 async fn settings_are_set_together(store: Store) {
