@@ -26,6 +26,7 @@ mod i18n;
 mod listing;
 mod pages;
 mod problem;
+mod readable;
 mod recorder;
 mod settings;
 mod source;
@@ -67,6 +68,7 @@ pub fn router(live: impl LiveSource, accounts: Accounts, config: SiteConfig) -> 
         .layer(CatchPanicLayer::custom(pages::error::on_panic))
         .layer(middleware::from_fn_with_state(site.clone(), pages::error::explain_panic))
         .layer(middleware::from_fn_with_state(site.clone(), actor::own_pages_only))
+        .layer(middleware::from_fn_with_state(site.clone(), readable::only_readable))
         .layer(middleware::from_fn(headers::secure))
         .layer(middleware::from_fn_with_state(site.clone(), visitor::recognise))
         .layer(middleware::from_fn_with_state(site.clone(), cors::allow_foreign))

@@ -336,6 +336,29 @@ async fn moderators_see_how_the_server_is_doing() {
     assert!(page.contains("data-chart=\"viewers\"") && !page.contains("/admin/audit"), "{page}");
 }
 
+// --- What no database takes
+
+#[tokio::test]
+async fn what_is_no_text_is_refused_before_it_reaches_the_database() {
+    let app = App::set_up().await;
+    let ada = app.browser("ada").await;
+    for path in ["users/%00", "users/a%ff"] {
+        assert_eq!(code(&ada.get(&format!("/api/v1/{path}")).await), "006", "{path}");
+    }
+    for path in ["users?search=%00", "admin/audit?actor=a%00b", "users?cursor=%00"] {
+        assert_eq!(code(&ada.get(&format!("/api/v1/{path}")).await), "001", "{path}");
+    }
+    for path in ["/admin/users/%00", "/admin/users?search=%00", "/@%ff"] {
+        assert_eq!(ada.page(path).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(ada.page("/?utm=%b5%e3").await.0, StatusCode::OK, "another encoding in a query is no harm");
+    let change = json!({ "bio": "a\0b" });
+    let read = ada.get("/api/v1/users/me").await;
+    let changed = ada.send(Method::PATCH, "/api/v1/users/me", &[("if-match", &tag(&read))], Some(change)).await;
+    assert_eq!(code(&changed), "001");
+    assert_eq!(code(&app.anonymous().log_in("a\0", PASSWORD).await), "001");
+}
+
 // --- Pages of other sites
 
 const APP: &str = "https://app.example";

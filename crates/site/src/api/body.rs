@@ -1,10 +1,11 @@
 //! Bodies of requests.
 
-use axum::extract::rejection::JsonRejection;
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
+use crate::readable::has_nul;
 use crate::{ErrorCode, Problem};
 
 /// A JSON body; one that is not correct is a problem that says why.
@@ -15,18 +16,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match axum::Json::<T>::from_request(request, state).await {
+        let (parts, body) = request.into_parts();
+        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
+        let bytes = bytes.map_err(|rejection| problem(rejection.status(), rejection.body_text()))?;
+        if has_nul(&bytes) {
+            return Err(Problem::new(ErrorCode::BadRequest, "the body has a NUL in a text"));
+        }
+        match axum::Json::<T>::from_request(Request::from_parts(parts, bytes.into()), state).await {
             Ok(axum::Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(problem(&rejection)),
+            Err(rejection) => Err(problem(rejection.status(), rejection.body_text())),
         }
     }
 }
 
-fn problem(rejection: &JsonRejection) -> Problem {
-    let code = match rejection.status() {
+fn problem(status: StatusCode, words: String) -> Problem {
+    let code = match status {
         StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooLarge,
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorCode::UnsupportedMedia,
         _ => ErrorCode::BadRequest,
     };
-    Problem::new(code, rejection.body_text())
+    Problem::new(code, words)
 }
