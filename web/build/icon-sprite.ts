@@ -11,6 +11,7 @@ const ICONS = [
   'circle-user',
   'copy',
   'external-link',
+  'eye',
   'languages',
   'layout-dashboard',
   'log-in',

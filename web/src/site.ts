@@ -9,6 +9,7 @@ import { enableForms } from './site/forms';
 import { watchLive } from './site/live-grid';
 import { enableMenus } from './site/menus';
 import { showCurrentTab } from './site/rail';
+import { hideSecrets, watchHealth } from './site/studio';
 import { enableTheme } from './site/theme';
 import { keepThumbnails } from './site/thumbnails';
 
@@ -24,3 +25,5 @@ showCurrentTab();
 watchLive();
 watchChannel();
 watchDashboard();
+hideSecrets();
+watchHealth();

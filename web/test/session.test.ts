@@ -19,6 +19,8 @@ const LIVE: LiveStream = {
   state: 'live',
   started_at: '2026-01-01T00:00:00Z',
   viewers: 1,
+  title: null,
+  category: null,
   video: { codec: 'avc1.64001f', width: 1280, height: 720, frame_rate: 30 },
   audio: null,
   urls: { page: '/@movie', thumbnail: '/live/movie.jpg', flv: '/live/movie.flv', hls: '/live/movie.m3u8' },

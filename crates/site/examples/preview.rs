@@ -104,6 +104,7 @@ fn stream(index: usize, name: &str) -> LiveStream {
             kbit_s: 4_200,
         }),
         audio: Some(LiveAudio { codec: "mp4a.40.2".to_owned(), sample_rate: 48_000, channels: 2, kbit_s: 128 }),
+        damaged_frames: 0,
         gop_seconds: Some(2.0),
         urls: LiveUrls::new("live", name),
     }

@@ -119,6 +119,7 @@ fn described(info: &StreamInfo) -> Option<LiveStream> {
         viewers: u32::try_from(info.viewers).unwrap_or(u32::MAX),
         video,
         audio,
+        damaged_frames: info.damaged_frames,
         gop_seconds: info.gop.map(|gop| gop.as_secs_f64()),
         urls: LiveUrls::new(app, name),
     })

@@ -84,6 +84,7 @@ async fn describes_one_stream() {
             "viewers": 1,
             "video": { "codec": "avc1.64001f", "width": 1280, "height": 720, "frame_rate": 30.0, "kbit_s": 2000 },
             "audio": { "codec": "mp4a.40.2", "sample_rate": 48000, "channels": 2, "kbit_s": 128 },
+            "damaged_frames": 0,
             "gop_seconds": 2.0,
             "urls": {
                 "page": "/@s0",
@@ -395,6 +396,7 @@ fn stream(index: u32) -> LiveStream {
             kbit_s: 2_000,
         }),
         audio: Some(LiveAudio { codec: "mp4a.40.2".to_owned(), sample_rate: 48_000, channels: 2, kbit_s: 128 }),
+        damaged_frames: 0,
         gop_seconds: Some(2.0),
         urls: LiveUrls::new("live", &name),
         name,

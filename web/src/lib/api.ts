@@ -6,9 +6,20 @@ export interface LiveStream {
   state: 'live' | 'reconnecting';
   started_at: string;
   viewers: number;
+  title: string | null;
+  category: string | null;
   video: { codec: string; width: number | null; height: number | null; frame_rate: number | null } | null;
   audio: { codec: string; sample_rate: number; channels: number } | null;
   urls: { page: string; thumbnail: string; flv: string; hls: string };
+}
+
+/** What its publisher wants to know of a stream beside that. */
+export interface LiveHealth extends LiveStream {
+  video: (NonNullable<LiveStream['video']> & { kbit_s: number }) | null;
+  audio: (NonNullable<LiveStream['audio']> & { kbit_s: number }) | null;
+  /** Seconds between keyframes. */
+  gop_seconds: number | null;
+  damaged_frames: number;
 }
 
 interface LivePage {
@@ -24,11 +35,11 @@ export async function listLive(limit: number): Promise<LiveStream[]> {
 }
 
 /** One stream, or `null` where it is not on air. */
-export async function findLive(app: string, name: string): Promise<LiveStream | null> {
+export async function findLive(app: string, name: string): Promise<LiveHealth | null> {
   const response = await get(`/api/v1/live/${encodeURIComponent(app)}/${encodeURIComponent(name)}`);
   if (response.status === 404) return null;
   if (!response.ok) throw new Error(`the stream's state answered ${response.status}`);
-  return (await response.json()) as LiveStream;
+  return (await response.json()) as LiveHealth;
 }
 
 function get(path: string): Promise<Response> {

@@ -3,7 +3,7 @@
 import { t } from '../lib/messages';
 import { compact } from '../lib/numbers';
 import { duration } from '../lib/time';
-import { HEIGHT, KEPT, paths, WIDTH } from './chart';
+import { draw, KEPT } from './chart';
 import { whileVisible } from './poll';
 
 interface Sample {
@@ -52,21 +52,9 @@ function show(chart: HTMLElement, overview: Overview, samples: Sample[]): void {
   const number = chart.querySelector('[data-now]');
   if (number) number.textContent = write(now, kind);
   const picture = chart.querySelector('[data-picture]');
-  picture?.replaceChildren(draw(samples.map((sample) => sample[field]), kind));
-}
-
-/** A line over the last hour, the newest at the right, with its highest value beside it. */
-function draw(values: number[], kind: string): SVGSVGElement {
+  const values = samples.map((sample) => sample[field]);
   const most = Math.max(0, ...values);
-  const svg = element('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' });
-  svg.setAttribute('aria-label', t('chart_most', { value: write(most, kind) }));
-  const { line, area } = paths(values, most);
-  svg.append(
-    element('path', { d: `M0 ${HEIGHT - 0.5}H${WIDTH}`, class: 'chart-base' }),
-    element('path', { d: area, class: 'chart-area' }),
-    element('path', { d: line, class: 'chart-line' }),
-  );
-  return svg;
+  picture?.replaceChildren(draw(values, most, KEPT, t('chart_most', { value: write(most, kind) })));
 }
 
 function write(value: number, kind: string): string {
@@ -90,12 +78,6 @@ function scaled(value: number, step: number, units: string[]): string {
     unit += 1;
   }
   return t(units[unit] ?? '', { n: value < 10 ? Math.floor(value * 10) / 10 : Math.floor(value) });
-}
-
-function element<K extends keyof SVGElementTagNameMap>(name: K, attributes: Record<string, string>): SVGElementTagNameMap[K] {
-  const made = document.createElementNS('http://www.w3.org/2000/svg', name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
 }
 
 const REFRESH_MS = 10_000;

@@ -2,7 +2,7 @@ import { t } from '../lib/messages';
 
 /**
  * Forms that go to the JSON API: `data-api` holds method and path. What follows is `data-next`, a page, or `data-done`,
- * words. `data-version` is sent as `If-Match`.
+ * words. `data-version` is sent as `If-Match`. `:name` in path or page stands for the field of that name.
  */
 export function enableForms(): void {
   for (const form of document.querySelectorAll<HTMLFormElement>('form[data-api]')) {
@@ -19,16 +19,20 @@ async function send(form: HTMLFormElement): Promise<void> {
   button.ariaBusy = 'true';
   say(form, '');
   try {
-    const [method, path] = (form.dataset.api ?? '').split(' ') as [string, string];
+    const all = values(form);
+    const [method, template] = (form.dataset.api ?? '').split(' ') as [string, string];
+    const path = filled(template, form);
     const headers: Record<string, string> = { accept: 'application/json', 'content-type': 'application/json' };
     if (form.dataset.version) headers['if-match'] = `"${form.dataset.version}"`;
-    const body = JSON.stringify(values(form));
+    const body = JSON.stringify(all);
     const response = await fetch(path, { method, headers, body, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
     if (!response.ok) {
       const words = explain((await response.json().catch(() => ({}))) as Problem);
       say(form, words);
     } else if (form.dataset.next) {
-      location.assign(form.dataset.next);
+      const next = new URL(filled(form.dataset.next, form), location.href);
+      location.assign(next);
+      if (next.hash && next.pathname === location.pathname) location.reload();
       return; // busy until the page is there
     } else {
       const version = response.headers.get('etag')?.replaceAll('"', '');
@@ -91,6 +95,19 @@ function wrong(field: string | undefined): string {
       return t('form_email');
     case 'bio':
       return t('form_bio');
+    case 'viewers':
+      return t('form_viewers_password');
+    case 'title':
+      return t('form_title');
+    case 'a':
+    case 'there':
+      return t('form_tags');
+    case 'embed_hosts':
+      return t('form_embed_hosts');
+    case 'language':
+      return t('form_language');
+    case 'expires_at':
+      return t('form_expires_at');
     case 'site_name':
       return t('form_site_name');
     case 'description':
@@ -102,15 +119,39 @@ function wrong(field: string | undefined): string {
 
 type Field = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
 
-function values(form: HTMLFormElement): Record<string, string | number | boolean> {
-  const all: Record<string, string | number | boolean> = {};
+/** `template` with the values of fields in place of their names. */
+function filled(template: string, form: HTMLFormElement): string {
+  return template.replace(/:(\w+)/g, (_, name: string) => {
+    const field = form.elements.namedItem(name) as Field | null;
+    return encodeURIComponent((field?.value ?? '').trim().replace(/^@/, '').toLowerCase());
+  });
+}
+
+function values(form: HTMLFormElement): Record<string, unknown> {
+  const all: Record<string, unknown> = {};
   for (const field of form.querySelectorAll<Field>('input, textarea, select')) {
     const input = field as HTMLInputElement;
-    if (field.type === 'checkbox') all[field.name] = input.checked;
+    if ('path' in field.dataset || ('optional' in field.dataset && !field.value)) continue;
+    if ('list' in field.dataset) all[field.name] = list(field.value, field.dataset.list ?? ',');
+    else if ('links' in field.dataset) all[field.name] = links(field.value);
+    else if (field.type === 'datetime-local') all[field.name] = field.value ? new Date(field.value).toISOString() : null;
+    else if (field.type === 'checkbox') all[field.name] = input.checked;
     else if (field.type === 'number') all[field.name] = input.valueAsNumber;
     else if (field.type !== 'radio' || input.checked) all[field.name] = field.value;
   }
   return all;
+}
+
+function list(text: string, separator: string): string[] {
+  return text.split(separator).map((part) => part.trim()).filter(Boolean);
+}
+
+/** A link a line: its address, and behind it what it is called. */
+function links(text: string): { title: string; url: string }[] {
+  return list(text, '\n').map((line) => {
+    const [, url = '', title = ''] = /^(\S+)\s*(.*)$/.exec(line) ?? [];
+    return { url, title: title || url.replace(/^https?:\/\//, '').slice(0, 50) };
+  });
 }
 
 function say(form: HTMLFormElement, words: string, good = false): void {

@@ -72,8 +72,8 @@ function create(template: HTMLTemplateElement, id: string, stream: LiveStream): 
     const element = card.querySelector(`[data-field="${field}"]`);
     if (element) element.textContent = text;
   };
-  set('name', stream.name);
-  set('initial', /[a-z0-9]/.exec(stream.name)?.[0].toUpperCase() ?? '');
+  set('name', stream.title ?? stream.name);
+  set('initial', /[\p{L}\p{N}]/u.exec(stream.title ?? stream.name)?.[0].toUpperCase() ?? '');
   card.querySelector('a')?.setAttribute('href', stream.urls.page);
   const image = card.querySelector('img');
   if (stream.video) image?.setAttribute('src', stream.urls.thumbnail);

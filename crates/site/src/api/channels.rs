@@ -323,7 +323,7 @@ pub(crate) async fn update(
         None => None,
     };
     if visibility == Some(Visibility::Password) && password_hash.is_none() && old.password_hash.is_none() {
-        return Err(incorrect("password is missing: say which one viewers need"));
+        return Err(incorrect("viewers' password is missing: say which one they need"));
     }
     let search_text = rules::search_text(
         &handle,
@@ -357,7 +357,7 @@ pub(crate) async fn update(
 
 async fn hashed(site: &Site, password: String) -> Result<String, Problem> {
     if password.chars().count() < MIN_PASSWORD || password.len() > account_rules::MAX_PASSWORD {
-        return Err(incorrect("password must have at least 4 characters, and at most 512 bytes"));
+        return Err(incorrect("viewers' password must have at least 4 characters, and at most 512 bytes"));
     }
     site.accounts.passwords.hash(password).await.map_err(|busy| Problem::busy(&busy))
 }

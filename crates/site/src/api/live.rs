@@ -39,6 +39,8 @@ pub struct LiveStream {
     pub video: Option<LiveVideo>,
     /// The audio track; absent on a silent stream.
     pub audio: Option<LiveAudio>,
+    /// Frames of the publisher that could not be read, since it went on air.
+    pub damaged_frames: u64,
     /// Seconds between keyframes, once two have been seen.
     pub gop_seconds: Option<f64>,
     /// Where to watch it; paths on this origin.

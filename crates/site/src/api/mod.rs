@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 mod body;
+pub(crate) mod broadcasts;
 mod channels;
 mod invitations;
 mod keys;
@@ -73,6 +74,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::reset))
         .routes(routes!(keys::delete))
+        .routes(routes!(broadcasts::list))
         .routes(routes!(watch::play_token))
         .routes(routes!(watch::unlock))
         .routes(routes!(watch::viewers))

@@ -16,20 +16,20 @@ pub(crate) struct Link {
     pub(crate) url: String,
 }
 
-/// Kinds of things that are shown, as addresses and messages have them.
-pub(crate) const CATEGORIES: [&str; 12] = [
-    "art",
-    "education",
-    "film",
-    "gaming",
-    "music",
-    "news",
-    "outdoors",
-    "science",
-    "sports",
-    "talk",
-    "technology",
-    "travel",
+/// Kinds of things that are shown, as addresses have them, with their messages.
+pub(crate) const CATEGORIES: [(&str, &str); 12] = [
+    ("art", "category.art"),
+    ("education", "category.education"),
+    ("film", "category.film"),
+    ("gaming", "category.gaming"),
+    ("music", "category.music"),
+    ("news", "category.news"),
+    ("outdoors", "category.outdoors"),
+    ("science", "category.science"),
+    ("sports", "category.sports"),
+    ("talk", "category.talk"),
+    ("technology", "category.technology"),
+    ("travel", "category.travel"),
 ];
 
 /// A name for people.
@@ -60,7 +60,11 @@ pub(crate) fn language(text: &str) -> Result<&str, &'static str> {
 
 /// One of [`CATEGORIES`], or nothing.
 pub(crate) fn category(text: &str) -> Result<&str, &'static str> {
-    if text.is_empty() || CATEGORIES.contains(&text) { Ok(text) } else { Err("category is not one of this site's") }
+    if text.is_empty() || CATEGORIES.iter().any(|(name, _)| *name == text) {
+        Ok(text)
+    } else {
+        Err("category is not one of this site's")
+    }
 }
 
 /// Words to be found by, as JSON.

@@ -103,6 +103,7 @@ const PURPOSES: &[(&str, &str)] = &[
     ("create_stream_key", "api.operation.create_stream_key"),
     ("reset_stream_key", "api.operation.reset_stream_key"),
     ("delete_stream_key", "api.operation.delete_stream_key"),
+    ("list_broadcasts", "api.operation.list_broadcasts"),
     ("create_play_token", "api.operation.create_play_token"),
     ("unlock_channel", "api.operation.unlock_channel"),
     ("list_invited", "api.operation.list_invited"),

@@ -60,6 +60,24 @@ pub(super) struct Seed {
 }
 
 impl Seed {
+    /// A stream for one who may watch it.
+    pub(super) fn of(site: &Site, app: &str, name: &str) -> Self {
+        let live = site.live.find(app, name);
+        Self::new(site, app.to_owned(), name, Sight { channel: None, allowed: true, live })
+    }
+
+    fn new(site: &Site, app: String, name: &str, Sight { channel, allowed, live }: Sight) -> Self {
+        Self {
+            urls: LiveUrls::new(&app, name),
+            live_json: live.as_ref().and_then(|live| serde_json::to_string(live).ok()),
+            last_on: site.live.last_on_air(&app, name).filter(|_| live.is_none()).map(rfc3339),
+            live,
+            app,
+            channel,
+            allowed,
+        }
+    }
+
     /// `None` where the names cannot be those of a stream.
     pub(super) async fn find(
         site: &Site,
@@ -72,16 +90,7 @@ impl Seed {
         let Ok(Query(which)) = which else { return Ok(None) };
         let app = which.app.unwrap_or_else(|| DEFAULT_APP.to_owned());
         let sight = site.sight(&app, name, visitor.user.as_ref(), headers, address).await?;
-        let Some(Sight { channel, allowed, live }) = sight else { return Ok(None) };
-        Ok(Some(Self {
-            urls: LiveUrls::new(&app, name),
-            live_json: live.as_ref().and_then(|live| serde_json::to_string(live).ok()),
-            last_on: site.live.last_on_air(&app, name).filter(|_| live.is_none()).map(rfc3339),
-            live,
-            app,
-            channel,
-            allowed,
-        }))
+        Ok(sight.map(|sight| Self::new(site, app, name, sight)))
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) type Kind = (StatusCode, &'static str, &'static str);
 pub(crate) const NOT_FOUND: Kind = (StatusCode::NOT_FOUND, "error.not_found_title", "error.not_found_text");
 /// Not for this visitor.
 pub(crate) const FORBIDDEN: Kind = (StatusCode::FORBIDDEN, "error.forbidden_title", "error.forbidden_text");
+/// Not for one who has no channels.
+pub(crate) const NO_CREATOR: Kind = (StatusCode::FORBIDDEN, "error.no_creator_title", "error.no_creator_text");
 const METHOD: Kind = (StatusCode::METHOD_NOT_ALLOWED, "error.method_title", "error.method_text");
 /// The server failed.
 pub(crate) const INTERNAL: Kind = (StatusCode::INTERNAL_SERVER_ERROR, "error.internal_title", "error.internal_text");

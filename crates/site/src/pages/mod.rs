@@ -9,6 +9,7 @@ pub(crate) mod error;
 mod guide;
 mod home;
 mod shell;
+mod studio;
 
 use askama::Template;
 use axum::{
@@ -32,6 +33,9 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/register", get(account::register))
         .route("/setup", get(account::set_up))
         .route("/settings", get(account::settings))
+        .route("/studio", get(studio::page))
+        .route("/studio/{handle}", get(studio::channel))
+        .route("/studio/{handle}/settings", get(studio::settings))
         .route("/about", get(about::page))
         .route("/about/api", get(about::api))
         .merge(admin::routes())

@@ -113,7 +113,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    fn new(at: OffsetDateTime, now: OffsetDateTime, t: &Messages) -> Self {
+    pub(super) fn new(at: OffsetDateTime, now: OffsetDateTime, t: &Messages) -> Self {
         let span = t.duration(u64::try_from((now - at).whole_seconds()).unwrap_or(0));
         Self { at: rfc3339(at), ago: t.with("admin.ago", "time", &span), span }
     }

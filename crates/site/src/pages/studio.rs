@@ -1,0 +1,282 @@
+//! The studio: a creator's channels, how to go live, what arrives, and what was on air.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use millrace_store::{Channel, LiveSession, PageRequest, StreamKey, Visibility};
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::admin::Moment;
+use super::channel::Seed;
+use super::{Shell, error, initial, render, rfc3339};
+use crate::accounts::permissions::Act;
+use crate::accounts::sessions::Actor;
+use crate::api::broadcasts::mean_viewers;
+use crate::api::site::publish_url;
+use crate::channels::{keys, rules};
+use crate::headers::PagePolicy;
+use crate::i18n::Messages;
+use crate::source::DEFAULT_APP;
+use crate::visitor::Visitor;
+use crate::{LiveUrls, Problem, Site};
+
+#[derive(Template)]
+#[template(path = "studio.html")]
+struct Studio {
+    shell: Shell,
+    channels: Vec<Own>,
+}
+
+/// A channel in the list of one's own.
+struct Own {
+    handle: String,
+    title: String,
+    initial: String,
+    on_air: bool,
+    visibility: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "studio_channel.html")]
+struct GoLive {
+    shell: Shell,
+    handle: String,
+    title: String,
+    publish_url: String,
+    keys: Vec<Key>,
+    on_air: bool,
+    /// Pictures, and kilobits per second that suit them.
+    advice: [(&'static str, String); 4],
+    /// What the player needs.
+    app: &'static str,
+    name: String,
+    urls: LiveUrls,
+    live_json: Option<String>,
+    last_on: Option<String>,
+    broadcasts: Vec<Broadcast>,
+    /// The cursor of the broadcasts before these.
+    next: Option<String>,
+}
+
+struct Key {
+    id: String,
+    label: String,
+    key: Option<String>,
+    expires: Option<String>,
+    last_used: Option<Moment>,
+}
+
+struct Broadcast {
+    started: Moment,
+    /// How long it was on air; empty while it is.
+    length: String,
+    why: String,
+    peak: i64,
+    mean: String,
+    received: String,
+    sent: String,
+    format: String,
+}
+
+#[derive(Template)]
+#[template(path = "studio_settings.html")]
+struct Settings {
+    shell: Shell,
+    channel: Channel,
+    tags: String,
+    links: String,
+    /// Value, and message of its name.
+    categories: &'static [(&'static str, &'static str)],
+    visibilities: [(&'static str, &'static str, &'static str, bool); 4],
+    embed_anywhere: bool,
+    embed_hosts: String,
+    viewers: Vec<(String, String)>,
+    more_viewers: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Cursor {
+    cursor: Option<String>,
+}
+
+pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response {
+    let (actor, shell) = match enter(&site, visitor, "studio.title") {
+        Ok(entered) => entered,
+        Err(response) => return *response,
+    };
+    let channels = match site.accounts.store.channels_of(&actor.user.id).await {
+        Ok(channels) => channels,
+        Err(error) => return failed(error),
+    };
+    let channels = channels.into_iter().map(|channel| Own {
+        on_air: site.live.find(DEFAULT_APP, &channel.handle).is_some(),
+        visibility: visibility_message(channel.visibility),
+        initial: initial(&channel.title),
+        handle: channel.handle,
+        title: channel.title,
+    });
+    render(&Studio { channels: channels.collect(), shell })
+}
+
+pub(super) async fn channel(
+    State(site): State<Site>,
+    Path(handle): Path<String>,
+    Query(Cursor { cursor }): Query<Cursor>,
+    visitor: Visitor,
+) -> Response {
+    let publish_url = publish_url(&visitor, site.config.rtmp_public_port);
+    let (channel, shell) = match own(&site, visitor, &handle).await {
+        Ok(found) => found,
+        Err(response) => return *response,
+    };
+    let store = &site.accounts.store;
+    let page =
+        PageRequest { limit: BROADCASTS, after: cursor.filter(|cursor| cursor.len() < 100 && !cursor.contains('\0')) };
+    let (keys, broadcasts) =
+        match (store.stream_keys_of(&channel.id).await, store.live_sessions(&channel.id, &page).await) {
+            (Ok(keys), Ok(broadcasts)) => (keys, broadcasts),
+            (Err(error), _) | (_, Err(error)) => return failed(error),
+        };
+    let (t, now) = (shell.t, OffsetDateTime::now_utc());
+    let Seed { urls, live, live_json, last_on, .. } = Seed::of(&site, DEFAULT_APP, &handle);
+    let mut response = render(&GoLive {
+        keys: keys.iter().map(|key| Key::new(&site, key, t, now)).collect(),
+        broadcasts: broadcasts.items.iter().map(|row| Broadcast::new(row, t, now)).collect(),
+        next: broadcasts.next,
+        on_air: live.is_some(),
+        advice: ADVICE.map(|(picture, rate)| (picture, t.with("script.unit_kbit", "n", rate))),
+        app: DEFAULT_APP,
+        name: handle,
+        title: channel.title,
+        handle: channel.handle,
+        publish_url,
+        urls,
+        live_json,
+        last_on,
+        shell: shell.with_player(),
+    });
+    response.extensions_mut().insert(PagePolicy::Player);
+    response
+}
+
+pub(super) async fn settings(State(site): State<Site>, Path(handle): Path<String>, visitor: Visitor) -> Response {
+    let (channel, shell) = match own(&site, visitor, &handle).await {
+        Ok(found) => found,
+        Err(response) => return *response,
+    };
+    let all = PageRequest { limit: VIEWERS, after: None };
+    let viewers = match site.accounts.store.invited_viewers(&channel.id, &all).await {
+        Ok(viewers) => viewers,
+        Err(error) => return failed(error),
+    };
+    let links = rules::list::<rules::Link>(&channel.links);
+    let hosts = rules::hosts(&channel);
+    let visibilities = [Visibility::Public, Visibility::Unlisted, Visibility::Private, Visibility::Password];
+    render(&Settings {
+        tags: rules::list::<String>(&channel.tags).join(", "),
+        links: links.iter().map(|link| format!("{} {}", link.url, link.title)).collect::<Vec<_>>().join("\n"),
+        categories: &rules::CATEGORIES,
+        visibilities: visibilities.map(|visibility| {
+            let message = visibility_message(visibility);
+            (visibility.as_str(), message, visibility_hint(visibility), visibility == channel.visibility)
+        }),
+        embed_anywhere: hosts.is_none(),
+        embed_hosts: hosts.unwrap_or_default().join(" "),
+        more_viewers: viewers.next.is_some(),
+        viewers: viewers.items.into_iter().map(|user| (user.handle, user.display_name)).collect(),
+        channel,
+        shell,
+    })
+}
+
+/// Who may see the studio; or what others get instead.
+fn enter(site: &Site, visitor: Visitor, title: &str) -> Result<(Actor, Shell), Box<Response>> {
+    let Some(actor) = visitor.user.clone() else {
+        return Err(Box::new(Redirect::to(&format!("/login?next={}", visitor.path)).into_response()));
+    };
+    if !actor.may(Act::OwnChannels) {
+        return Err(Box::new(error::page(site, visitor, error::NO_CREATOR)));
+    }
+    let title = visitor.language.messages().get(title);
+    Ok((actor, Shell::new(site, visitor, title).unlisted()))
+}
+
+/// One's own channel, or what others get instead.
+async fn own(site: &Site, visitor: Visitor, handle: &str) -> Result<(Channel, Shell), Box<Response>> {
+    let again = visitor.clone();
+    let (actor, shell) = enter(site, visitor, "studio.title")?;
+    let found = site.accounts.store.channel_by_handle(handle).await.map_err(|error| Box::new(failed(error)))?;
+    match found.filter(|channel| channel.owner_id == actor.user.id) {
+        Some(channel) => Ok((channel, shell)),
+        None => Err(Box::new(error::page(site, again, error::NOT_FOUND))),
+    }
+}
+
+fn failed(error: millrace_store::Error) -> Response {
+    Problem::database(error); // for the log
+    error::broken()
+}
+
+impl Key {
+    fn new(site: &Site, key: &StreamKey, t: &Messages, now: OffsetDateTime) -> Self {
+        Self {
+            id: key.id.to_string(),
+            label: key.label.clone(),
+            key: keys::read(&site.accounts.sealer, key),
+            expires: key.expires_at.map(|end| rfc3339(end.into())),
+            last_used: key.last_used_at.map(|at| Moment::new(at.into(), now, t)),
+        }
+    }
+}
+
+impl Broadcast {
+    fn new(row: &LiveSession, t: &Messages, now: OffsetDateTime) -> Self {
+        let length = |end: i64| t.duration(u64::try_from((end - row.started_at.0) / 1000).unwrap_or(0));
+        let size = match (row.width, row.height) {
+            (1.., 1..) => format!("{}p", row.width.min(row.height)),
+            _ => String::new(),
+        };
+        let codecs = [size, row.video_codec.clone(), row.audio_codec.clone()];
+        Self {
+            started: Moment::new(row.started_at.into(), now, t),
+            length: row.ended_at.map(|end| length(end.0)).unwrap_or_default(),
+            why: row.end_reason.clone().unwrap_or_default(),
+            peak: row.peak_viewers,
+            mean: mean_viewers(row).map(|mean| mean.to_string()).unwrap_or_default(),
+            received: megabytes(row.received_bytes),
+            sent: megabytes(row.sent_bytes),
+            format: codecs.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · "),
+        }
+    }
+}
+
+fn megabytes(bytes: i64) -> String {
+    format!("{} MB", (bytes + 500_000) / 1_000_000)
+}
+
+fn visibility_message(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Public => "visibility.public",
+        Visibility::Unlisted => "visibility.unlisted",
+        Visibility::Private => "visibility.private",
+        Visibility::Password => "visibility.password",
+    }
+}
+
+fn visibility_hint(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Public => "visibility.public_hint",
+        Visibility::Unlisted => "visibility.unlisted_hint",
+        Visibility::Private => "visibility.private_hint",
+        Visibility::Password => "visibility.password_hint",
+    }
+}
+
+/// Size and pictures a second, with the kilobits per second that suit them.
+const ADVICE: [(&str, &str); 4] =
+    [("1920 × 1080, 60", "6000"), ("1920 × 1080, 30", "4500"), ("1280 × 720, 30", "2500"), ("854 × 480, 30", "1200")];
+/// Broadcasts on a page.
+const BROADCASTS: u32 = 20;
+/// Accounts that are listed as invited.
+const VIEWERS: u32 = 100;
