@@ -71,6 +71,13 @@ export class Server {
     return publisher;
   }
 
+  /** Publishes with a key; resolves at once. */
+  publishWith(key: string, programme: Programme = {}): Publisher {
+    const publisher = new Publisher(`${this.rtmp}/live/${key}`, programme);
+    this.#publishers.add(publisher);
+    return publisher;
+  }
+
   /** What the server says of a stream; `null` where it is not on air. */
   async live(name: string): Promise<LiveStream | null> {
     const response = await fetch(`${this.origin}/api/v1/live/live/${name}`);
@@ -140,6 +147,12 @@ export class Publisher {
   check(): void {
     const { exitCode, pid } = this.#child;
     if (exitCode !== null || pid === undefined) throw new Error(`FFmpeg ended (${exitCode}): ${this.#words}`);
+  }
+
+  /** Resolves once it has ended by itself. */
+  async over(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    await new Promise((resolve) => this.#child.once('exit', resolve));
   }
 
   /** It dies without a word, as when its machine loses power. */

@@ -1,0 +1,100 @@
+/** From an account to a broadcast, and who may watch it. */
+
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { axe } from './axe.ts';
+import { launch, SCREENS } from './browser.ts';
+import { type Publisher, Server, until } from './server.ts';
+
+let server: Server;
+let browser: Browser;
+let creator: Page;
+let publisher: Publisher;
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([Server.start([]), launch({ sound: true })]);
+  creator = await visitor(await server.setupPath());
+  await creator.getByLabel('Name', { exact: true }).fill('ada');
+  await creator.getByLabel('Password').fill('a long sentence of mine');
+  await creator.getByRole('button', { name: 'Set up this site' }).click();
+  await creator.waitForURL('**/admin**');
+});
+afterAll(async () => {
+  await browser.close();
+  await server.stop();
+});
+
+async function visitor(path: string): Promise<Page> {
+  const context = await browser.newContext({ ...SCREENS.desktop, locale: 'en', bypassCSP: true });
+  const page = await context.newPage();
+  await page.goto(server.origin + path);
+  return page;
+}
+
+/** The key that the studio shows. */
+async function key(): Promise<string> {
+  return (await creator.locator('[data-secret]').first().textContent()) ?? '';
+}
+
+async function plays(page: Page): Promise<void> {
+  const video = page.locator('[data-player] video');
+  await until('it plays', 20_000, () => video.evaluate((v: HTMLVideoElement) => v.currentTime > 0.5).catch(() => false));
+}
+
+test('a creator makes a channel, publishes with its key, and another browser watches', async () => {
+  await creator.goto(`${server.origin}/studio`);
+  await creator.getByText('You have no channel yet').waitFor();
+  expect(await axe(creator)).toEqual([]);
+  await creator.getByLabel('Title').fill('Night market 夜市');
+  await creator.getByLabel('Address').fill('night-market');
+  await creator.getByRole('button', { name: 'Create channel' }).click();
+  await creator.waitForURL('**/studio/night-market');
+  await creator.getByText('Nothing arrives yet').waitFor();
+  const secret = creator.locator('[data-secret]').first();
+  expect(await secret.getAttribute('data-secret')).toBe('hidden');
+  await creator.getByLabel('Show the key').click();
+  expect(await secret.getAttribute('data-secret')).toBe('shown');
+  expect(await axe(creator)).toEqual([]);
+
+  publisher = server.publishWith(await key(), { gop: 6 });
+  await creator.locator('[data-health]').waitFor();
+  await creator.getByText('A keyframe comes every 6 s').waitFor({ timeout: 30_000 });
+  await plays(creator);
+  const viewer = await visitor('/');
+  await viewer.getByRole('link', { name: 'Night market 夜市' }).first().click();
+  await viewer.waitForURL('**/@night-market');
+  await plays(viewer);
+}, 90_000);
+
+test('a private stream is refused without right, and whoever watches is cut', async () => {
+  const viewer = await visitor('/@night-market');
+  await plays(viewer);
+  await creator.goto(`${server.origin}/studio/night-market/settings`);
+  expect(await axe(creator)).toEqual([]);
+  await creator.getByLabel('Private').check();
+  await creator.getByRole('button', { name: 'Save' }).click();
+  await creator.getByText('Saved.').waitFor();
+  for (const path of ['/live/night-market.flv', '/live/night-market.m3u8', '/live/night-market.jpg']) {
+    expect((await fetch(server.origin + path)).status, path).toBe(403);
+  }
+  const refused = await viewer.goto(`${server.origin}/@night-market`);
+  expect(refused?.status()).toBe(403);
+  const owner = await creator.context().newPage();
+  await owner.goto(`${server.origin}/@night-market`);
+  await plays(owner);
+  await owner.close();
+}, 60_000);
+
+test('a reset of the key cuts its publisher at once', async () => {
+  await creator.goto(`${server.origin}/studio/night-market`);
+  const old = await key();
+  await creator.getByText('Reset…').first().click();
+  await creator.getByRole('button', { name: 'Reset the key' }).click();
+  await expect.poll(key, { timeout: 10_000 }).not.toBe(old);
+  await publisher.over();
+  const late = server.publishWith(old);
+  await late.over(); // refused
+  server.publishWith(await key());
+  await creator.locator('[data-health]').waitFor({ timeout: 20_000 });
+}, 60_000);
