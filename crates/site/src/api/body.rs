@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
+use utoipa::openapi::{ContentBuilder, Ref, Response, ResponseBuilder};
 
 use crate::readable::has_nul;
 use crate::{ErrorCode, Problem};
@@ -36,4 +37,28 @@ fn problem(status: StatusCode, words: String) -> Problem {
         _ => ErrorCode::BadRequest,
     };
     Problem::new(code, words)
+}
+
+/// What is said of every operation that takes a body, in the API's description.
+pub(super) fn describe(document: &mut utoipa::openapi::OpenApi) {
+    let refusals = [
+        ("400", "The body is not correct"),
+        ("413", "The body is too large"),
+        ("415", "The body is not said to be JSON"),
+    ];
+    for path in document.paths.paths.values_mut() {
+        let operations = [&mut path.post, &mut path.put, &mut path.patch, &mut path.delete];
+        for operation in operations.into_iter().flatten().filter(|operation| operation.request_body.is_some()) {
+            for (status, words) in refusals {
+                let described = &mut operation.responses.responses;
+                described.entry(status.to_owned()).or_insert_with(|| refusal(words).into());
+            }
+        }
+    }
+}
+
+fn refusal(words: &str) -> Response {
+    let problem = Ref::from_schema_name("Problem");
+    let content = ContentBuilder::new().schema(Some(problem)).build();
+    ResponseBuilder::new().description(words).content("application/problem+json", content).build()
 }

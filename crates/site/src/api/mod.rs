@@ -50,7 +50,7 @@ pub(crate) fn specification() -> utoipa::openapi::OpenApi {
 }
 
 fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::with_openapi(Description::openapi())
+    let (routes, mut document) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(live::list))
         .routes(routes!(live::one))
         .routes(routes!(site::site))
@@ -79,7 +79,9 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(watch::unlock))
         .routes(routes!(watch::viewers))
         .routes(routes!(watch::invite, watch::uninvite))
-        .split_for_parts()
+        .split_for_parts();
+    body::describe(&mut document);
+    (routes, document)
 }
 
 #[derive(OpenApi)]
