@@ -81,6 +81,12 @@ audit: compilers $(TOOLS)/bin/cargo-deny
 fuzz: compilers $(TOOLS)/bin/cargo-fuzz
 	scripts/fuzz $(FUZZ_SECONDS)
 
+## fuzz-api: the API, from its own description, by schemathesis
+.PHONY: fuzz-api
+fuzz-api:
+	cargo build --locked -p millrace-server
+	scripts/fuzz-api
+
 ## clean: remove everything that was built
 .PHONY: clean
 clean:
