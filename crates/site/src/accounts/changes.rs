@@ -58,6 +58,7 @@ mod tests {
 
     use super::*;
     use crate::SiteKey;
+    use crate::settings::SettingsChange;
 
     fn node(store: Store) -> Accounts {
         let accounts = Accounts::new(store, &SiteKey::new(), 1);
@@ -96,5 +97,20 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(30), ended).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn settings_that_are_changed_on_one_node_hold_on_all() {
+        let Some(url) = millrace_store::testing::fresh_postgres("two_nodes_settings").await else { return };
+        let here = node(Store::open(&url, Path::new("")).await.unwrap());
+        let there = node(Store::open(&url, Path::new("")).await.unwrap());
+        let change = SettingsChange { name: Some("River TV".to_owned()), ..SettingsChange::default() };
+        here.settings.change(0, &change).await.unwrap();
+        let heard = async {
+            while there.settings.now().name.as_deref() != Some("River TV") {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), heard).await.unwrap();
     }
 }
