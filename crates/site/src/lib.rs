@@ -21,6 +21,7 @@ mod channels;
 mod config;
 mod cors;
 mod dashboard;
+mod feed;
 mod headers;
 mod i18n;
 mod listing;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware};
 use dashboard::Dashboard;
+use feed::Feed;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
 pub use accounts::{Accounts, SetupLink, SiteKey};
@@ -59,7 +61,7 @@ pub fn router(live: impl LiveSource, accounts: Accounts, config: SiteConfig) -> 
     let live: Arc<dyn LiveSource> = Arc::new(live);
     accounts.channels.attach(Arc::clone(&live));
     let dashboard = Dashboard::start(Arc::clone(&live));
-    let site = Site { live, accounts, dashboard, config: Arc::new(config) };
+    let site = Site { live, accounts, dashboard, feed: Arc::new(Feed::new()), config: Arc::new(config) };
     Router::new()
         .merge(pages::routes())
         .merge(api::routes())
@@ -88,6 +90,7 @@ pub(crate) struct Site {
     live: Arc<dyn LiveSource>,
     accounts: Accounts,
     dashboard: Arc<Dashboard>,
+    feed: Arc<Feed>,
     config: Arc<SiteConfig>,
 }
 

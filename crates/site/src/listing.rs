@@ -25,20 +25,27 @@ pub(crate) struct Sight {
 impl Site {
     /// What is on air and shown to everybody, the latest to go on air first.
     pub(crate) async fn listed(&self) -> Vec<LiveStream> {
-        let mut listed = Vec::new();
+        let all = self.all_on_air().await.into_iter();
+        let listed = all.filter(|(_, channel)| channel.as_ref().is_none_or(|known| known.is_listed()));
+        in_order(listed.map(|(stream, _)| stream).collect())
+    }
+
+    /// Everything on air, with the channel where it is one's: for those alone who see to it that nobody is told of what is
+    /// not for them.
+    pub(crate) async fn all_on_air(&self) -> Vec<(LiveStream, Option<Arc<Known>>)> {
+        let mut all = Vec::new();
         for mut stream in self.live.on_air() {
             match self.accounts.channels.of_stream(&stream.app, &stream.name).await {
-                Ok(None) => listed.push(stream),
-                Ok(Some(known)) if known.is_listed() => {
+                Ok(None) => all.push((stream, None)),
+                Ok(Some(known)) => {
                     stream.describe(&known);
-                    listed.push(stream);
+                    all.push((stream, Some(known)));
                 }
-                Ok(Some(_)) => {}
                 // What cannot be looked up is not shown: it may be private.
                 Err(error) => drop(Problem::database(error)),
             }
         }
-        in_order(listed)
+        all
     }
 
     /// One stream, for somebody: by who they are, or by what their browser was given. `None` where the names cannot be

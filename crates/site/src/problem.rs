@@ -135,6 +135,11 @@ impl Problem {
         Self { retry_after: Some(1), ..Self::new(ErrorCode::Unavailable, error.to_string()) }
     }
 
+    /// Not now, but perhaps after so many seconds.
+    pub(crate) fn later(error: &'static str, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(ErrorCode::Unavailable, error) }
+    }
+
     /// The database failed: the reason goes to the log, not to the client.
     pub(crate) fn database(error: millrace_store::Error) -> Self {
         tracing::error!(%error, "the database failed");

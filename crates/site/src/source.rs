@@ -31,6 +31,11 @@ pub trait LiveSource: Send + Sync + 'static {
         }
     }
 
+    /// Whether the server stops, so that nothing comes on air any more.
+    fn is_closing(&self) -> bool {
+        false
+    }
+
     /// Cuts the publisher of a stream, and ends the stream. False where nobody publishes it.
     fn cut_publisher<'a>(&'a self, app: &'a str, name: &'a str) -> BoxFuture<'a, bool> {
         let _ = (app, name);
@@ -53,6 +58,10 @@ impl LiveSource for Hub {
             received_bytes: totals.received.video_bytes + totals.received.audio_bytes,
             sent_bytes: totals.sent.iter().map(|sent| sent.bytes).sum(),
         }
+    }
+
+    fn is_closing(&self) -> bool {
+        Hub::is_closing(self)
     }
 
     fn on_air(&self) -> Vec<LiveStream> {

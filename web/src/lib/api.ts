@@ -22,18 +22,6 @@ export interface LiveHealth extends LiveStream {
   damaged_frames: number;
 }
 
-interface LivePage {
-  items: LiveStream[];
-  next_cursor: string | null;
-}
-
-/** The streams on air, the latest first. */
-export async function listLive(limit: number): Promise<LiveStream[]> {
-  const response = await get(`/api/v1/live?limit=${limit}`);
-  if (!response.ok) throw new Error(`the list of live streams answered ${response.status}`);
-  return ((await response.json()) as LivePage).items;
-}
-
 /** One stream, or `null` where it is not on air. */
 export async function findLive(app: string, name: string): Promise<LiveHealth | null> {
   const response = await get(`/api/v1/live/${encodeURIComponent(app)}/${encodeURIComponent(name)}`);

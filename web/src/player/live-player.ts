@@ -98,6 +98,11 @@ export class LivePlayer {
     this.#session.suspend();
   }
 
+  /** The page has heard that the stream is on air: a planned question need not wait. */
+  heard(): void {
+    this.#session.visible();
+  }
+
   retry(): void {
     this.#session.resume();
   }

@@ -1,8 +1,8 @@
 /** Keeps the line under the player up to date: on air or not, viewers, uptime. */
 
-import { findLive, type LiveStream } from '../lib/api';
+import type { LiveStream } from '../lib/api';
+import { listen } from './events';
 import { describe } from './live-grid';
-import { whileVisible } from './poll';
 
 export function watchChannel(): void {
   const meta = document.querySelector<HTMLElement>('[data-channel-meta]');
@@ -17,14 +17,13 @@ export function watchChannel(): void {
   player.addEventListener('live', (event) => {
     show((event as CustomEvent<LiveStream | null>).detail);
   });
-  const refresh = async (): Promise<void> => {
-    // An offline player asks by itself.
-    if (player.dataset.state === 'offline') return;
-    show(await findLive(player.dataset.app ?? '', player.dataset.name ?? ''));
-  };
-  whileVisible(REFRESH_MS, refresh, FIRST_MS);
+  const stream = `${player.dataset.app ?? ''}/${player.dataset.name ?? ''}`;
+  listen(`?stream=${encodeURIComponent(stream)}`, {
+    stream: (data) => {
+      const live = data as LiveStream | null;
+      show(live);
+      // It need not ask by itself any more.
+      if (live) player.dispatchEvent(new Event('onair'));
+    },
+  });
 }
-
-const REFRESH_MS = 15_000;
-/** Soon after opening, so that the viewers include this one. */
-const FIRST_MS = 3_000;

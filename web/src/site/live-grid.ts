@@ -1,8 +1,9 @@
 /** Keeps the cards of what is on air up to date, in place, so that neither focus nor scrolling is lost. */
 
-import { listLive, type LiveStream } from '../lib/api';
+import type { LiveStream } from '../lib/api';
 import { t, tCount } from '../lib/messages';
 import { duration } from '../lib/time';
+import { listen } from './events';
 import { whileVisible } from './poll';
 import { refreshThumbnail } from './thumbnails';
 
@@ -12,13 +13,43 @@ export function watchLive(): void {
   const list = grid?.querySelector<HTMLElement>('[data-cards]');
   const template = grid?.querySelector<HTMLTemplateElement>('[data-card-template]');
   if (!grid || !list || !template) return;
-  whileVisible(REFRESH_MS, async () => {
-    const streams = await listLive(LIMIT);
+  const live = new Map<string, LiveStream>();
+  const show = (): void => {
+    const streams = [...live.values()].sort(latestFirst);
     update(list, template, streams);
     for (const part of grid.querySelectorAll<HTMLElement>('[data-when]')) {
       part.hidden = (part.dataset.when === 'live') !== streams.length > 0;
     }
+  };
+  const keep = (streams: LiveStream[]): void => {
+    for (const stream of streams) live.set(idOf(stream), stream);
+  };
+  listen('', {
+    list: (data) => {
+      live.clear();
+      keep((data as { items: LiveStream[] }).items);
+      show();
+    },
+    change: (data) => {
+      const { changed, gone } = data as { changed: LiveStream[]; gone: string[] };
+      for (const id of gone) live.delete(id);
+      keep(changed);
+      show();
+    },
   });
+  whileVisible(THUMBNAIL_MS, async () => {
+    await Promise.all([...list.querySelectorAll<HTMLImageElement>('[data-thumbnail]')].map(refreshThumbnail));
+  });
+}
+
+/** The order of the list: the latest to go on air first, then by name. */
+export function latestFirst(a: LiveStream, b: LiveStream): number {
+  const later = Date.parse(b.started_at) - Date.parse(a.started_at);
+  return later || (idOf(a) < idOf(b) ? -1 : 1);
+}
+
+function idOf(stream: LiveStream): string {
+  return `${stream.app}/${stream.name}`;
 }
 
 /** Writes what is known of `stream` into the elements of `scope` that show it. */
@@ -51,15 +82,13 @@ function update(list: HTMLElement, template: HTMLTemplateElement, streams: LiveS
   const old = new Map([...list.querySelectorAll<HTMLElement>('[data-stream]')].map((card) => [card.dataset.stream, card]));
   let place: Element | null = list.firstElementChild;
   for (const stream of streams) {
-    const id = `${stream.app}/${stream.name}`;
+    const id = idOf(stream);
     const card = old.get(id) ?? create(template, id, stream);
-    const isNew = !old.delete(id);
+    old.delete(id);
     // A card that stands in its place is not touched: moving it would take the focus away.
     if (card === place) place = card.nextElementSibling;
     else list.insertBefore(card, place);
     describe(card, stream);
-    const image = card.querySelector<HTMLImageElement>('[data-thumbnail]');
-    if (image && !isNew) void refreshThumbnail(image);
   }
   for (const gone of old.values()) gone.remove();
 }
@@ -72,8 +101,9 @@ function create(template: HTMLTemplateElement, id: string, stream: LiveStream): 
     const element = card.querySelector(`[data-field="${field}"]`);
     if (element) element.textContent = text;
   };
-  set('name', stream.title ?? stream.name);
-  set('initial', /[\p{L}\p{N}]/u.exec(stream.title ?? stream.name)?.[0].toUpperCase() ?? '');
+  const name = stream.title ?? stream.name;
+  set('name', name);
+  set('initial', /[\p{L}\p{N}]/u.exec(name)?.[0].toUpperCase() ?? '');
   card.querySelector('a')?.setAttribute('href', stream.urls.page);
   const image = card.querySelector('img');
   if (stream.video) image?.setAttribute('src', stream.urls.thumbnail);
@@ -95,5 +125,5 @@ function tell(element: HTMLTimeElement): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-const REFRESH_MS = 10_000;
-const LIMIT = 100;
+/** A picture of the stream is made so often. */
+const THUMBNAIL_MS = 10_000;

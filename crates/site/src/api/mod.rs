@@ -4,6 +4,7 @@ pub(crate) mod admin;
 mod body;
 pub(crate) mod broadcasts;
 mod channels;
+mod events;
 mod invitations;
 mod keys;
 mod list;
@@ -53,6 +54,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
     let (routes, mut document) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(live::list))
         .routes(routes!(live::one))
+        .routes(routes!(events::listen))
         .routes(routes!(site::site))
         .routes(routes!(users::create))
         .routes(routes!(users::me, users::update_me, users::delete_me))

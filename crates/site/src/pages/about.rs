@@ -70,6 +70,7 @@ fn operations() -> Vec<Operation> {
 const PURPOSES: &[(&str, &str)] = &[
     ("list_live", "api.operation.list_live"),
     ("get_live", "api.operation.get_live"),
+    ("listen", "api.operation.listen"),
     ("get_site", "api.operation.get_site"),
     ("create_user", "api.operation.create_user"),
     ("get_me", "api.operation.get_me"),
