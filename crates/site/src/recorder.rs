@@ -54,7 +54,7 @@ impl Recorder {
 
     /// Writes until `stop` says that nothing comes any more: to be said once the hub is shut down.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
-        self.end_abandoned(At::now(), true).await;
+        self.end_abandoned(At(i64::MAX), true).await;
         let mut ticks = interval(COUNT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(stop);
