@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http_body::Frame;
+use millrace_hub::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
@@ -313,7 +314,7 @@ impl Listener {
 
 /// Events as a body.
 struct Events {
-    next: Pin<Box<dyn Future<Output = Option<(Bytes, Listener)>> + Send>>,
+    next: BoxFuture<'static, Option<(Bytes, Listener)>>,
 }
 
 impl http_body::Body for Events {
