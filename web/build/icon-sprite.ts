@@ -10,6 +10,7 @@ const ICONS = [
   'chevron-right',
   'circle-user',
   'copy',
+  'compass',
   'external-link',
   'eye',
   'languages',

@@ -17,6 +17,10 @@ pub(crate) enum PagePolicy {
     Embed,
 }
 
+/// The only hosts that may frame a page that is made to be framed, with spaces between them; none where it is empty.
+#[derive(Debug, Clone)]
+pub(crate) struct Ancestors(pub(crate) String);
+
 impl PagePolicy {
     fn content_security_policy(self) -> HeaderValue {
         HeaderValue::from_static(match self {
@@ -32,8 +36,19 @@ pub(crate) async fn secure(request: Request, next: Next) -> Response {
     let private = is_private(&request);
     let mut response = next.run(request).await;
     let policy = response.extensions().get::<PagePolicy>().copied().unwrap_or_default();
+    let ancestors = response.extensions().get::<Ancestors>().map(|Ancestors(hosts)| match hosts.as_str() {
+        "" => "'none'".to_owned(),
+        hosts => format!("'self' {hosts}"),
+    });
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy.content_security_policy());
+    let mut csp = policy.content_security_policy();
+    if let Some(ancestors) = ancestors
+        && let Some((rest, _)) = csp.to_str().ok().and_then(|text| text.rsplit_once(' '))
+        && let Ok(narrower) = HeaderValue::from_str(&format!("{rest} {ancestors}"))
+    {
+        csp = narrower;
+    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, csp);
     if policy != PagePolicy::Embed {
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));

@@ -355,3 +355,93 @@ async fn who_is_no_longer_invited_loses_leave_at_once() {
         assert_eq!(code(&gone), "006");
     }
 }
+
+// --- Pages
+
+#[tokio::test]
+async fn a_page_shows_what_a_channel_says_as_text() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let hostile = "<script>alert('x')</script>";
+    set(
+        &creator,
+        json!({
+            "title": hostile, "description": format!("{hostile}\nmore {hostile}"), "tags": [hostile], "category": "music",
+            "links": [{ "title": hostile, "url": "https://example.org/?a='b'&c" }],
+        }),
+    )
+    .await;
+    for path in
+        ["/@engine", "/embed/@engine", "/browse", "/browse/music", "/search?q=script", "/studio", "/studio/engine"]
+    {
+        let (status, _, body) = creator.page(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(!body.contains("<script>alert") && body.contains("alert("), "{path}: {body}");
+    }
+    let (_, _, body) = app.anonymous().page("/@engine").await;
+    assert!(body.contains(r#"rel="noopener nofollow ugc""#), "{body}");
+    let (_, _, body) = app.anonymous().page("/search?q=%22%3E%3Cscript%3E").await;
+    assert!(!body.contains("\"><script>"), "{body}");
+    assert_eq!(app.anonymous().page("/browse/nonsense").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_page_of_a_private_channel_tells_nothing_and_that_of_a_password_asks_for_it() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    set(&creator, json!({ "visibility": "private" })).await;
+    for path in ["/@engine", "/embed/@engine"] {
+        let (status, _, body) = app.anonymous().page(path).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
+        assert!(!body.contains("Engine room") && !body.contains("engine.flv"), "{path}: {body}");
+    }
+    let (status, _, body) = creator.page("/@engine").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains("engine.m3u8?token="), "what is copied into another player works: {body}");
+    assert!(body.contains(r#"content="noindex""#));
+    set(&creator, json!({ "visibility": "password", "password": "sesame" })).await;
+    let (status, _, body) = app.anonymous().page("/@engine").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains("POST /api/v1/channels/engine/unlock") && !body.contains("data-player"), "{body}");
+}
+
+#[tokio::test]
+async fn a_channel_says_who_may_embed_it() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let policy = async || {
+        let (_, headers, _) = app.anonymous().page("/embed/@engine").await;
+        let policy = headers["content-security-policy"].to_str().unwrap().to_owned();
+        policy.rsplit_once("frame-ancestors ").unwrap().1.to_owned()
+    };
+    assert_eq!(policy().await, "*");
+    set(&creator, json!({ "embed_hosts": ["example.org", "*.example.net:8080"] })).await;
+    assert_eq!(policy().await, "'self' example.org *.example.net:8080");
+    set(&creator, json!({ "embed_hosts": [] })).await;
+    assert_eq!(policy().await, "'none'");
+    set(&creator, json!({ "embed_anywhere": true })).await;
+    assert_eq!(policy().await, "*");
+}
+
+#[tokio::test]
+async fn the_studio_is_for_who_has_channels() {
+    let (app, _) = site().await;
+    creator(&app).await;
+    let (status, headers, _) = app.anonymous().page("/studio").await;
+    assert_eq!((status, &headers["location"]), (StatusCode::SEE_OTHER, &"/login?next=/studio".parse().unwrap()));
+    assert_eq!(app.with_role("vic", Role::Viewer).await.page("/studio").await.0, StatusCode::FORBIDDEN);
+    let other = app.with_role("oda", Role::Creator).await;
+    for path in ["/studio/engine", "/studio/engine/settings", "/studio/none"] {
+        assert_eq!(other.page(path).await.0, StatusCode::NOT_FOUND, "{path}: it is another's");
+    }
+}
+
+#[tokio::test]
+async fn broadcasts_are_listed_for_their_owner() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let path = "/api/v1/channels/engine/broadcasts";
+    assert_eq!(creator.get(path).await.json["items"], json!([]));
+    assert_eq!(code(&app.anonymous().get(path).await), "002");
+    assert_eq!(code(&app.with_role("vic", Role::Viewer).await.get(path).await), "005");
+}

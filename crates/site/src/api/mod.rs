@@ -7,7 +7,7 @@ mod channels;
 mod events;
 mod invitations;
 mod keys;
-mod list;
+pub(crate) mod list;
 pub(crate) mod live;
 mod refusals;
 mod sessions;

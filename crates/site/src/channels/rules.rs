@@ -67,6 +67,11 @@ pub(crate) fn category(text: &str) -> Result<&str, &'static str> {
     }
 }
 
+/// The message of a category.
+pub(crate) fn category_message(name: &str) -> Option<&'static str> {
+    CATEGORIES.iter().find(|(known, _)| *known == name).map(|(_, message)| *message)
+}
+
 /// Words to be found by, as JSON.
 pub(crate) fn tags(tags: &[String]) -> Result<String, &'static str> {
     let mut kept: Vec<String> = Vec::new();

@@ -9,13 +9,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::HeaderMap;
+use millrace_store::{At, Channel as Row, Visibility};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::{Card, Shell, error, initial, render, rfc3339};
 use crate::{
-    LiveState, LiveUrls, Problem, Site, actor::Address, channels::Known, headers::PagePolicy, listing::Sight,
-    source::DEFAULT_APP, visitor::Visitor,
+    LiveState, LiveUrls, Problem, Site,
+    actor::Address,
+    channels::Known,
+    channels::rules::{Link, category_message, list},
+    headers::PagePolicy,
+    listing::Sight,
+    source::DEFAULT_APP,
+    visitor::Visitor,
 };
 
 #[derive(Template)]
@@ -39,7 +46,46 @@ struct Channel {
     embed: String,
     /// Message key of the kind, and address.
     elsewhere: [(&'static str, String); 3],
+    /// Whether those addresses are good for some hours only.
+    for_hours: bool,
+    about: Option<About>,
     others: Vec<Card>,
+}
+
+/// What a channel says of itself.
+struct About {
+    handle: String,
+    first: String,
+    more: String,
+    category: Option<(String, &'static str)>,
+    tags: Vec<String>,
+    links: Vec<Link>,
+}
+
+impl About {
+    fn new(channel: &Row) -> Self {
+        let (first, more) = channel.description.trim().split_once('\n').unwrap_or((channel.description.trim(), ""));
+        Self {
+            handle: channel.handle.clone(),
+            first: first.trim().to_owned(),
+            more: more.trim().to_owned(),
+            category: category_message(&channel.category).map(|message| (channel.category.clone(), message)),
+            tags: list(&channel.tags),
+            links: list(&channel.links),
+        }
+    }
+}
+
+/// A channel that this visitor may not watch.
+#[derive(Template)]
+#[template(path = "channel_locked.html")]
+struct Locked {
+    shell: Shell,
+    name: String,
+    heading: String,
+    by_password: bool,
+    /// Where one goes after.
+    next: String,
 }
 
 /// The part of the query that says which stream is meant.
@@ -104,19 +150,26 @@ pub(super) async fn page(
 ) -> Response {
     let seed = match Seed::find(&site, &visitor, &headers, address, &name, which).await {
         Ok(Some(seed)) if seed.allowed => seed,
-        Ok(Some(_)) => return error::page(&site, visitor, error::FORBIDDEN),
+        Ok(Some(seed)) => return locked(&site, visitor, &name, &seed),
         Ok(None) => return error::page(&site, visitor, error::NOT_FOUND),
         Err(_) => return error::page(&site, visitor, error::INTERNAL),
     };
+    let about = seed.channel.as_ref().map(|known| About::new(&known.channel));
+    let token = seed.channel.as_ref().filter(|known| !known.is_open());
+    let token = token.map(|known| site.accounts.channels.tokens().issue(&known.channel, At::now()).0);
+    let with = token.as_ref().map(|token| format!("?token={token}")).unwrap_or_default();
     let t = visitor.language.messages();
     let heading = seed.channel.as_ref().map_or_else(|| name.clone(), |known| known.channel.title.clone());
     let now = OffsetDateTime::now_utc();
     let title = if seed.live.is_some() { "channel.title" } else { "channel.title_offline" };
     let media = |path: &str| format!("{}{path}", visitor.origin);
     let elsewhere = [
-        ("channel.url_rtmp", format!("rtmp://{}:{}/{}/{name}", visitor.host, site.config.rtmp_public_port, seed.app)),
-        ("channel.url_flv", media(&seed.urls.flv)),
-        ("channel.url_hls", media(&seed.urls.hls)),
+        (
+            "channel.url_rtmp",
+            format!("rtmp://{}:{}/{}/{name}{with}", visitor.host, site.config.rtmp_public_port, seed.app),
+        ),
+        ("channel.url_flv", media(&seed.urls.flv) + &with),
+        ("channel.url_hls", media(&seed.urls.hls) + &with),
     ];
     let label = escaped(&t.with("channel.title", "name", &heading));
     let embed = format!(
@@ -137,8 +190,12 @@ pub(super) async fn page(
     let mut shell = Shell::new(&site, visitor, &t.with(title, "name", &heading)).with_player();
     shell.description = t.with("channel.description", "name", &heading).replace("{site}", &site.name());
     shell.kind = "video.other";
-    shell.indexed = seed.live.is_some();
-    if seed.live.is_some() {
+    let listed = seed.channel.as_ref().is_none_or(|known| known.is_listed());
+    shell.indexed = listed && (seed.live.is_some() || seed.channel.is_some());
+    if let Some(about) = about.as_ref().filter(|about| !about.first.is_empty()) {
+        shell.description = about.first.clone();
+    }
+    if listed && seed.live.is_some() {
         shell.image = image;
     }
     let mut response = render(&Channel {
@@ -154,11 +211,29 @@ pub(super) async fn page(
         app: seed.app,
         name,
         elsewhere,
+        for_hours: !with.is_empty(),
+        about,
         others,
         shell,
     });
     response.extensions_mut().insert(PagePolicy::Player);
     response.into_response()
+}
+
+/// What one gets who may not watch: a place for the password, or nothing but that it is private.
+fn locked(site: &Site, visitor: Visitor, name: &str, seed: &Seed) -> Response {
+    let t = visitor.language.messages();
+    let channel = seed.channel.as_ref().map(|known| &known.channel);
+    let by_password = channel.is_some_and(|channel| channel.visibility == Visibility::Password);
+    let heading = channel.filter(|_| by_password).map(|channel| channel.title.clone()).unwrap_or_default();
+    let title = if by_password { heading.clone() } else { t.get("channel.private_title").to_owned() };
+    let next = visitor.choosing_nothing();
+    let shell = Shell::new(site, visitor, &title).unlisted();
+    let mut response = render(&Locked { shell, name: name.to_owned(), heading, by_password, next });
+    if !by_password {
+        *response.status_mut() = http::StatusCode::FORBIDDEN;
+    }
+    response
 }
 
 /// For an attribute of HTML that is shown to be copied.

@@ -13,7 +13,12 @@ use super::{
 };
 use http::HeaderMap;
 
-use crate::{LiveUrls, Site, actor::Address, headers::PagePolicy, visitor::Visitor};
+use crate::{
+    LiveUrls, Site,
+    actor::Address,
+    headers::{Ancestors, PagePolicy},
+    visitor::Visitor,
+};
 
 #[derive(Template)]
 #[template(path = "embed.html")]
@@ -21,6 +26,8 @@ struct Embed {
     shell: Shell,
     app: String,
     name: String,
+    /// Its name for people.
+    heading: String,
     urls: LiveUrls,
     live_json: Option<String>,
     last_on: Option<String>,
@@ -40,11 +47,15 @@ pub(super) async fn page(
         Ok(None) => return error::page(&site, visitor, error::NOT_FOUND),
         Err(_) => return error::page(&site, visitor, error::INTERNAL),
     };
-    let Seed { app, urls, live_json, last_on, .. } = seed;
-    let title = visitor.language.messages().with("channel.title", "name", &name);
+    let Seed { app, urls, live_json, last_on, channel, .. } = seed;
+    let heading = channel.as_ref().map_or_else(|| name.clone(), |known| known.channel.title.clone());
+    let title = visitor.language.messages().with("channel.title", "name", &heading);
     let mut shell = Shell::new(&site, visitor, &title).with_player();
     shell.canonical = format!("{}{}", shell.visitor.origin, urls.page);
-    let mut response = render(&Embed { shell, app, name, urls, live_json, last_on });
+    let mut response = render(&Embed { shell, app, name, heading, urls, live_json, last_on });
     response.extensions_mut().insert(PagePolicy::Embed);
+    if let Some(hosts) = channel.and_then(|known| known.channel.embed_hosts.clone()) {
+        response.extensions_mut().insert(Ancestors(hosts));
+    }
     response
 }

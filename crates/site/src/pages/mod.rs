@@ -8,6 +8,7 @@ mod embed;
 pub(crate) mod error;
 mod guide;
 mod home;
+mod search;
 mod shell;
 mod studio;
 
@@ -33,6 +34,9 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/register", get(account::register))
         .route("/setup", get(account::set_up))
         .route("/settings", get(account::settings))
+        .route("/search", get(search::by_words))
+        .route("/browse", get(search::browse))
+        .route("/browse/{category}", get(search::by_category))
         .route("/studio", get(studio::page))
         .route("/studio/{handle}", get(studio::channel))
         .route("/studio/{handle}/settings", get(studio::settings))
