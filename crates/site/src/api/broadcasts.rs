@@ -25,7 +25,9 @@ pub(crate) struct Broadcast {
     /// When it went off air; null while it is on.
     #[serde(with = "time::serde::rfc3339::option")]
     ended_at: Option<OffsetDateTime>,
-    /// Why it ended, in words.
+    /// Why it ended: `finished` by its publisher; `lost`, the publisher did not return; `kicked` by an operator or a key
+    /// that was reset; `stopped` or `crashed`, the server.
+    #[schema(example = "finished")]
     end_reason: Option<String>,
     /// Most who watched at one time.
     peak_viewers: i64,

@@ -71,7 +71,7 @@ struct Broadcast {
     started: Moment,
     /// How long it was on air; empty while it is.
     length: String,
-    why: String,
+    why: &'static str,
     peak: i64,
     mean: String,
     received: String,
@@ -241,13 +241,25 @@ impl Broadcast {
         Self {
             started: Moment::new(row.started_at.into(), now, t),
             length: row.ended_at.map(|end| length(end.0)).unwrap_or_default(),
-            why: row.end_reason.clone().unwrap_or_default(),
+            why: end_message(row.end_reason.as_deref()).map(|message| t.get(message)).unwrap_or_default(),
             peak: row.peak_viewers,
             mean: mean_viewers(row).map(|mean| mean.to_string()).unwrap_or_default(),
             received: megabytes(row.received_bytes),
             sent: megabytes(row.sent_bytes),
             format: codecs.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · "),
         }
+    }
+}
+
+/// The message of why a broadcast ended.
+fn end_message(reason: Option<&str>) -> Option<&'static str> {
+    match reason? {
+        "finished" => Some("ended.finished"),
+        "lost" => Some("ended.lost"),
+        "kicked" => Some("ended.kicked"),
+        "stopped" => Some("ended.stopped"),
+        "crashed" => Some("ended.crashed"),
+        _ => None,
     }
 }
 
