@@ -231,7 +231,7 @@ impl Key {
 }
 
 impl Broadcast {
-    fn new(row: &LiveSession, t: &Messages, now: OffsetDateTime) -> Self {
+    fn new(row: &LiveSession, t: &'static Messages, now: OffsetDateTime) -> Self {
         let length = |end: i64| t.duration(u64::try_from((end - row.started_at.0) / 1000).unwrap_or(0));
         let size = match (row.width, row.height) {
             (1.., 1..) => format!("{}p", row.width.min(row.height)),
