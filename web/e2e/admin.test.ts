@@ -46,7 +46,7 @@ async function go(page: Page, path: string): Promise<void> {
 
 test('who has set up is the administrator of a site with that name, and sees how it is doing', async () => {
   await ada.getByRole('link', { name: 'River TV, home page' }).waitFor();
-  expect(await ada.locator('[data-chart] svg').count()).toBe(6);
+  await expect.poll(() => ada.locator('[data-chart] svg').count()).toBe(6);
   await ada.getByRole('link', { name: 'Accounts', exact: true }).click();
   await ada.getByRole('link', { name: 'ada', exact: true }).waitFor();
 });
@@ -61,7 +61,7 @@ test('who registers by approval waits, is let in, is locked, and is deleted', as
   await eve.getByText('An administrator then lets you in.').waitFor();
   await enter(eve, 'eve', 'Register');
   await eve.getByText('You can log in as soon as an administrator has let you in.').waitFor();
-  expect(await eve.getByLabel('Password').isVisible()).toBe(false);
+  await eve.getByLabel('Password').waitFor({ state: 'hidden' });
   expect(await axe(eve)).toEqual([]);
 
   await go(ada, '/admin/registrations');
@@ -94,6 +94,7 @@ test('an invitation is made, used, and another one taken back', async () => {
   await go(ada, '/admin/invitations');
   await ada.getByLabel('For whom').fill('Lin');
   await ada.getByRole('button', { name: 'Make the link' }).click();
+  await ada.getByText('It is shown this once').waitFor();
   const link = await ada.locator('[data-result] [data-copy-text]').textContent();
   expect(await axe(ada)).toEqual([]);
   const lin = await visitor(new URL(link ?? '').pathname + new URL(link ?? '').search);
