@@ -93,6 +93,8 @@ async fn invitations_are_made_seen_and_taken_back_by_who_may() {
     assert_eq!((&rest["items"][0]["note"], &rest["next_cursor"]), (&json!("Eve"), &Value::Null));
     let id = second.json["id"].as_str().unwrap();
     assert_eq!(ada.delete(&format!("/api/v1/invitations/{id}")).await.status, StatusCode::NO_CONTENT);
+    let log = ada.get("/api/v1/admin/audit?action=uninvite").await.json;
+    assert_eq!((&log["items"][0]["actor"], &log["items"][0]["subject"]), (&json!("ada"), &json!(id)));
     assert_eq!(code(&ada.delete(&format!("/api/v1/invitations/{id}")).await), "006");
     let token =
         |made: &app::Answer| made.json["path"].as_str().unwrap().strip_prefix("/register?token=").unwrap().to_owned();

@@ -36,6 +36,8 @@ pub enum Action {
     DeleteUser,
     /// An invitation was made.
     Invite,
+    /// An invitation was taken back.
+    Uninvite,
     /// A channel was made.
     CreateChannel,
     /// A channel was deleted.
@@ -67,6 +69,7 @@ texts!(Action {
     ChangeStanding = "change-standing",
     DeleteUser = "delete-user",
     Invite = "invite",
+    Uninvite = "uninvite",
     CreateChannel = "create-channel",
     DeleteChannel = "delete-channel",
     ChangeVisibility = "change-visibility",

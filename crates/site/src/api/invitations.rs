@@ -174,6 +174,7 @@ params(("id" = String, Path, description = "The invitation's id")), responses(
 ))]
 pub(crate) async fn delete(
     State(site): State<Site>,
+    Address(address): Address,
     actor: Actor,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
@@ -181,10 +182,12 @@ pub(crate) async fn delete(
     let none = || Problem::new(ErrorCode::NotFound, "there is no such invitation");
     let id: LinkId = id.parse().map_err(|_| none())?;
     let deleted = site.accounts.store.delete_link(LinkKind::Invitation, &id).await;
-    deleted.map(|()| StatusCode::NO_CONTENT).map_err(|error| match error {
+    deleted.map_err(|error| match error {
         Error::NotFound => none(),
         other => Problem::database(other),
-    })
+    })?;
+    audit(&site, &actor, Action::Uninvite, id.as_str(), address).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 const DEFAULT_DAYS: u8 = 7;

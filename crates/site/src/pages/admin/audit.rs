@@ -100,6 +100,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("change-standing", "audit.change_standing"),
     ("delete-user", "audit.delete_user"),
     ("invite", "audit.invite"),
+    ("uninvite", "audit.uninvite"),
     ("create-channel", "audit.create_channel"),
     ("delete-channel", "audit.delete_channel"),
     ("change-visibility", "audit.change_visibility"),
