@@ -48,6 +48,7 @@ pub(crate) async fn media_playlist(
     query: &str,
     viewer: Viewer,
 ) -> Result<Answer, Problem> {
+    server.audience.admit(id, viewer)?;
     let query = PlaylistQuery::parse(query).map_err(|error| Problem::bad_request(error.to_string()))?;
     let mut reader = server.hub.hls(id, format).await?;
     let there = |view: &HlsView| match &view.refusal {
@@ -77,6 +78,7 @@ pub(crate) async fn media_playlist(
 /// `/{app}/{name}.mpd`, over the segments of `cmaf.m3u8`. The first request waits for the first
 /// segment.
 pub(crate) async fn manifest(server: &Server, id: &StreamId, viewer: Viewer) -> Result<Answer, Problem> {
+    server.audience.admit(id, viewer)?;
     let mut reader = server.hub.hls(id, HlsFormat::Cmaf).await?;
     let look = |view: &HlsView| match (&view.refusal, &view.snapshot) {
         (Some(words), _) => Some(Err(Problem::unsupported(&**words))),
@@ -104,6 +106,7 @@ pub(crate) async fn resource(
     viewer: Viewer,
     head_only: bool,
 ) -> Result<Answer, Problem> {
+    server.audience.admit(id, viewer)?;
     let mut reader = server.hub.hls(id, name.format()).await?;
     let look = |view: &HlsView| match view.snapshot.as_ref().map(|snapshot| snapshot.resource(name)) {
         Some(Turn::Now(content)) => Some(Ok(content)),
@@ -213,6 +216,8 @@ pub(crate) struct Audience {
 struct Seats {
     taken: HashMap<(StreamId, Viewer), Seat>,
     of_address: HashMap<IpAddr, usize>,
+    /// Whom an operator sent away, and until when.
+    sent_away: HashMap<(StreamId, Viewer), Instant>,
 }
 
 #[derive(Debug)]
@@ -223,6 +228,24 @@ struct Seat {
 }
 
 impl Audience {
+    /// Refuses whom an operator sent away, for a while: they would only ask again.
+    fn admit(&self, id: &StreamId, viewer: Viewer) -> Result<(), Problem> {
+        let now = Instant::now();
+        let key = (id.clone(), viewer);
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if seats.taken.get(&key).is_some_and(|seat| seat.place.is_kicked()) {
+            seats.taken.remove(&key);
+            if let Some(n) = seats.of_address.get_mut(&viewer.address) {
+                *n -= 1;
+            }
+            seats.sent_away.insert(key.clone(), now + SENT_AWAY);
+        }
+        match seats.sent_away.get(&key) {
+            Some(until) if *until > now => Err(Problem::forbidden("you were disconnected by the administrator")),
+            _ => Ok(()),
+        }
+    }
+
     /// Counts a viewer, or counts it still. Whoever is beyond the bounds watches uncounted: a seat
     /// costs nothing to ask for, so that nobody may be refused for want of one.
     fn watch(&self, hub: &Hub, id: &StreamId, viewer: Viewer) {
@@ -262,7 +285,8 @@ impl Audience {
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        let Seats { taken, of_address } = &mut *seats;
+        let Seats { taken, of_address, sent_away } = &mut *seats;
+        sent_away.retain(|_, until| *until > now);
         taken.retain(|(_, viewer), seat| {
             let stays = now.duration_since(seat.last_seen) < AWAY;
             if !stays && let Some(n) = of_address.get_mut(&viewer.address) {
@@ -293,5 +317,7 @@ const BLOCKED: u32 = 3;
 const MAX_SEATS: usize = 20_000;
 /// Of these from one address, which may stand for a whole house.
 const MAX_SEATS_OF_ADDRESS: usize = 256;
+/// A viewer whom an operator sent away is refused for so long.
+const SENT_AWAY: Duration = Duration::from_secs(300);
 /// A viewer who has not asked for so long is gone: players ask once per target duration.
 const AWAY: Duration = Duration::from_secs(20);

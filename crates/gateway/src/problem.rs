@@ -22,6 +22,10 @@ impl Problem {
         Self { status: StatusCode::BAD_REQUEST, code: "001", words: words.into() }
     }
 
+    pub(crate) fn forbidden(words: impl Into<String>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, code: "005", words: words.into() }
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, code: "001", words: "use GET or HEAD here".to_owned() }
     }

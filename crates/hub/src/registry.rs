@@ -301,8 +301,8 @@ impl Hub {
         all
     }
 
-    /// Asks a player to go; false where there is none with this number. One of HLS stays: its requests
-    /// stand alone, and it would ask again.
+    /// Asks a player to go; false where there is none with this number. One of HLS is refused for a while, since its
+    /// requests stand alone, and it would ask again.
     #[must_use]
     pub fn kick_player(&self, id: &StreamId, player: u64) -> bool {
         self.registry.get(id).is_some_and(|h| h.shared.players.kick(player))

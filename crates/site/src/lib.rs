@@ -42,6 +42,7 @@ use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
 pub use accounts::{Accounts, SetupLink, SiteKey};
 pub use api::live::{LiveAudio, LivePage, LiveState, LiveStream, LiveUrls, LiveVideo};
+pub use api::streams::{LivePlayer, LivePublisher, LiveTraffic};
 pub use channels::Channels;
 pub use config::SiteConfig;
 pub use cors::CorsOrigins;

@@ -1,9 +1,11 @@
 //! Where the site learns what is on air.
 
-use millrace_hub::{BoxFuture, Hub, StreamId, StreamInfo, StreamState};
+use std::time::SystemTime;
+
+use millrace_hub::{BoxFuture, Hub, PlayerInfo, Protocol, StreamId, StreamInfo, StreamState, Traffic};
 use time::OffsetDateTime;
 
-use crate::{LiveAudio, LiveLoad, LiveState, LiveStream, LiveUrls, LiveVideo};
+use crate::{LiveAudio, LiveLoad, LivePlayer, LivePublisher, LiveState, LiveStream, LiveTraffic, LiveUrls, LiveVideo};
 
 /// The live streams as the site needs them; the hub implements it.
 ///
@@ -40,6 +42,24 @@ pub trait LiveSource: Send + Sync + 'static {
     fn cut_publisher<'a>(&'a self, app: &'a str, name: &'a str) -> BoxFuture<'a, bool> {
         let _ = (app, name);
         Box::pin(std::future::ready(false))
+    }
+
+    /// Who publishes a stream that is on air, or did a moment ago.
+    fn publisher(&self, app: &str, name: &str) -> Option<LivePublisher> {
+        let _ = (app, name);
+        None
+    }
+
+    /// Who plays a stream that is on air; none where it is not.
+    fn players(&self, app: &str, name: &str) -> Option<Vec<LivePlayer>> {
+        let _ = (app, name);
+        None
+    }
+
+    /// Sends one player away. False where there is none of that number.
+    fn cut_player(&self, app: &str, name: &str, player: u64) -> bool {
+        let _ = (app, name, player);
+        false
     }
 
     /// Sends all players of a stream away, who may ask again.
@@ -87,11 +107,67 @@ impl LiveSource for Hub {
         })
     }
 
+    fn publisher(&self, app: &str, name: &str) -> Option<LivePublisher> {
+        let info = self.info(&StreamId::parse(app, name).ok()?)?;
+        let publisher = info.publisher.as_ref()?;
+        let stream = described(&info)?;
+        Some(LivePublisher {
+            state: stream.state,
+            protocol: "rtmp", // the only way in
+            address: publisher.peer.to_string(),
+            encoder: publisher.encoder.clone(),
+            connected_at: publisher.since.into(),
+            uptime_seconds: seconds_since(publisher.since),
+            received: traffic(info.received),
+            damaged_frames: info.damaged_frames,
+            video: stream.video,
+            audio: stream.audio,
+            gop_seconds: stream.gop_seconds,
+            viewers: stream.viewers,
+            sent_bytes: info.sent_bytes,
+        })
+    }
+
+    fn players(&self, app: &str, name: &str) -> Option<Vec<LivePlayer>> {
+        let id = StreamId::parse(app, name).ok()?;
+        self.info(&id)?;
+        let shown = |player: PlayerInfo| LivePlayer {
+            id: player.id,
+            protocol: player.protocol.as_str(),
+            address: match player.protocol {
+                Protocol::Hls => player.peer.ip().to_string(),
+                _ => player.peer.to_string(),
+            },
+            connected_at: player.since.into(),
+            uptime_seconds: seconds_since(player.since),
+            bytes: player.bytes,
+            sent: traffic(player.traffic),
+            video_kbit_s: player.rates.video_kbit_s,
+            audio_kbit_s: player.rates.audio_kbit_s,
+            skips: player.skips,
+            dropped_frames: player.dropped_frames,
+        };
+        Some(Hub::players(self, &id).into_iter().map(shown).collect())
+    }
+
+    fn cut_player(&self, app: &str, name: &str, player: u64) -> bool {
+        StreamId::parse(app, name).is_ok_and(|id| self.kick_player(&id, player))
+    }
+
     fn cut_players(&self, app: &str, name: &str) {
         if let Ok(id) = StreamId::parse(app, name) {
             self.kick_players(&id);
         }
     }
+}
+
+fn seconds_since(time: SystemTime) -> u64 {
+    time.elapsed().unwrap_or_default().as_secs() // none where the clock was set back
+}
+
+fn traffic(traffic: Traffic) -> LiveTraffic {
+    let Traffic { video_bytes, audio_bytes, video_frames, audio_frames } = traffic;
+    LiveTraffic { video_bytes, audio_bytes, video_frames, audio_frames }
 }
 
 /// A stream of the hub as visitors see it; `None` while nobody has published.

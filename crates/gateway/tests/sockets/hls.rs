@@ -255,3 +255,21 @@ async fn only_what_was_sent_counts_as_sent() {
     let (_, body) = get(&mut web, &format!("/{init}")).await;
     assert_eq!((head.header("content-length"), sent()), (Some(&*body.len().to_string()), body.len() as u64));
 }
+
+#[tokio::test]
+async fn a_viewer_who_is_sent_away_is_refused_and_others_are_not() {
+    let server = Server::start(HubConfig::default());
+    let (_radio, mut web, _, _) = begin(&server).await;
+    let text = playlist(&mut web, "").await;
+    let segment = text.lines().find(|line| line.contains(".m4s") && !line.starts_with('#')).unwrap();
+    let player = server.hub.players(&movie())[0].id;
+    assert!(server.hub.kick_player(&movie(), player));
+    for path in [&format!("/{segment}"), "/cmaf.m3u8", "/ts.m3u8"] {
+        let (head, body) = get(&mut web, path).await;
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((head.status, &problem["error_code"]), (403, &"005".into()), "{path}");
+    }
+    assert!(server.hub.players(&movie()).is_empty(), "and counts no longer");
+    let head = web.ask("GET /live/movie/cmaf.m3u8 HTTP/1.1\r\nuser-agent: another").await;
+    assert_eq!(head.status, 200);
+}

@@ -13,6 +13,8 @@ pub(crate) enum Act {
     WatchAnything,
     /// Change and delete channels of others.
     ManageChannels,
+    /// See who publishes and plays, and disconnect them.
+    ManageStreams,
     /// See accounts, let in who waits, lock; invite others, and take invitations back.
     ManageUsers,
     /// See, reset and delete the stream keys of others.
@@ -23,11 +25,12 @@ pub(crate) enum Act {
 
 impl Act {
     #[cfg(test)]
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::OwnAccount,
         Self::OwnChannels,
         Self::WatchAnything,
         Self::ManageChannels,
+        Self::ManageStreams,
         Self::ManageUsers,
         Self::ManageKeys,
         Self::RunSite,
@@ -38,7 +41,7 @@ impl Act {
         match self {
             Self::OwnAccount => "account",
             Self::OwnChannels => "channels",
-            Self::WatchAnything | Self::ManageChannels | Self::ManageUsers => "moderate",
+            Self::WatchAnything | Self::ManageChannels | Self::ManageStreams | Self::ManageUsers => "moderate",
             Self::ManageKeys | Self::RunSite => "admin",
         }
     }
@@ -48,7 +51,7 @@ impl Act {
         match self {
             Self::OwnAccount => Role::Viewer,
             Self::OwnChannels => Role::Creator,
-            Self::WatchAnything | Self::ManageChannels | Self::ManageUsers => Role::Moderator,
+            Self::WatchAnything | Self::ManageChannels | Self::ManageStreams | Self::ManageUsers => Role::Moderator,
             Self::ManageKeys | Self::RunSite => Role::Admin,
         }
     }
@@ -78,6 +81,7 @@ mod tests {
             (Act::OwnChannels,    [false, true,   true,     true]),
             (Act::WatchAnything,  [false, false,  true,     true]),
             (Act::ManageChannels, [false, false,  true,     true]),
+            (Act::ManageStreams,  [false, false,  true,     true]),
             (Act::ManageUsers,    [false, false,  true,     true]),
             (Act::ManageKeys,     [false, false,  false,    true]),
             (Act::RunSite,        [false, false,  false,    true]),

@@ -12,6 +12,7 @@ pub(crate) mod live;
 mod refusals;
 mod sessions;
 pub(crate) mod site;
+pub(crate) mod streams;
 mod users;
 pub(crate) mod watch;
 
@@ -55,6 +56,9 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(live::list))
         .routes(routes!(live::one))
         .routes(routes!(events::listen))
+        .routes(routes!(streams::publisher, streams::disconnect_publisher))
+        .routes(routes!(streams::players))
+        .routes(routes!(streams::disconnect_player))
         .routes(routes!(site::site))
         .routes(routes!(users::create))
         .routes(routes!(users::me, users::update_me, users::delete_me))
