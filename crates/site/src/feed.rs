@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(crate) struct Feed {
     places: Arc<Semaphore>,
     /// Tells this process's events from those of an earlier one.
     process: u64,
+    /// That of the newest picture; never given twice.
+    version: AtomicU64,
 }
 
 /// What is on air at one time.
@@ -80,6 +83,7 @@ impl Feed {
             looking: Mutex::new(false),
             places: Arc::new(Semaphore::new(MAX_LISTENERS)),
             process: getrandom::u64().unwrap_or_default(),
+            version: AtomicU64::new(0),
         }
     }
 
@@ -119,10 +123,11 @@ impl Feed {
 
 /// Looks until nobody listens or the server stops.
 async fn look(site: Site) {
-    let _ended = Ended(Arc::clone(&site.feed));
+    let mut ended = Ended(Some(Arc::clone(&site.feed)));
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut version = site.feed.pictures.borrow().as_ref().map_or(0, |picture| picture.version);
+    // One is left out, so that nobody takes the first picture for the one after that they saw before nobody looked.
+    let mut version = site.feed.version.load(Relaxed) + 1;
     let mut before: Option<Arc<Picture>> = None;
     loop {
         ticks.tick().await;
@@ -138,24 +143,30 @@ async fn look(site: Site) {
         });
         if let Some(picture) = Picture::after(before.as_deref(), told.collect(), site.feed.process, version + 1) {
             version = picture.version;
+            site.feed.version.store(version, Relaxed);
             before = Some(Arc::new(picture));
             site.feed.pictures.send_replace(before.clone());
         }
-        let looking = site.feed.lock();
+        let mut looking = site.feed.lock();
         if site.feed.pictures.receiver_count() == 0 {
-            return drop(looking);
+            // Under the lock: whoever comes next begins anew.
+            ended.0 = None;
+            site.feed.pictures.send_replace(None);
+            *looking = false;
+            return;
         }
     }
 }
 
 /// Whoever still listens is let go when nobody looks any more, also where that failed.
-struct Ended(Arc<Feed>);
+struct Ended(Option<Arc<Feed>>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let mut looking = self.0.lock();
+        let Some(feed) = &self.0 else { return };
+        let mut looking = feed.lock();
         *looking = false;
-        self.0.pictures.send_replace(None);
+        feed.pictures.send_replace(None);
     }
 }
 

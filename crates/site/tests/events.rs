@@ -172,8 +172,13 @@ async fn who_comes_back_and_missed_nothing_is_told_what_is_new() {
         assert_eq!(listener.event().await.0, "change");
     }
     // Nobody listens for a while, and then everything is told again.
-    drop((stays, back, stale));
-    assert_eq!(Listener::to(&app, "", None).await.event().await.2["items"][0]["viewers"], 2);
+    let (_, id, _) = {
+        drop((stays, back, stale));
+        Listener::to(&app, "", None).await.event().await
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    stage.set(&[stream("one", 3, 0)]);
+    assert_eq!(Listener::to(&app, "", Some(&id)).await.event().await.2["items"][0]["viewers"], 3);
 }
 
 #[tokio::test]
