@@ -32,11 +32,80 @@ pub(crate) enum Command {
         #[command(flatten)]
         settings: Settings,
     },
+    /// See to accounts, while the server runs or not.
+    User {
+        /// What to do.
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Bring the database to this version's form. Serving does it as well.
+    Migrate(Settings),
     /// Print the OpenAPI description of the JSON API.
     Openapi,
     /// Print the reference page of the configuration.
     #[command(hide = true)]
     ConfigReference,
+}
+
+/// What to do with accounts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make an account; prints a link to set its password.
+    Add {
+        /// Name to log in with.
+        handle: String,
+        /// What it may do.
+        #[arg(long, value_enum, default_value = "creator")]
+        role: UserRole,
+        /// Where the database is.
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// List all accounts.
+    List(Settings),
+    /// Give an account another role.
+    SetRole {
+        /// Name of the account.
+        handle: String,
+        /// What it may do.
+        #[arg(value_enum)]
+        role: UserRole,
+        /// Where the database is.
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Print a link with which an account's password is set anew.
+    ResetPassword {
+        /// Name of the account.
+        handle: String,
+        /// Where the database is.
+        #[command(flatten)]
+        settings: Settings,
+    },
+}
+
+impl UserCommand {
+    pub(crate) fn settings(&self) -> &Settings {
+        match self {
+            Self::Add { settings, .. }
+            | Self::List(settings)
+            | Self::SetRole { settings, .. }
+            | Self::ResetPassword { settings, .. } => settings,
+        }
+    }
+}
+
+/// What an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum UserRole {
+    /// Watches.
+    Viewer,
+    /// Has channels.
+    Creator,
+    /// Keeps order.
+    Moderator,
+    /// Runs the site.
+    Admin,
 }
 
 /// Options that set configuration keys. Environment: MILLRACE_SECTION__KEY for each key.

@@ -89,7 +89,7 @@ or send SIGHUP to process {pid}. {words}
 }
 
 /// The address as one would type it on this machine.
-fn as_host(address: SocketAddr) -> String {
+pub(crate) fn as_host(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
 }
 

@@ -21,6 +21,7 @@ mod secrets;
 mod serve;
 mod streams;
 mod tls;
+mod users;
 mod wire;
 
 use std::{
@@ -55,8 +56,21 @@ fn main() -> ExitCode {
                 Err(error) => finish(Err(error)),
             }
         }
+        Command::User { command } => {
+            tell(load(command.settings()).map_err(Into::into).and_then(|config| users::user(&config, &command)))
+        }
+        Command::Migrate(settings) => {
+            tell(load(&settings).map_err(Into::into).and_then(|config| users::migrate(&config)))
+        }
         Command::Openapi => print(&millrace_site::openapi()),
         Command::ConfigReference => print(&config::reference()),
+    }
+}
+
+fn tell(done: Result<String, users::Error>) -> ExitCode {
+    match done {
+        Ok(words) => print(&words),
+        Err(error) => finish(Err(error)),
     }
 }
 

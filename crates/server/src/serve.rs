@@ -222,12 +222,12 @@ fn listen(config: &Config) -> Result<Listeners<TcpListener>, Vec<PortError>> {
     }
 }
 
-fn make_data_directory(config: &Config) -> Result<(), ServeError> {
+pub(crate) fn make_data_directory(config: &Config) -> Result<(), ServeError> {
     let path = config.data_dir.clone();
     std::fs::create_dir_all(&path).map_err(|source| ServeError::DataDirectory { path, source })
 }
 
-fn site_key(config: &Config) -> Result<SiteKey, ServeError> {
+pub(crate) fn site_key(config: &Config) -> Result<SiteKey, ServeError> {
     if let Some(key) = &config.site.key {
         return Ok(SiteKey::from_hex(key.expose()).expect("the configuration takes nothing else"));
     }

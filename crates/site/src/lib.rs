@@ -40,7 +40,7 @@ use dashboard::Dashboard;
 use feed::Feed;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
-pub use accounts::{Accounts, SetupLink, SiteKey};
+pub use accounts::{Accounts, OperatorError, ResetLink, SetupLink, SiteKey};
 pub use api::live::{LiveAudio, LivePage, LiveState, LiveStream, LiveUrls, LiveVideo};
 pub use api::streams::{LivePlayer, LivePublisher, LiveTraffic};
 pub use channels::Channels;

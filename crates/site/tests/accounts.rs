@@ -368,3 +368,86 @@ async fn a_body_that_is_too_long_or_no_json_is_refused() {
     assert_eq!(send("application/json", "{".to_owned()).await, StatusCode::BAD_REQUEST);
     assert_eq!(send("application/json", "x".repeat(3 << 20)).await, StatusCode::PAYLOAD_TOO_LARGE);
 }
+
+// --- Tokens and lost passwords
+
+#[tokio::test]
+async fn a_token_is_made_in_a_session_shown_once_and_ended() {
+    let app = App::set_up().await;
+    let ada = app.browser("ada").await;
+    let made = ada.post("/api/v1/tokens", json!({ "name": "Script", "scopes": ["account", "account"] })).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.json);
+    let token = made.json["token"].as_str().unwrap();
+    let mut program = app.anonymous();
+    program.headers.push(("authorization", format!("Bearer {token}")));
+    assert_eq!(program.get("/api/v1/users/me").await.json["handle"], "ada");
+    assert_eq!(code(&program.get("/api/v1/users/me/channels").await), "005", "it is not for that");
+    assert_eq!(code(&program.post("/api/v1/tokens", json!({ "name": "x", "scopes": ["admin"] })).await), "005");
+    let list = ada.get("/api/v1/tokens").await;
+    assert_eq!(list.json["items"][0]["scopes"], json!(["account"]));
+    assert!(!list.json.to_string().contains(token));
+    for wrong in [
+        json!({ "name": "", "scopes": ["account"] }),
+        json!({ "name": "x", "scopes": [] }),
+        json!({ "name": "x", "scopes": ["everything"] }),
+        json!({ "name": "x", "scopes": ["account"], "expires_at": "2020-01-01T00:00:00Z" }),
+    ] {
+        assert_eq!(code(&ada.post("/api/v1/tokens", wrong.clone()).await), "001", "{wrong}");
+    }
+    let path = format!("/api/v1/tokens/{}", made.json["id"].as_str().unwrap());
+    assert_eq!(code(&app.with_role("eve", Role::Admin).await.delete(&path).await), "006", "it is another's");
+    assert_eq!(ada.delete(&path).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(code(&program.get("/api/v1/users/me").await), "002", "it stops at once");
+    assert_eq!(code(&app.anonymous().get("/api/v1/tokens").await), "002");
+}
+
+#[tokio::test]
+async fn a_lost_password_is_set_anew_by_a_link_that_works_once() {
+    let app = App::set_up().await;
+    let admin = app.browser("ada").await;
+    let eve = app.with_role("eve", Role::Creator).await;
+    let first = admin.post("/api/v1/users/eve/reset-link", json!({})).await.json;
+    let made = admin.post("/api/v1/users/eve/reset-link", json!({})).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.json);
+    let token = |made: &Value| made["path"].as_str().unwrap().strip_prefix("/reset?token=").unwrap().to_owned();
+    let reset = async |token: &str, password: &str| {
+        let body = json!({ "token": token, "password": password });
+        app.anonymous().send(Method::PUT, "/api/v1/password-resets", &[], Some(body)).await
+    };
+    let new = "another long sentence";
+    assert_eq!(code(&reset(&token(&made.json), "short").await), "001", "the link is not spent by it");
+    assert_eq!(code(&reset(&token(&first), new).await), "005", "an earlier link works no more");
+    assert_eq!(code(&reset("x", new).await), "005");
+    assert_eq!(reset(&token(&made.json), new).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(code(&reset(&token(&made.json), new).await), "005", "it works once");
+    assert_eq!(code(&eve.get("/api/v1/users/me").await), "002", "all sessions have ended");
+    assert_eq!(code(&app.anonymous().log_in("eve", PASSWORD).await), "002");
+    assert_eq!(app.anonymous().log_in("eve", new).await.status, StatusCode::CREATED);
+
+    let moderator = app.with_role("mod", Role::Moderator).await;
+    assert_eq!(code(&moderator.post("/api/v1/users/ada/reset-link", json!({})).await), "005");
+    assert_eq!(code(&moderator.post("/api/v1/users/nobody/reset-link", json!({})).await), "006");
+}
+
+#[tokio::test]
+async fn the_operator_makes_accounts_without_a_password_and_lets_the_locked_out_in() {
+    let app = App::set_up().await;
+    let link = app.accounts.add_user("Bob", Role::Moderator).await.unwrap();
+    for password in ["", "!", "anything at all"] {
+        assert_eq!(code(&app.anonymous().log_in("bob", password).await), "002", "no password is the right one");
+    }
+    let token = link.path.strip_prefix("/reset?token=").unwrap();
+    let body = json!({ "token": token, "password": "a sentence of bob" });
+    let set = app.anonymous().send(Method::PUT, "/api/v1/password-resets", &[], Some(body)).await;
+    assert_eq!(set.status, StatusCode::NO_CONTENT, "{}", set.json);
+    assert_eq!(app.anonymous().log_in("bob", "a sentence of bob").await.json["role"], "moderator");
+    app.accounts.set_role("@bob", Role::Viewer).await.unwrap();
+    assert!(app.accounts.set_role("ada", Role::Viewer).await.is_err(), "the last administrator stays");
+    let names: Vec<_> = app.accounts.list_users().await.unwrap().into_iter().map(|user| user.handle).collect();
+    assert_eq!(names, ["ada", "bob"]);
+    for wrong in ["a b", "ada", "admin"] {
+        assert!(app.accounts.add_user(wrong, Role::Viewer).await.is_err(), "{wrong}");
+    }
+    assert!(app.accounts.reset_password("nobody").await.is_err());
+    assert!(app.accounts.reset_password("ada").await.is_ok());
+}

@@ -48,13 +48,13 @@ async function send(form: HTMLFormElement): Promise<void> {
   button.ariaBusy = 'false';
 }
 
-/** The link that an answer holds as `path`, to be copied from the form's `data-result`. */
+/** The link that an answer holds as `path`, or its `token`, to be copied from the form's `data-result`. */
 async function showResult(form: HTMLFormElement, response: Response): Promise<void> {
   const result = form.querySelector<HTMLElement>('[data-result]');
   const text = result?.querySelector('[data-copy-text]');
   if (!result || !text) return;
-  const { path } = (await response.json()) as { path: string };
-  text.textContent = location.origin + path;
+  const made = (await response.json()) as { path?: string; token?: string };
+  text.textContent = made.token ?? location.origin + (made.path ?? '');
   result.hidden = false;
 }
 
@@ -135,7 +135,10 @@ function values(form: HTMLFormElement): Record<string, unknown> {
     if ('list' in field.dataset) all[field.name] = list(field.value, field.dataset.list ?? ',');
     else if ('links' in field.dataset) all[field.name] = links(field.value);
     else if (field.type === 'datetime-local') all[field.name] = field.value ? new Date(field.value).toISOString() : null;
-    else if (field.type === 'checkbox') all[field.name] = input.checked;
+    else if ('many' in field.dataset) {
+      const chosen = (all[field.name] ??= []) as string[];
+      if (input.checked) chosen.push(field.value);
+    } else if (field.type === 'checkbox') all[field.name] = input.checked;
     else if (field.type === 'number') all[field.name] = input.valueAsNumber;
     else if (field.type !== 'radio' || input.checked) all[field.name] = field.value;
   }

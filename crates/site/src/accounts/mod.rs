@@ -9,6 +9,7 @@
 mod changes;
 mod key;
 pub(crate) mod limits;
+mod operator;
 pub(crate) mod password;
 pub(crate) mod permissions;
 pub(crate) mod rules;
@@ -25,6 +26,7 @@ use crate::channels::Channels;
 use crate::settings::KeptSettings;
 
 pub use key::SiteKey;
+pub use operator::{OperatorError, ResetLink};
 pub use setup::SetupLink;
 
 /// The accounts of a site. Cheap to clone.

@@ -23,6 +23,9 @@ pub(crate) enum Act {
     RunSite,
 }
 
+/// What personal tokens may be good for.
+pub(crate) const SCOPES: [&str; 4] = ["account", "channels", "moderate", "admin"];
+
 impl Act {
     #[cfg(test)]
     const ALL: [Self; 8] = [

@@ -10,9 +10,11 @@ mod keys;
 pub(crate) mod list;
 pub(crate) mod live;
 mod refusals;
+mod resets;
 mod sessions;
 pub(crate) mod site;
 pub(crate) mod streams;
+mod tokens;
 mod users;
 pub(crate) mod watch;
 
@@ -67,6 +69,10 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(sessions::log_out))
         .routes(routes!(sessions::end_one))
         .routes(routes!(invitations::create, invitations::list))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::delete))
+        .routes(routes!(resets::create))
+        .routes(routes!(resets::reset))
         .routes(routes!(invitations::delete))
         .routes(routes!(admin::dashboard::get))
         .routes(routes!(admin::users::list))

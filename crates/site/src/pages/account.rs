@@ -47,6 +47,25 @@ struct Settings {
     email: String,
     version: i64,
     sessions: Vec<OpenSession>,
+    tokens: Vec<PersonalToken>,
+    /// Scopes of tokens, with their messages.
+    scopes: &'static [(&'static str, &'static str)],
+}
+
+/// A personal token.
+struct PersonalToken {
+    id: String,
+    name: String,
+    scopes: String,
+    last_used: Option<String>,
+    ends: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "reset.html")]
+struct Reset {
+    shell: Shell,
+    token: String,
 }
 
 struct OpenSession {
@@ -126,10 +145,49 @@ pub(super) async fn settings(State(site): State<Site>, visitor: Visitor) -> Resp
         }
     });
     let sessions = sessions.collect();
+    let tokens = match site.accounts.store.tokens_of(&actor.user.id).await {
+        Ok(tokens) => tokens,
+        Err(error) => {
+            Problem::database(error); // for the log
+            return super::error::broken();
+        }
+    };
+    let ago = |at: time::OffsetDateTime| t.duration(u64::try_from((now - at).whole_seconds()).unwrap_or(0));
+    let tokens = tokens.into_iter().map(|token| PersonalToken {
+        id: token.id.to_string(),
+        name: token.name,
+        scopes: token.scopes,
+        last_used: token.last_used_at.map(|at| ago(at.into())),
+        ends: token.expires_at.map(|at| rfc3339(at.into())),
+    });
+    let tokens = tokens.collect();
     let User { handle, display_name, bio, email, version, .. } = (*actor.user).clone();
     let shell = Shell::new(&site, visitor, t.get("account.settings")).unlisted();
-    render(&Settings { shell, handle, display_name, bio, email: email.unwrap_or_default(), version, sessions })
+    render(&Settings {
+        shell,
+        handle,
+        display_name,
+        bio,
+        email: email.unwrap_or_default(),
+        version,
+        sessions,
+        tokens,
+        scopes: SCOPES,
+    })
 }
+
+pub(super) async fn reset(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {
+    let title = visitor.language.messages().get("account.reset_title");
+    let shell = Shell::new(&site, visitor, title).unlisted();
+    render(&Reset { shell, token: query.token.unwrap_or_default() })
+}
+
+const SCOPES: &[(&str, &str)] = &[
+    ("account", "account.scope_account"),
+    ("channels", "account.scope_channels"),
+    ("moderate", "account.scope_moderate"),
+    ("admin", "account.scope_admin"),
+];
 
 /// Whether a redirect to it stays on this site: `//host` and `/\host` would not.
 fn is_own_path(path: &str) -> bool {

@@ -33,6 +33,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/login", get(account::log_in))
         .route("/register", get(account::register))
         .route("/setup", get(account::set_up))
+        .route("/reset", get(account::reset))
         .route("/settings", get(account::settings))
         .route("/search", get(search::by_words))
         .route("/browse", get(search::browse))

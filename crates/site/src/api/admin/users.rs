@@ -206,12 +206,12 @@ pub(crate) async fn end_sessions(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn find(site: &Site, handle: &str) -> Result<User, Problem> {
+pub(crate) async fn find(site: &Site, handle: &str) -> Result<User, Problem> {
     let user = site.accounts.store.user_by_handle(handle).await.map_err(Problem::database)?;
     user.ok_or_else(|| Problem::new(ErrorCode::NotFound, "there is no such account"))
 }
 
-fn not_theirs() -> Problem {
+pub(crate) fn not_theirs() -> Problem {
     Problem::new(ErrorCode::Forbidden, "this takes an administrator")
 }
 

@@ -1,0 +1,114 @@
+//! What the operator does with accounts at the command line, while the server runs or not.
+
+use millrace_store::{At, Error, LinkKind, NewLink, NewUser, PageRequest, Role, User, UserId, UserState};
+use time::Duration;
+
+use super::Accounts;
+use super::rules;
+use super::secret::Secret;
+
+/// A link to set a new password with. Whoever has it has the account.
+pub struct ResetLink {
+    /// Path and query on the site. A secret.
+    pub path: String,
+    /// When it no longer works.
+    pub expires_at: At,
+}
+
+/// Why the operator's wish was not done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperatorError {
+    /// There is no account of that name.
+    #[error("there is no account {0:?}; `millrace user list` shows all")]
+    NoSuchUser(String),
+    /// What was given is not correct.
+    #[error("{0}")]
+    Incorrect(&'static str),
+    /// The database failed, or refused.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl Accounts {
+    /// Makes a link for that account; earlier ones work no more.
+    pub(crate) async fn reset_link(&self, user: &UserId, by: Option<&UserId>) -> Result<ResetLink, Error> {
+        self.store.delete_links(LinkKind::PasswordReset, Some(user)).await?;
+        let secret = Secret::new();
+        let new = NewLink {
+            kind: LinkKind::PasswordReset,
+            token_hash: secret.hash(),
+            user_id: Some(user),
+            created_by: by,
+            subject: "",
+            expires_at: At::now().plus(RESET_LIFETIME),
+        };
+        let link = self.store.create_link(&new).await?;
+        Ok(ResetLink { path: format!("/reset?token={}", secret.expose()), expires_at: link.expires_at })
+    }
+
+    /// Makes an account, and a link with which its owner sets the password.
+    ///
+    /// # Errors
+    /// When the name is not one, or taken, or the database fails.
+    pub async fn add_user(&self, handle: &str, role: Role) -> Result<ResetLink, OperatorError> {
+        let handle = rules::handle(handle).map_err(OperatorError::Incorrect)?;
+        let new = NewUser {
+            handle: &handle,
+            display_name: &handle,
+            email: None,
+            // No password has this hash.
+            password_hash: "!",
+            role,
+            state: UserState::Active,
+        };
+        let user = self.store.create_user(&new).await?;
+        Ok(self.reset_link(&user.id, None).await?)
+    }
+
+    /// Makes a link with which the owner of that account sets a new password.
+    ///
+    /// # Errors
+    /// When there is none of that name, or the database fails.
+    pub async fn reset_password(&self, handle: &str) -> Result<ResetLink, OperatorError> {
+        let user = self.find(handle).await?;
+        Ok(self.reset_link(&user.id, None).await?)
+    }
+
+    /// Gives an account another role.
+    ///
+    /// # Errors
+    /// When there is none of that name, it is the last administrator's, or the database fails.
+    pub async fn set_role(&self, handle: &str, role: Role) -> Result<(), OperatorError> {
+        let user = self.find(handle).await?;
+        self.store.set_standing(&user.id, role, user.state).await?;
+        self.sessions.forget(&user.id).await;
+        Ok(())
+    }
+
+    /// All accounts, in the order in which they were made.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_users(&self) -> Result<Vec<User>, OperatorError> {
+        let mut all = Vec::new();
+        let mut page = PageRequest { limit: 100, after: None };
+        loop {
+            let found = self.store.users(None, &page).await?;
+            all.extend(found.items);
+            match found.next {
+                Some(next) => page.after = Some(next),
+                None => break,
+            }
+        }
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(all)
+    }
+
+    async fn find(&self, handle: &str) -> Result<User, OperatorError> {
+        let handle = handle.trim().trim_start_matches('@').to_lowercase();
+        self.store.user_by_handle(&handle).await?.ok_or(OperatorError::NoSuchUser(handle))
+    }
+}
+
+const RESET_LIFETIME: Duration = Duration::hours(24);

@@ -1,0 +1,112 @@
+//! New passwords by a link, for those who have lost theirs.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::StatusCode;
+use millrace_store::{Action, LinkKind, NewAuditEntry};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use super::admin::users::{find, not_theirs};
+use super::body::Body;
+use super::refusals::Refusals;
+use super::users::audit;
+use crate::accounts::permissions::{Act, may_change};
+use crate::accounts::rules::{self, incorrect};
+use crate::accounts::secret;
+use crate::accounts::sessions::Actor;
+use crate::actor::Address;
+use crate::{ErrorCode, Problem, Site};
+
+/// A link with which somebody sets a new password.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ResetLink {
+    /// The path to send to whom it is for, on this site. It is shown this once, and works once.
+    #[schema(example = "/reset?token=…")]
+    path: String,
+    /// When it no longer works.
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
+}
+
+/// Make a link to set a new password
+///
+/// Earlier ones of the account work no more. Whoever has the link has the account.
+#[utoipa::path(post, path = "/api/v1/users/{handle}/reset-link", operation_id = "create_reset_link", tag = "admin",
+params(("handle" = String, Path, description = "The account's handle")), responses(
+    (status = 201, description = "The link", body = ResetLink),
+    Refusals,
+))]
+pub(crate) async fn create(
+    State(site): State<Site>,
+    Address(address): Address,
+    actor: Actor,
+    Path(handle): Path<String>,
+) -> Result<(StatusCode, Json<ResetLink>), Problem> {
+    actor.must(Act::ManageUsers)?;
+    let user = find(&site, &handle).await?;
+    if !may_change(actor.user.role, user.role, user.role) {
+        return Err(not_theirs());
+    }
+    let link = site.accounts.reset_link(&user.id, Some(&actor.user.id)).await.map_err(Problem::database)?;
+    audit(&site, &actor, Action::ResetPassword, &user.handle, address).await?;
+    Ok((StatusCode::CREATED, Json(ResetLink { path: link.path, expires_at: link.expires_at.into() })))
+}
+
+/// A new password, by a link.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PasswordReset {
+    /// The link's token.
+    token: String,
+    /// At least 10 characters.
+    password: String,
+}
+
+/// Set a new password by a link
+///
+/// All sessions of the account end.
+#[utoipa::path(put, path = "/api/v1/password-resets", operation_id = "reset_password", tag = "sessions",
+request_body = PasswordReset, responses(
+    (status = 204, description = "It was set"),
+    (status = 429, description = "Too many tries", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "Too busy", body = Problem, content_type = "application/problem+json"),
+    Refusals,
+))]
+pub(crate) async fn reset(
+    State(site): State<Site>,
+    Address(address): Address,
+    Body(body): Body<PasswordReset>,
+) -> Result<StatusCode, Problem> {
+    let (accounts, store) = (&site.accounts, &site.accounts.store);
+    rules::password(&body.password).map_err(incorrect)?;
+    accounts.tries.register(address).map_err(Problem::too_often)?;
+    let refused = || Problem::new(ErrorCode::Forbidden, "this link is not or no longer good; ask for another");
+    let hash = Some(&body.token).filter(|token| secret::is_secret(token)).map(|token| secret::hash(token));
+    // The hash first: a link that was taken is spent, and must not be spent on one who is told to come back.
+    let password = accounts.passwords.hash(body.password).await.map_err(|busy| Problem::busy(&busy))?;
+    let link = match hash {
+        Some(hash) => store.take_link(LinkKind::PasswordReset, &hash).await.map_err(Problem::database)?,
+        None => None,
+    };
+    let user = match link.and_then(|link| link.user_id) {
+        Some(id) => store.user(&id).await.map_err(Problem::database)?,
+        None => None,
+    };
+    let user = user.ok_or_else(refused)?;
+    store.set_password(&user.id, &password).await.map_err(Problem::database)?;
+    store.delete_links(LinkKind::PasswordReset, Some(&user.id)).await.map_err(Problem::database)?;
+    store.delete_sessions_of(&user.id, None).await.map_err(Problem::database)?;
+    accounts.sessions.forget(&user.id).await;
+    let from = address.to_string();
+    let entry = NewAuditEntry {
+        actor: &user.handle,
+        action: Action::ChangePassword,
+        subject: &user.handle,
+        address: &from,
+        details: "by a link",
+    };
+    store.add_audit(&entry).await.map_err(Problem::database)?;
+    Ok(StatusCode::NO_CONTENT)
+}
