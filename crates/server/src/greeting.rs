@@ -16,7 +16,12 @@ use crate::{
 };
 
 /// Prints the greeting. It is for people: the log has its own line.
-pub(crate) fn print(config: &Config, addresses: &Listeners<SocketAddr>, demo: bool, setup: Option<&SetupLink>) {
+pub(crate) fn print(
+    config: &Config,
+    addresses: &Listeners<SocketAddr>,
+    demo: Option<&LogIn>,
+    setup: Option<&SetupLink>,
+) {
     let stdout = io::stdout();
     // Elsewhere it is kept, as systemd's journal does, and a key is to stand in no log.
     let fresh_key = stdout.is_terminal().then(secrets::stream_key);
@@ -25,10 +30,20 @@ pub(crate) fn print(config: &Config, addresses: &Listeners<SocketAddr>, demo: bo
     let _ = write!(stdout.lock(), "{greeting}");
 }
 
+/// The administrator of a demonstration.
+#[derive(Debug)]
+pub(crate) struct LogIn {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its password, where it was made just now.
+    pub(crate) password: Option<Secret>,
+}
+
 struct Greeting<'a> {
     config: &'a Config,
     addresses: &'a Listeners<SocketAddr>,
-    demo: bool,
+    /// How to log in to a demonstration.
+    demo: Option<&'a LogIn>,
     /// While the site has no administrator.
     setup: Option<&'a SetupLink>,
     /// A proposal for the first stream.
@@ -39,7 +54,7 @@ impl fmt::Display for Greeting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (http, rtmp) = (as_host(self.addresses.http), as_host(self.addresses.rtmp));
         writeln!(f, "\nMillrace {}\n", env!("CARGO_PKG_VERSION"))?;
-        if self.demo {
+        if self.demo.is_some() {
             writeln!(f, "  Open     http://{http}{}", Demo::page())?;
         }
         writeln!(f, "  Site     http://{http}/")?;
@@ -47,17 +62,41 @@ impl fmt::Display for Greeting<'_> {
             // It works once, and only until somebody has used it: where logs are kept, the first look makes it worthless.
             writeln!(f, "  Set up   http://{http}{}", link.expose())?;
         }
+        match self.demo {
+            Some(LogIn { name, password: Some(password) }) => {
+                writeln!(f, "  Log in   http://{http}/login as {name}, password {}", password.expose())?;
+            }
+            Some(LogIn { name, password: None }) => {
+                let data = self.config.data_dir.display();
+                writeln!(f, "  Log in   http://{http}/login as {name}; where the password is lost:")?;
+                writeln!(f, "           millrace user reset-password {name} --data-dir {data}")?;
+            }
+            None => {}
+        }
         writeln!(f, "  Publish  rtmp://{rtmp}/live")?;
         writeln!(f, "  Stop     Ctrl-C\n")?;
         if self.config.streams.is_empty() && !self.config.publish.open {
-            write_first_stream(f, &http, &rtmp, self.fresh_key.as_ref())?;
+            write_first_stream(f, &http, &rtmp, self.fresh_key.as_ref(), self.setup.is_some())?;
         }
         Ok(())
     }
 }
 
 /// How to add a stream, with a fresh key where there is one. It means nothing until it stands in the file.
-fn write_first_stream(f: &mut fmt::Formatter<'_>, http: &str, rtmp: &str, fresh_key: Option<&Secret>) -> fmt::Result {
+fn write_first_stream(
+    f: &mut fmt::Formatter<'_>,
+    http: &str,
+    rtmp: &str,
+    fresh_key: Option<&Secret>,
+    new: bool,
+) -> fmt::Result {
+    if new {
+        writeln!(
+            f,
+            "Nobody can publish yet. Open the link to set up: it makes the administrator's account, and the studio"
+        )?;
+        writeln!(f, "then has a channel with its stream key for you.\n")?;
+    }
     let (key, words) = match fresh_key {
         Some(key) => (key.expose(), "The key is fresh and random; keep it to yourself."),
         // Too short to be taken for a key by anybody.
@@ -68,7 +107,7 @@ fn write_first_stream(f: &mut fmt::Formatter<'_>, http: &str, rtmp: &str, fresh_
     };
     write!(
         f,
-        r#"Nobody can publish yet: no stream is configured. Put this into {file}, then restart,
+        r#"A server without a site has its streams in {file} instead: put this into it, then restart,
 or send SIGHUP to process {pid}. {words}
 
     [[streams]]
@@ -107,7 +146,7 @@ mod tests {
         };
         let greet = |config: &Config, key: &str| {
             let fresh_key = Some(Secret::new(key.to_owned()));
-            Greeting { config, addresses: &addresses, demo: false, setup: None, fresh_key }.to_string()
+            Greeting { config, addresses: &addresses, demo: None, setup: None, fresh_key }.to_string()
         };
         let text = greet(&Config::default(), "k3v9xa-0q7f2m");
         for line in ["key = \"k3v9xa-0q7f2m\"", "Stream key  k3v9xa-0q7f2m", "rtmp://localhost:1935/live/k3v9xa-0q7f2m"]

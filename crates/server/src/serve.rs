@@ -10,7 +10,7 @@ use std::{
 
 use millrace_gateway::{Tls, admission::Admission};
 use millrace_hub::{Hub, Protocol};
-use millrace_site::{Accounts, Recorder, SiteKey};
+use millrace_site::{Accounts, OperatorError, Recorder, SiteKey};
 use millrace_store::Store;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -24,11 +24,12 @@ use crate::{
     config::{Config, ConfigError},
     demo::Demo,
     ffmpeg::Ffmpeg,
-    greeting,
+    greeting::{self, LogIn},
     health::Health,
     limits, log,
     notify::{self, Watchdog},
     ports::{self, PortError},
+    secrets,
     streams::{ConfiguredStreams, Leaves},
     tls::{self, Certificate, TlsError},
     wire::{self, Gate, Listeners, Stop},
@@ -62,6 +63,9 @@ pub(crate) enum ServeError {
         /// Why not.
         source: io::Error,
     },
+    /// The demonstration's account cannot be made.
+    #[error("the demonstration's administrator: {0}")]
+    Operator(#[from] OperatorError),
     /// The database cannot be used.
     #[error("database.url: {0}")]
     Database(#[from] millrace_store::Error),
@@ -115,7 +119,11 @@ async fn run(
     let key = site_key(config)?;
     let accounts = Accounts::new(store.clone(), &key, std::thread::available_parallelism().map_or(1, usize::from));
     accounts.load_settings().await?;
-    let setup = accounts.setup_link().await?;
+    let mut setup = accounts.setup_link().await?;
+    let log_in = match demo {
+        Some(_) => Some(set_up_demo(&accounts, setup.take().is_some()).await?),
+        None => None,
+    };
     let following = AbortOnDropHandle::new(tokio::spawn(accounts.follow()));
     let leaves = Arc::new(Leaves { configured: Arc::clone(&streams), channels: accounts.channels() });
     let recorder = Recorder::new(&hub, store.clone());
@@ -132,7 +140,7 @@ async fn run(
     if let Some(words) = certificate.and_then(|certificate| certificate.warning()) {
         warn!("{words}");
     }
-    greeting::print(config, &addresses, demo.is_some(), setup.as_ref());
+    greeting::print(config, &addresses, log_in.as_ref(), setup.as_ref());
     let demo = start_demo(config, demo, addresses.rtmp, &stop.rtmp).await;
     let running = Running { config, streams: &streams, hub: &hub, gate: &gate, open_files };
 
@@ -225,6 +233,17 @@ fn listen(config: &Config) -> Result<Listeners<TcpListener>, Vec<PortError>> {
 pub(crate) fn make_data_directory(config: &Config) -> Result<(), ServeError> {
     let path = config.data_dir.clone();
     std::fs::create_dir_all(&path).map_err(|source| ServeError::DataDirectory { path, source })
+}
+
+/// A demonstration sets itself up.
+async fn set_up_demo(accounts: &Accounts, is_new: bool) -> Result<LogIn, ServeError> {
+    let name = "demo";
+    if !is_new {
+        return Ok(LogIn { name, password: None });
+    }
+    let password = secrets::stream_key();
+    accounts.add_administrator(name, password.expose()).await?;
+    Ok(LogIn { name, password: Some(password) })
 }
 
 pub(crate) fn site_key(config: &Config) -> Result<SiteKey, ServeError> {

@@ -66,6 +66,28 @@ impl Accounts {
         Ok(self.reset_link(&user.id, None).await?)
     }
 
+    /// Makes an administrator's account with that password, and takes the link to set up away.
+    ///
+    /// # Errors
+    /// When name or password are not good, the name is taken, or the database fails.
+    pub async fn add_administrator(&self, handle: &str, password: &str) -> Result<(), OperatorError> {
+        rules::password(password).map_err(OperatorError::Incorrect)?;
+        let handle = rules::handle(handle).map_err(OperatorError::Incorrect)?;
+        let hash = self.passwords.hash(password.to_owned()).await;
+        let hash = hash.map_err(|_| OperatorError::Incorrect("passwords cannot be hashed at present"))?;
+        let new = NewUser {
+            handle: &handle,
+            display_name: &handle,
+            email: None,
+            password_hash: &hash,
+            role: Role::Admin,
+            state: UserState::Active,
+        };
+        self.store.create_user(&new).await?;
+        self.store.delete_links(LinkKind::Setup, None).await?;
+        Ok(())
+    }
+
     /// Makes a link with which the owner of that account sets a new password.
     ///
     /// # Errors
