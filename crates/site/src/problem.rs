@@ -112,6 +112,10 @@ pub struct Problem {
     /// What went wrong with this request, in plain words.
     error: Cow<'static, str>,
     error_code: ErrorCode,
+    /// Whether it is the second factor that is missing or wrong, and not the password.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    second_factor: bool,
     /// Seconds to wait, for `Retry-After`.
     #[serde(skip)]
     retry_after: Option<u64>,
@@ -128,6 +132,11 @@ impl Problem {
         let seconds = wait.as_secs() + 1;
         let words = format!("too many tries; wait {seconds} s");
         Self { retry_after: Some(seconds), ..Self::new(ErrorCode::TooMany, words) }
+    }
+
+    /// The password is right, and the second factor is not.
+    pub(crate) fn second_factor(error: &'static str) -> Self {
+        Self { second_factor: true, ..Self::new(ErrorCode::Unauthenticated, error) }
     }
 
     /// Too much to do at this moment.
@@ -154,6 +163,7 @@ impl Problem {
             status: status.as_u16(),
             error: error.into(),
             error_code: code,
+            second_factor: false,
             retry_after: None,
         }
     }

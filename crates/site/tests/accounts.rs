@@ -452,3 +452,51 @@ async fn the_operator_makes_accounts_without_a_password_and_lets_the_locked_out_
     assert!(app.accounts.reset_password("nobody").await.is_err());
     assert!(app.accounts.reset_password("ada").await.is_ok());
 }
+
+// --- The second factor
+
+/// The code of an application at this moment.
+fn code_of(url: &str) -> String {
+    totp_rs::Totp::from_url(url).unwrap().generate_current().to_string()
+}
+
+#[tokio::test]
+async fn with_a_second_factor_a_password_alone_is_not_enough() {
+    let app = App::set_up().await;
+    let ada = app.browser("ada").await;
+    let path = "/api/v1/users/me/second-factor";
+    let begun = ada.post(path, json!({})).await;
+    assert_eq!(begun.status, StatusCode::OK, "{}", begun.json);
+    assert!(begun.json["qr"].as_str().unwrap().contains("<svg"));
+    let (url, setup) = (begun.json["url"].as_str().unwrap(), begun.json["setup"].as_str().unwrap());
+    // Tries are limited: there are no more than ten of an account here.
+    assert_eq!(ada.get("/api/v1/users/me").await.json["second_factor"], false, "it is not set yet");
+    let put = async |setup: &str, code: &str| {
+        ada.send(Method::PUT, path, &[], Some(json!({ "setup": setup, "code": code }))).await
+    };
+    assert_eq!(code(&put("AAAA", &code_of(url)).await), "001", "only what was given is taken");
+    let first = code_of(url);
+    let set = put(setup, &first).await;
+    assert_eq!(set.status, StatusCode::OK, "{}", set.json);
+    let recovery = set.json["codes"].as_array().unwrap().clone();
+    assert_eq!(recovery.len(), 10);
+
+    let log_in = async |code: Option<&str>| {
+        let body = json!({ "username": "ada", "password": PASSWORD, "code": code });
+        app.anonymous().post("/api/v1/sessions", body).await
+    };
+    for refused in [log_in(None).await, log_in(Some(&first)).await] {
+        assert_eq!((code(&refused), &refused.json["second_factor"]), ("002", &json!(true)), "{}", refused.json);
+    }
+    let wrong = app.anonymous().log_in("ada", "wrong password").await;
+    assert_eq!(wrong.json["second_factor"], Value::Null, "who has not the password is told nothing");
+    let once = recovery[0].as_str().unwrap().to_uppercase().replace('-', " ");
+    assert_eq!(log_in(Some(&once)).await.status, StatusCode::CREATED);
+    assert_eq!(code(&log_in(Some(&once)).await), "002", "a recovery code is good once");
+    assert_eq!(ada.get("/api/v1/users/me").await.json["second_factor"], true);
+
+    let off = async |password: &str| ada.send(Method::DELETE, path, &[], Some(json!({ "password": password }))).await;
+    assert_eq!(code(&off("wrong password").await), "002");
+    assert_eq!(off(PASSWORD).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(ada.get("/api/v1/users/me").await.json["second_factor"], false);
+}

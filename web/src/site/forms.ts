@@ -27,8 +27,13 @@ async function send(form: HTMLFormElement): Promise<void> {
     const body = JSON.stringify(all);
     const response = await fetch(path, { method, headers, body, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
     if (!response.ok) {
-      const words = explain((await response.json().catch(() => ({}))) as Problem);
-      say(form, words);
+      const problem = (await response.json().catch(() => ({}))) as Problem;
+      const factor = form.querySelector<HTMLElement>('[data-second-factor]');
+      if (problem.second_factor && factor) {
+        say(form, factor.hidden ? t('form_second_factor') : t('form_code'));
+        factor.hidden = false;
+        factor.querySelector('input')?.focus();
+      } else say(form, explain(problem));
     } else if (form.dataset.next) {
       const next = new URL(filled(form.dataset.next, form), location.href);
       location.assign(next);
@@ -61,6 +66,7 @@ async function showResult(form: HTMLFormElement, response: Response): Promise<vo
 interface Problem {
   error?: string;
   error_code?: string;
+  second_factor?: boolean;
 }
 
 /** What went wrong, in the visitor's language. The API's own words begin with the name of the field that is wrong. */

@@ -14,6 +14,7 @@ pub(crate) mod password;
 pub(crate) mod permissions;
 pub(crate) mod rules;
 pub(crate) mod seal;
+mod second_factor;
 pub(crate) mod secret;
 pub(crate) mod sessions;
 mod setup;

@@ -11,6 +11,7 @@ pub(crate) mod list;
 pub(crate) mod live;
 mod refusals;
 mod resets;
+mod second_factor;
 mod sessions;
 pub(crate) mod site;
 pub(crate) mod streams;
@@ -65,6 +66,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(users::create))
         .routes(routes!(users::me, users::update_me, users::delete_me))
         .routes(routes!(users::change_password))
+        .routes(routes!(second_factor::begin, second_factor::set, second_factor::delete))
         .routes(routes!(sessions::log_in, sessions::list, sessions::end_others))
         .routes(routes!(sessions::log_out))
         .routes(routes!(sessions::end_one))

@@ -28,6 +28,8 @@ pub(crate) struct Credentials {
     /// Whether the session lasts 30 days from its last use, and not 30 minutes.
     #[serde(default)]
     remember: bool,
+    /// The second factor's code, where the account has one: of its application, or a recovery code.
+    code: Option<String>,
 }
 
 /// A browser that is logged in.
@@ -61,7 +63,8 @@ pub(crate) struct OpenSessions {
 
 /// Log in
 ///
-/// The answer sets the cookie `session`. What is wrong, name or password, is not told.
+/// The answer sets the cookie `session`. Where the account has a second factor, the answer to the right password alone
+/// is a problem with `second_factor`: ask again with `code`. What is wrong, name or password, is not told.
 #[utoipa::path(post, path = "/api/v1/sessions", operation_id = "log_in", tag = "sessions", request_body = Credentials,
 responses(
     (status = 201, description = "Logged in", body = Account),
@@ -106,6 +109,18 @@ pub(crate) async fn log_in(
         }
         UserState::Disabled => return Err(Problem::new(ErrorCode::Forbidden, "this account is locked")),
     }
+    if user.totp_secret.is_some() {
+        let Some(code) = body.code.as_deref().filter(|code| !code.is_empty()) else {
+            return Err(Problem::second_factor("a code of the second factor is needed as well"));
+        };
+        if code.len() > MAX_CODE || !accounts.take_second_factor(&user, code).await.map_err(Problem::database)? {
+            let (subject, from) = (&*user.handle, &*from);
+            let details = "second factor";
+            let entry = NewAuditEntry { actor: "", action: Action::LogInRefused, subject, address: from, details };
+            accounts.store.add_audit(&entry).await.map_err(Problem::database)?;
+            return Err(Problem::second_factor("the code is wrong, or was used before"));
+        }
+    }
     let entry = NewAuditEntry {
         actor: &user.handle,
         action: Action::LogIn,
@@ -122,6 +137,9 @@ pub(crate) async fn log_in(
     let cookie = session_cookie(&secret, body.remember, &visitor);
     Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie)], Json(account)).into_response())
 }
+
+/// Longest code that is looked at.
+const MAX_CODE: usize = 64;
 
 /// Log out
 #[utoipa::path(delete, path = "/api/v1/sessions/current", operation_id = "log_out", tag = "sessions", responses(

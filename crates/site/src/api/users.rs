@@ -363,7 +363,7 @@ pub(crate) async fn change_password(
 #[serde(deny_unknown_fields)]
 pub(crate) struct Confirmation {
     /// The own password.
-    password: String,
+    pub(super) password: String,
 }
 
 /// Delete the own account
@@ -419,7 +419,12 @@ pub(super) async fn audit_with(
     site.accounts.store.add_audit(&entry).await.map_err(Problem::database)
 }
 
-async fn confirm(site: &Site, actor: &Actor, address: std::net::IpAddr, password: String) -> Result<(), Problem> {
+pub(super) async fn confirm(
+    site: &Site,
+    actor: &Actor,
+    address: std::net::IpAddr,
+    password: String,
+) -> Result<(), Problem> {
     site.accounts.tries.log_in(address, &actor.user.handle).map_err(Problem::too_often)?;
     let hash = actor.user.password_hash.clone();
     let right = site.accounts.passwords.verify(password, Some(hash)).await.map_err(|busy| Problem::busy(&busy))?;

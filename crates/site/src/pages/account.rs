@@ -47,6 +47,7 @@ struct Settings {
     email: String,
     version: i64,
     sessions: Vec<OpenSession>,
+    second_factor: bool,
     tokens: Vec<PersonalToken>,
     /// Scopes of tokens, with their messages.
     scopes: &'static [(&'static str, &'static str)],
@@ -172,6 +173,7 @@ pub(super) async fn settings(State(site): State<Site>, visitor: Visitor) -> Resp
         version,
         sessions,
         tokens,
+        second_factor: actor.user.totp_secret.is_some(),
         scopes: SCOPES,
     })
 }
