@@ -98,3 +98,46 @@ test('a reset of the key cuts its publisher at once', async () => {
   server.publishWith(await key());
   await creator.locator('[data-health]').waitFor({ timeout: 20_000 });
 }, 60_000);
+
+test('channels are found, and their pages are sound on a desktop and on a phone', async () => {
+  await creator.goto(`${server.origin}/studio/night-market/settings`);
+  await creator.getByLabel('By password').check();
+  await creator.getByLabel('Password for viewers').fill('sesame');
+  await creator.getByRole('button', { name: 'Save' }).click();
+  await creator.getByText('Saved.').waitFor();
+  const locked = await visitor('/@night-market');
+  expect(await axe(locked)).toEqual([]);
+  await locked.getByLabel('Password').fill('simsim');
+  await locked.getByRole('button', { name: 'Watch' }).click();
+  await locked.getByRole('alert').getByText('wrong').waitFor();
+  await locked.getByLabel('Password').fill('sesame');
+  await locked.getByRole('button', { name: 'Watch' }).click();
+  await plays(locked);
+
+  await creator.goto(`${server.origin}/studio/night-market/settings`);
+  await creator.getByLabel('Public').check();
+  await creator.getByLabel('Category').selectOption('travel');
+  await creator.getByRole('button', { name: 'Save' }).click();
+  await creator.getByText('Saved.').waitFor();
+  const page = await visitor('/');
+  await page.keyboard.press('/');
+  await page.keyboard.type('夜市');
+  await page.keyboard.press('Enter');
+  await page.getByRole('link', { name: 'Night market 夜市' }).first().waitFor();
+  const storageState = await creator.context().storageState();
+  const paths = ['/search?q=nothing-at-all', '/browse/travel', '/@night-market', '/studio', '/studio/night-market', '/settings'];
+  for (const [screen, locale, colorScheme] of [
+    ['desktop', 'zh-CN', 'dark'],
+    ['phone', 'en', 'light'],
+  ] as const) {
+    const context = await browser.newContext({ ...SCREENS[screen], locale, colorScheme, bypassCSP: true, storageState });
+    const look = await context.newPage();
+    for (const path of paths) {
+      await look.goto(server.origin + path);
+      expect(await axe(look), `${path} ${screen}`).toEqual([]);
+      const wider = await look.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect(wider, `${path} ${screen} scrolls sideways`).toBeLessThanOrEqual(0);
+    }
+    await context.close();
+  }
+}, 120_000);
