@@ -125,6 +125,8 @@ async fn run(
         None => None,
     };
     let following = AbortOnDropHandle::new(tokio::spawn(accounts.follow()));
+    let configured = Arc::clone(&streams);
+    accounts.channels().leave_out(move |name| configured.has_name(name));
     let leaves = Arc::new(Leaves { configured: Arc::clone(&streams), channels: accounts.channels() });
     let recorder = Recorder::new(&hub, store.clone());
     let recorded = CancellationToken::new();

@@ -27,6 +27,11 @@ impl ConfiguredStreams {
         Self { table: ArcSwap::from_pointee(Table::new(config)) }
     }
 
+    /// Whether the stream of that name in the site's application stands in the configuration.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.table.load().entries.iter().any(|entry| entry.id.app.as_str() == "live" && entry.id.name.as_str() == name)
+    }
+
     /// Whether that stream stands in the configuration.
     fn has(&self, app: &AppName, name: &StreamName) -> bool {
         self.table.load().entries.iter().any(|entry| entry.id.app == *app && entry.id.name == *name)

@@ -445,3 +445,31 @@ async fn broadcasts_are_listed_for_their_owner() {
     assert_eq!(code(&app.anonymous().get(path).await), "002");
     assert_eq!(code(&app.with_role("vic", Role::Viewer).await.get(path).await), "005");
 }
+
+#[tokio::test]
+async fn a_name_of_the_configuration_is_no_channels() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let (_, main) = key(&creator, "").await;
+    app.accounts.channels().leave_out(|name| name == "movie");
+    let refused = creator.post("/api/v1/channels", json!({ "handle": "movie" })).await;
+    assert_eq!((refused.status, code(&refused)), (StatusCode::CONFLICT, "007"));
+    assert!(publish(&app, "live", &main).await.is_ok(), "others are channels still");
+
+    // One that was there before its name was configured.
+    let (app, _) = site().await;
+    let creator = self::creator(&app).await;
+    app.accounts.channels().leave_out(|name| name == "engine");
+    set_private(&app).await;
+    assert_eq!(play(&app, "", "").await, Err(Refusal::NotFound), "it decides nothing about the other stream");
+    assert_eq!(creator.page("/@engine").await.0, StatusCode::OK);
+}
+
+async fn set_private(app: &App) {
+    let channel = app.store.channel_by_handle("engine").await.unwrap().unwrap();
+    let change = millrace_store::ChannelChange {
+        visibility: Some(millrace_store::Visibility::Private),
+        ..millrace_store::ChannelChange::default()
+    };
+    app.store.update_channel(&channel.id, channel.version, &change).await.unwrap();
+}

@@ -213,6 +213,9 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     actor.must(Act::OwnChannels)?;
     let handle = account_rules::handle(&body.handle).map_err(incorrect)?;
+    if site.accounts.channels.is_taken(&handle) {
+        return Err(Problem::new(ErrorCode::Conflict, "a stream of the server's configuration has this name"));
+    }
     let title = rules::title(body.title.as_deref().unwrap_or(&handle)).map_err(incorrect)?;
     let search_text = rules::search_text(&handle, title, "", "[]");
     let most = rules::MAX_CHANNELS;

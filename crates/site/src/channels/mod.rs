@@ -35,9 +35,14 @@ struct Inner {
     publishing: Mutex<HashMap<String, Hash>>,
     /// The epoch of each channel under which its players were let in.
     epochs: Mutex<HashMap<String, i64>>,
+    /// Names that are no channel's: the configuration has streams of them.
+    taken: OnceLock<Box<Taken>>,
     /// The live streams, once the site serves them.
     live: OnceLock<Arc<dyn LiveSource>>,
 }
+
+/// Whether the stream of that name stands in the configuration.
+type Taken = dyn Fn(&str) -> bool + Send + Sync;
 
 /// A channel, and who may watch it.
 #[derive(Debug)]
@@ -83,6 +88,7 @@ impl Channels {
                 tokens: tokens::PlayTokens::new(token_key),
                 publishing: Mutex::default(),
                 epochs: Mutex::default(),
+                taken: OnceLock::new(),
                 live: OnceLock::new(),
             }),
         }
@@ -95,7 +101,7 @@ impl Channels {
 
     /// The channel of that handle.
     pub(crate) async fn find(&self, handle: &str) -> Result<Option<Arc<Known>>, Error> {
-        if !is_name(handle) {
+        if !is_name(handle) || self.is_taken(handle) {
             return Ok(None);
         }
         let now = At::now();
@@ -121,6 +127,17 @@ impl Channels {
     /// The channel of a stream, where it is one's.
     pub(crate) async fn of_stream(&self, app: &str, name: &str) -> Result<Option<Arc<Known>>, Error> {
         if app == DEFAULT_APP { self.find(name).await } else { Ok(None) }
+    }
+
+    /// Leaves those names to others: a channel of one of them is as if it were not there, and none can be made. To be said
+    /// once, before serving.
+    pub fn leave_out(&self, taken: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        let _ = self.inner.taken.set(Box::new(taken));
+    }
+
+    /// Whether a stream of the configuration has that name.
+    pub(crate) fn is_taken(&self, handle: &str) -> bool {
+        self.inner.taken.get().is_some_and(|taken| taken(handle))
     }
 
     /// Cuts publishers and players of these streams from now on, when they lose leave.
