@@ -428,6 +428,13 @@ async fn a_lost_password_is_set_anew_by_a_link_that_works_once() {
     let moderator = app.with_role("mod", Role::Moderator).await;
     assert_eq!(code(&moderator.post("/api/v1/users/ada/reset-link", json!({})).await), "005");
     assert_eq!(code(&moderator.post("/api/v1/users/nobody/reset-link", json!({})).await), "006");
+    let token = admin.post("/api/v1/tokens", json!({ "name": "x", "scopes": ["moderate", "admin"] })).await.json;
+    let mut program = app.anonymous();
+    program.headers.push(("authorization", format!("Bearer {}", token["token"].as_str().unwrap())));
+    for of in ["eve", "ada"] {
+        let refused = program.post(&format!("/api/v1/users/{of}/reset-link"), json!({})).await;
+        assert_eq!(code(&refused), "005", "a token does not become a session");
+    }
 }
 
 #[tokio::test]
@@ -448,6 +455,14 @@ async fn the_operator_makes_accounts_without_a_password_and_lets_the_locked_out_
     assert_eq!(names, ["ada", "bob"]);
     for wrong in ["a b", "ada", "admin"] {
         assert!(app.accounts.add_user(wrong, Role::Viewer).await.is_err(), "{wrong}");
+    }
+    let log = app.store.audit_log(&millrace_store::PageRequest { limit: 50, after: None });
+    let log = log.await.unwrap().items;
+    for action in ["register", "change-standing"] {
+        assert!(
+            log.iter().any(|e| e.action == action && e.details == "command line" && e.subject == "bob"),
+            "{action}"
+        );
     }
     assert!(app.accounts.reset_password("nobody").await.is_err());
     assert!(app.accounts.reset_password("ada").await.is_ok());
@@ -478,6 +493,9 @@ async fn with_a_second_factor_a_password_alone_is_not_enough() {
     let first = code_of(url);
     let set = put(setup, &first).await;
     assert_eq!(set.status, StatusCode::OK, "{}", set.json);
+    let again = put(setup, &first).await;
+    assert_eq!((again.status, code(&again)), (StatusCode::CONFLICT, "007"), "one that is set is taken away first");
+    assert_eq!(code(&ada.post(path, json!({})).await), "007");
     let recovery = set.json["codes"].as_array().unwrap().clone();
     assert_eq!(recovery.len(), 10);
 

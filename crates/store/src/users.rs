@@ -330,13 +330,16 @@ impl Store {
         tx.commit().await
     }
 
-    /// Sets the second factor with its recovery codes, or takes both away.
+    /// Sets the second factor, sealed, with its recovery codes and the step of time whose code was taken; or takes all of it
+    /// away.
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn set_totp(&self, id: &UserId, sealed: Option<&[u8]>, recovery: &[Hash]) -> Result<(), Error> {
+    pub async fn set_totp(&self, id: &UserId, factor: Option<(&[u8], i64)>, recovery: &[Hash]) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        found(run_in!(tx, "UPDATE users SET totp_secret = $1, totp_step = 0 WHERE id = $2", sealed, id)?)?;
+        let (sealed, step) = factor.map_or((None, 0), |(sealed, step)| (Some(sealed), step));
+        let sql = "UPDATE users SET totp_secret = $1, totp_step = $2 WHERE id = $3";
+        found(run_in!(tx, sql, sealed, step, id)?)?;
         run_in!(tx, "DELETE FROM recovery_codes WHERE user_id = $1", id)?;
         for code in recovery {
             run_in!(tx, "INSERT INTO recovery_codes (user_id, code_hash) VALUES ($1, $2)", id, code.as_slice())?;

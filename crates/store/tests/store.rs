@@ -229,8 +229,9 @@ async fn a_link_works_once_for_its_purpose_and_its_time(store: Store) {
 
 async fn codes_of_the_second_factor_are_taken_once(store: Store) {
     let ada = user(&store, "ada").await;
-    store.set_totp(&ada.id, Some(b"sealed"), &[[1; 32], [2; 32]]).await.unwrap();
+    store.set_totp(&ada.id, Some((b"sealed", 99)), &[[1; 32], [2; 32]]).await.unwrap();
     assert_eq!(store.user(&ada.id).await.unwrap().unwrap().totp_secret.as_deref(), Some(&b"sealed"[..]));
+    assert!(!store.take_totp_step(&ada.id, 99).await.unwrap(), "its first code was taken to set it");
     assert!(store.take_totp_step(&ada.id, 100).await.unwrap());
     assert!(!store.take_totp_step(&ada.id, 100).await.unwrap(), "the same code again");
     assert!(!store.take_totp_step(&ada.id, 99).await.unwrap(), "an older one");

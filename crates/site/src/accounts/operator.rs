@@ -1,6 +1,8 @@
 //! What the operator does with accounts at the command line, while the server runs or not.
 
-use millrace_store::{At, Error, LinkKind, NewLink, NewUser, PageRequest, Role, User, UserId, UserState};
+use millrace_store::{
+    Action, At, Error, LinkKind, NewAuditEntry, NewLink, NewUser, PageRequest, Role, User, UserId, UserState,
+};
 use time::Duration;
 
 use super::Accounts;
@@ -63,6 +65,7 @@ impl Accounts {
             state: UserState::Active,
         };
         let user = self.store.create_user(&new).await?;
+        self.note(Action::Register, &handle).await?;
         Ok(self.reset_link(&user.id, None).await?)
     }
 
@@ -85,6 +88,7 @@ impl Accounts {
         };
         self.store.create_user(&new).await?;
         self.store.delete_links(LinkKind::Setup, None).await?;
+        self.note(Action::Setup, &handle).await?;
         Ok(())
     }
 
@@ -94,6 +98,7 @@ impl Accounts {
     /// When there is none of that name, or the database fails.
     pub async fn reset_password(&self, handle: &str) -> Result<ResetLink, OperatorError> {
         let user = self.find(handle).await?;
+        self.note(Action::ResetPassword, &user.handle).await?;
         Ok(self.reset_link(&user.id, None).await?)
     }
 
@@ -104,6 +109,7 @@ impl Accounts {
     pub async fn set_role(&self, handle: &str, role: Role) -> Result<(), OperatorError> {
         let user = self.find(handle).await?;
         self.store.set_standing(&user.id, role, user.state).await?;
+        self.note(Action::ChangeStanding, &user.handle).await?;
         self.sessions.forget(&user.id).await;
         Ok(())
     }
@@ -125,6 +131,12 @@ impl Accounts {
         }
         all.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(all)
+    }
+
+    /// Writes down what the operator did.
+    async fn note(&self, action: Action, subject: &str) -> Result<(), Error> {
+        let entry = NewAuditEntry { actor: "", action, subject, address: "", details: "command line" };
+        self.store.add_audit(&entry).await
     }
 
     async fn find(&self, handle: &str) -> Result<User, OperatorError> {

@@ -47,8 +47,7 @@ impl Accounts {
         let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
         let hashes: Vec<Hash> = codes.iter().map(|code| hash_of(code)).collect();
         let sealed = self.sealer.seal(&owner(&user.id, "totp"), &secret);
-        self.store.set_totp(&user.id, Some(&sealed), &hashes).await?;
-        self.store.take_totp_step(&user.id, step).await?;
+        self.store.set_totp(&user.id, Some((&sealed, step)), &hashes).await?;
         Ok(Some(codes))
     }
 

@@ -15,7 +15,7 @@ use super::users::audit;
 use crate::accounts::permissions::{Act, may_change};
 use crate::accounts::rules::{self, incorrect};
 use crate::accounts::secret;
-use crate::accounts::sessions::Actor;
+use crate::accounts::sessions::{Actor, By};
 use crate::actor::Address;
 use crate::{ErrorCode, Problem, Site};
 
@@ -45,6 +45,10 @@ pub(crate) async fn create(
     Path(handle): Path<String>,
 ) -> Result<(StatusCode, Json<ResetLink>), Problem> {
     actor.must(Act::ManageUsers)?;
+    // Whoever has the link has the account: a token must not become a session by it.
+    if !matches!(actor.by, By::Session(_)) {
+        return Err(Problem::new(ErrorCode::Forbidden, "a reset link is made in a session, not with a token"));
+    }
     let user = find(&site, &handle).await?;
     if !may_change(actor.user.role, user.role, user.role) {
         return Err(not_theirs());

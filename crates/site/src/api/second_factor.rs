@@ -49,13 +49,15 @@ pub(crate) struct RecoveryCodes {
 
 /// Begin to set up a second factor
 ///
-/// Nothing changes until a first code is given.
+/// Nothing changes until a first code is given. One that is set has to be taken away first.
 #[utoipa::path(post, path = "/api/v1/users/me/second-factor", operation_id = "begin_second_factor", tag = "users", responses(
     (status = 200, description = "What the application needs", body = FactorSetup),
+    (status = 409, description = "There is one", body = Problem, content_type = "application/problem+json"),
     Refusals,
 ))]
 pub(crate) async fn begin(State(site): State<Site>, actor: Actor) -> Result<Json<FactorSetup>, Problem> {
     in_session(&actor)?;
+    not_set(&actor)?;
     let begun = site.accounts.begin_second_factor(&actor.user, &site.name());
     let begun = begun.ok_or_else(|| Problem::new(ErrorCode::Internal, "a second factor could not be made"))?;
     Ok(Json(FactorSetup { secret: begun.secret, url: begun.url, qr: begun.qr, setup: begun.setup }))
@@ -63,10 +65,11 @@ pub(crate) async fn begin(State(site): State<Site>, actor: Actor) -> Result<Json
 
 /// Set the second factor
 ///
-/// From now on logging in asks for a code. One that was set before works no more.
+/// From now on logging in asks for a code.
 #[utoipa::path(put, path = "/api/v1/users/me/second-factor", operation_id = "set_second_factor", tag = "users",
 request_body = FirstCode, responses(
     (status = 200, description = "It is set", body = RecoveryCodes),
+    (status = 409, description = "There is one", body = Problem, content_type = "application/problem+json"),
     (status = 429, description = "Too many tries", body = Problem, content_type = "application/problem+json"),
     Refusals,
 ))]
@@ -77,6 +80,7 @@ pub(crate) async fn set(
     Body(body): Body<FirstCode>,
 ) -> Result<Json<RecoveryCodes>, Problem> {
     in_session(&actor)?;
+    not_set(&actor)?;
     site.accounts.tries.log_in(address, &actor.user.handle).map_err(Problem::too_often)?;
     let set = site.accounts.confirm_second_factor(&actor.user, &body.setup, &body.code).await;
     let codes = set
@@ -107,6 +111,14 @@ pub(crate) async fn delete(
     site.accounts.sessions.forget(&actor.user.id).await;
     audit(&site, &actor, Action::ChangeSecondFactor, &actor.user.handle, address).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// One that is set is taken away first, which asks for the password.
+fn not_set(actor: &Actor) -> Result<(), Problem> {
+    match actor.user.totp_secret {
+        None => Ok(()),
+        Some(_) => Err(Problem::new(ErrorCode::Conflict, "there is a second factor; take it away first")),
+    }
 }
 
 fn in_session(actor: &Actor) -> Result<(), Problem> {
