@@ -322,6 +322,12 @@ async fn a_password_opens_a_channel_until_it_is_changed() {
     assert_eq!(play(&app, "", cookie).await, Ok(Leave::Bearer));
     set(&creator, json!({ "password": "another" })).await;
     assert!(play(&app, "", cookie).await.is_err());
+    let cookie = unlock("another").await.headers[header::SET_COOKIE].to_str().unwrap().to_owned();
+    let request = http::Request::get("/@engine").header(header::HOST, "video.example").header(header::COOKIE, cookie);
+    let request = request.body(axum::body::Body::empty()).unwrap();
+    let page = tower::ServiceExt::oneshot(app.router.clone(), request).await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    assert_eq!(page.headers()[header::CACHE_CONTROL], "private, no-store", "it holds a token");
     for _ in 0..30 {
         if unlock("guess").await.status == StatusCode::TOO_MANY_REQUESTS {
             return;

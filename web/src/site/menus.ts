@@ -1,15 +1,4 @@
 /** Menus close on Escape, on a press elsewhere, and when another opens. */
-/** `/` goes to the search, but for where one writes. */
-export function enableSearchKey(): void {
-  const field = document.querySelector<HTMLInputElement>('#search');
-  document.addEventListener('keydown', (event) => {
-    const writing = event.target instanceof Element && event.target.closest('input, textarea, select, [contenteditable]');
-    if (event.key !== '/' || writing || event.ctrlKey || event.metaKey || event.altKey || !field?.offsetParent) return;
-    event.preventDefault();
-    field.focus();
-  });
-}
-
 export function enableMenus(): void {
   const menus = [...document.querySelectorAll<HTMLDetailsElement>('[data-menu]')];
   const closeAllBut = (kept: Element | null): void => {
@@ -28,4 +17,15 @@ export function enableMenus(): void {
       menu.querySelector('summary')?.focus();
     });
   }
+}
+
+/** `/` goes to the search, but for where one writes. */
+export function enableSearchKey(): void {
+  const field = document.querySelector<HTMLInputElement>('#search');
+  document.addEventListener('keydown', (event) => {
+    const writing = event.target instanceof Element && event.target.closest('input, textarea, select, [contenteditable]');
+    if (event.key !== '/' || writing || event.ctrlKey || event.metaKey || event.altKey || !field?.offsetParent) return;
+    event.preventDefault();
+    field.focus();
+  });
 }

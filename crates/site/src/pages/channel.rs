@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 use millrace_store::{At, Channel as Row, Visibility};
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -217,6 +217,10 @@ pub(super) async fn page(
         shell,
     });
     response.extensions_mut().insert(PagePolicy::Player);
+    if token.is_some() {
+        // It holds what this visitor alone may watch with, also where a password opened it and no session.
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    }
     response.into_response()
 }
 
