@@ -26,6 +26,7 @@ const ICONS = [
   'picture-in-picture-2',
   'play',
   'radio',
+  'radio-tower',
   'rectangle-horizontal',
   'settings',
   'shield',

@@ -12,7 +12,7 @@ let browser: Browser;
 let ada: Page;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([Server.start([]), launch()]);
+  [server, browser] = await Promise.all([Server.start(['movie']), launch()]);
   ada = await visitor(await server.setupPath());
   await ada.getByLabel('Name of the site').fill('River TV');
   await enter(ada, 'ada', 'Set up this site');
@@ -24,7 +24,7 @@ afterAll(async () => {
 });
 
 const PASSWORD = 'a long sentence of mine';
-const PAGES = ['', '/users', '/users/ada', '/registrations', '/invitations', '/settings', '/audit'];
+const PAGES = ['', '/streams', '/users', '/users/ada', '/registrations', '/invitations', '/settings', '/audit'];
 
 async function visitor(path: string): Promise<Page> {
   const context = await browser.newContext({ ...SCREENS.desktop, locale: 'en', bypassCSP: true });
@@ -113,6 +113,23 @@ test('an invitation is made, used, and another one taken back', async () => {
   await ada.getByLabel('What').selectOption({ label: 'Invited somebody' });
   await ada.getByRole('button', { name: 'Show', exact: true }).click();
   await expect.poll(() => ada.locator('.row').count()).toBe(2);
+});
+
+test('who publishes is seen, and disconnected', async () => {
+  await go(ada, '/admin/streams');
+  await ada.getByText('Nobody publishes at present.').waitFor();
+  const publisher = await server.publish('movie');
+  // The page learns of it by itself.
+  const row = ada.getByRole('row', { name: /Publisher · RTMP/ });
+  await row.waitFor();
+  await expect.poll(() => row.textContent()).toMatch(/[1-9]\d* kbit\/s/);
+  expect(await axe(ada)).toEqual([]);
+  await row.getByText('Disconnect', { exact: true }).click();
+  await ada.getByText('The stream ends for all who watch.').waitFor();
+  await ada.getByRole('button', { name: 'Disconnect the publisher' }).click();
+  await ada.getByText('Nobody publishes at present.').waitFor();
+  await publisher.over();
+  expect(await server.live('movie')).toBeNull();
 });
 
 test('every page is sound on a desktop and on a phone, in either language, light or dark', async () => {

@@ -135,3 +135,30 @@ async fn what_is_not_correct_is_named() {
     assert_eq!(code(&moderator.delete(&format!("{PLAYERS}/0")).await), "006");
     assert_eq!(code(&moderator.get("/api/v1/live/LIVE/..%2f/publisher").await), "006");
 }
+
+#[tokio::test]
+async fn moderators_have_a_page_of_who_publishes_and_plays() {
+    let (app, hub, _publisher) = on_air().await;
+    let moderator = app.with_role("mo", Role::Moderator).await;
+    let player = play(&hub, 2).await;
+    player.player.update(5 << 20, Traffic::default(), Rates { audio_kbit_s: 64, ..Rates::default() }, 0, 0);
+    let segments = hub.attach(&id(), Protocol::Hls, "192.0.2.9:3".parse().unwrap()).unwrap();
+    let (status, _, page) = moderator.page("/admin/streams").await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    let players = moderator.get(PLAYERS).await.json;
+    for shown in
+        ["192.0.2.1:4000 · obs", "192.0.2.7:2", "5 MiB", "64 kbit/s", "HTTP-FLV", "192.0.2.9<", "href=\"/@radio"]
+    {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    let numbers = players["items"].as_array().unwrap().iter().map(|player| format!("{PLAYERS}/{}", player["id"]));
+    for acts in numbers.chain([PUBLISHER.to_owned()]) {
+        assert!(page.contains(&format!("data-api=\"DELETE {acts}\"")), "{acts}: {page}");
+    }
+    drop(segments);
+    assert_eq!(app.with_role("cr", Role::Creator).await.page("/admin/streams").await.0, StatusCode::FORBIDDEN);
+    assert_eq!(app.anonymous().page("/admin/streams").await.0, StatusCode::SEE_OTHER);
+    let idle = App::set_up().await;
+    let (_, _, page) = idle.browser("ada").await.page("/admin/streams").await;
+    assert!(page.contains("Nobody publishes at present."), "{page}");
+}

@@ -5,12 +5,13 @@ import { t } from '../lib/messages';
  * words. `data-version` is sent as `If-Match`. `:name` in path or page stands for the field of that name.
  */
 export function enableForms(): void {
-  for (const form of document.querySelectorAll<HTMLFormElement>('form[data-api]')) {
-    form.addEventListener('submit', (event) => {
-      event.preventDefault();
-      void send(form);
-    });
-  }
+  // Heard at the document, so that forms that come later are among them.
+  document.addEventListener('submit', (event) => {
+    const form = event.target as HTMLFormElement;
+    if (!form.matches('form[data-api]')) return;
+    event.preventDefault();
+    void send(form);
+  });
 }
 
 async function send(form: HTMLFormElement): Promise<void> {

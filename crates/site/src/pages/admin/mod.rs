@@ -4,6 +4,7 @@ mod audit;
 mod dashboard;
 mod invitations;
 mod settings;
+mod streams;
 mod users;
 
 use axum::Router;
@@ -20,6 +21,7 @@ use crate::{Problem, Site, i18n::Messages, visitor::Visitor};
 pub(super) fn routes() -> Router<Site> {
     Router::new()
         .route("/admin", get(dashboard::page))
+        .route("/admin/streams", get(streams::page))
         .route("/admin/users", get(users::list))
         .route("/admin/users/{handle}", get(users::one))
         .route("/admin/registrations", get(users::registrations))
@@ -31,6 +33,7 @@ pub(super) fn routes() -> Router<Site> {
 /// The rail's entries, from the top: path, message, icon, and what one must be allowed to do to see it.
 const ENTRIES: &[(&str, &str, &str, Act)] = &[
     ("/admin", "admin.dashboard", "layout-dashboard", Act::ManageUsers),
+    ("/admin/streams", "admin.streams", "radio-tower", Act::ManageStreams),
     ("/admin/users", "admin.users", "users", Act::ManageUsers),
     (REGISTRATIONS, "admin.registrations", "user-check", Act::ManageUsers),
     ("/admin/invitations", "admin.invitations", "mail-plus", Act::ManageUsers),
