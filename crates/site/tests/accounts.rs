@@ -269,7 +269,7 @@ async fn a_program_has_what_its_tokens_scopes_allow() {
         let secret = letter.repeat(43);
         let token_hash = Sha256::digest(secret.as_bytes()).into();
         let new = NewApiToken { user_id: &ada.id, name: "script", token_hash, scopes, expires_at };
-        app.store.create_token(&new).await.unwrap();
+        app.store.create_token(&new, 50).await.unwrap();
         Client { headers: vec![("authorization", format!("Bearer mrt_{secret}"))], ..app.anonymous() }
     };
     let good = make("a", "account channels", None).await;

@@ -390,7 +390,7 @@ async fn another_sites_page_uses_the_api_where_it_may_and_only_by_a_token_of_its
     let ada = app.store.user_by_handle("ada").await.unwrap().unwrap();
     let token_hash = Sha256::digest(secret.as_bytes()).into();
     let new = NewApiToken { user_id: &ada.id, name: "app", token_hash, scopes: "moderate", expires_at: None };
-    app.store.create_token(&new).await.unwrap();
+    app.store.create_token(&new, 50).await.unwrap();
     let bearer = format!("Bearer mrt_{secret}");
     let from = [from[0], from[1], ("authorization", bearer.as_str())];
     let made = browser.send(Method::POST, "/api/v1/invitations", &from, Some(json!({}))).await;

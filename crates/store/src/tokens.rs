@@ -1,6 +1,6 @@
 //! Personal tokens for the API.
 
-use crate::db::{rows, run};
+use crate::db::{rows, rows_in, run, run_in};
 use crate::error::found;
 use crate::{At, Error, Hash, Store, TokenId, UserId};
 
@@ -41,13 +41,21 @@ pub struct NewApiToken<'a> {
 }
 
 impl Store {
-    /// Makes a token.
+    /// Makes a token for a user who has fewer than `limit`; `None` where there are as many.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn create_token(&self, new: &NewApiToken<'_>) -> Result<ApiToken, Error> {
-        Ok(rows!(
-            self.pool,
+    /// [`Error::NotFound`] where there is no such user.
+    pub async fn create_token(&self, new: &NewApiToken<'_>, limit: u32) -> Result<Option<ApiToken>, Error> {
+        let mut tx = self.begin().await?;
+        // Two at once go one after the other.
+        found(run_in!(tx, "UPDATE users SET version = version WHERE id = $1", new.user_id)?)?;
+        let sql = "SELECT COUNT(*) FROM api_tokens WHERE user_id = $1";
+        let (there,): (i64,) = rows_in!(tx, fetch_one, (i64,), sql, new.user_id)?;
+        if there >= i64::from(limit) {
+            return Ok(None);
+        }
+        let token = rows_in!(
+            tx,
             fetch_one,
             ApiToken,
             "INSERT INTO api_tokens (id, user_id, name, token_hash, scopes, created_at, expires_at)
@@ -59,7 +67,9 @@ impl Store {
             new.scopes,
             At::now(),
             new.expires_at,
-        )?)
+        )?;
+        tx.commit().await?;
+        Ok(Some(token))
     }
 
     /// The token with that hash, over or not.

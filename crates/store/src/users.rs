@@ -3,7 +3,7 @@
 use crate::db::{rows, rows_in, run, run_in};
 use crate::error::found;
 use crate::texts::texts;
-use crate::{At, Error, Hash, Page, PageRequest, Store, UserId};
+use crate::{At, Error, Hash, LinkKind, Page, PageRequest, Store, UserId};
 
 /// What somebody may do, in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -250,6 +250,32 @@ impl Store {
         Ok(changed)
     }
 
+    /// Sets another password by a link for that, and all at once: the link and all others of the kind are spent, the
+    /// sessions and personal tokens of the account end, for whoever had the password may have them. The account; `None`,
+    /// and nothing is changed, where the link is not or no longer good.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn reset_password(&self, link: &Hash, password_hash: &str) -> Result<Option<User>, Error> {
+        let mut tx = self.begin().await?;
+        let sql = "SELECT user_id FROM links WHERE token_hash = $1 AND kind = $2 AND expires_at > $3";
+        let (kind, now) = (LinkKind::PasswordReset.as_str(), At::now());
+        let found = rows_in!(tx, fetch_optional, (Option<String>,), sql, link.as_slice(), kind, now)?;
+        let Some((Some(id),)) = found else { return Ok(None) };
+        // The account first: two of its links at once go one after the other, and the second finds its own spent.
+        let sql = "UPDATE users SET password_hash = $1 WHERE id = $2 RETURNING *";
+        let user = rows_in!(tx, fetch_optional, User, sql, password_hash, &id)?;
+        let sql = "DELETE FROM links WHERE token_hash = $1 AND kind = $2";
+        if run_in!(tx, sql, link.as_slice(), kind)? == 0 {
+            return Ok(None);
+        }
+        run_in!(tx, "DELETE FROM links WHERE user_id = $1 AND kind = $2", &id, kind)?;
+        run_in!(tx, "DELETE FROM sessions WHERE user_id = $1", &id)?;
+        run_in!(tx, "DELETE FROM api_tokens WHERE user_id = $1", &id)?;
+        tx.commit().await?;
+        Ok(user)
+    }
+
     /// Sets another password.
     ///
     /// # Errors
@@ -330,20 +356,33 @@ impl Store {
         tx.commit().await
     }
 
-    /// Sets the second factor, sealed, with its recovery codes and the step of time whose code was taken; or takes all of it
-    /// away.
+    /// Sets the second factor, sealed, of an account that has none: with its recovery codes and the step of time whose
+    /// code was taken.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn set_totp(&self, id: &UserId, factor: Option<(&[u8], i64)>, recovery: &[Hash]) -> Result<(), Error> {
+    /// [`Error::Changed`] where it has one, [`Error::NotFound`] where there is no such account.
+    pub async fn set_totp(&self, id: &UserId, sealed: &[u8], step: i64, recovery: &[Hash]) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        let (sealed, step) = factor.map_or((None, 0), |(sealed, step)| (Some(sealed), step));
-        let sql = "UPDATE users SET totp_secret = $1, totp_step = $2 WHERE id = $3";
-        found(run_in!(tx, sql, sealed, step, id)?)?;
-        run_in!(tx, "DELETE FROM recovery_codes WHERE user_id = $1", id)?;
+        let sql = "UPDATE users SET totp_secret = $1, totp_step = $2 WHERE id = $3 AND totp_secret IS NULL";
+        if run_in!(tx, sql, sealed, step, id)? == 0 {
+            let there = rows_in!(tx, fetch_optional, (String,), "SELECT id FROM users WHERE id = $1", id)?;
+            return Err(if there.is_some() { Error::Changed } else { Error::NotFound });
+        }
         for code in recovery {
             run_in!(tx, "INSERT INTO recovery_codes (user_id, code_hash) VALUES ($1, $2)", id, code.as_slice())?;
         }
+        tx.commit().await
+    }
+
+    /// Takes the second factor and its recovery codes away.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn delete_totp(&self, id: &UserId) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE users SET totp_secret = NULL, totp_step = 0 WHERE id = $1";
+        found(run_in!(tx, sql, id)?)?;
+        run_in!(tx, "DELETE FROM recovery_codes WHERE user_id = $1", id)?;
         tx.commit().await
     }
 

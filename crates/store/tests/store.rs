@@ -39,6 +39,7 @@ on_both! {
     a_session_lives_until_it_is_ended
     who_ends_all_sessions_keeps_the_own_one
     a_link_works_once_for_its_purpose_and_its_time
+    a_password_is_reset_once_with_all_that_knew_the_old_one
     codes_of_the_second_factor_are_taken_once
     a_deleted_account_takes_along_what_is_its_own
     a_key_that_is_reset_is_no_longer_there
@@ -227,9 +228,47 @@ async fn a_link_works_once_for_its_purpose_and_its_time(store: Store) {
     assert!(store.link(LinkKind::PasswordReset, &[3; 32]).await.unwrap().is_none());
 }
 
+async fn a_password_is_reset_once_with_all_that_knew_the_old_one(store: Store) {
+    let (ada, eve) = (user(&store, "ada").await, user(&store, "eve").await);
+    let link = |of: &User, letter: u8| {
+        let (user_id, store) = (of.id.clone(), store.clone());
+        async move {
+            let new = NewLink {
+                kind: LinkKind::PasswordReset,
+                token_hash: [letter; 32],
+                user_id: Some(&user_id),
+                created_by: None,
+                subject: "",
+                expires_at: soon(),
+            };
+            store.create_link(&new).await.unwrap();
+        }
+    };
+    link(&ada, 1).await;
+    link(&ada, 2).await;
+    link(&eve, 3).await;
+    session(&store, &ada, 1, soon()).await;
+    session(&store, &eve, 2, soon()).await;
+    let token = NewApiToken { user_id: &ada.id, name: "script", token_hash: [7; 32], scopes: "read", expires_at: None };
+    store.create_token(&token, 1).await.unwrap().unwrap();
+
+    let both = tokio::join!(store.reset_password(&[1; 32], "one"), store.reset_password(&[2; 32], "two"));
+    let both = [both.0.unwrap(), both.1.unwrap()];
+    let reset: Vec<User> = both.into_iter().flatten().collect();
+    assert_eq!(reset.len(), 1, "the other link is spent by the first");
+    assert_eq!(store.user(&ada.id).await.unwrap().unwrap().password_hash, reset[0].password_hash);
+    assert!(store.session_by_token(&[1; 32]).await.unwrap().is_none());
+    assert!(store.token_by_hash(&[7; 32]).await.unwrap().is_none());
+    assert!(store.session_by_token(&[2; 32]).await.unwrap().is_some(), "somebody else's");
+    assert!(store.link(LinkKind::PasswordReset, &[3; 32]).await.unwrap().is_some());
+    assert!(store.reset_password(&[1; 32], "three").await.unwrap().is_none());
+}
+
 async fn codes_of_the_second_factor_are_taken_once(store: Store) {
     let ada = user(&store, "ada").await;
-    store.set_totp(&ada.id, Some((b"sealed", 99)), &[[1; 32], [2; 32]]).await.unwrap();
+    store.set_totp(&ada.id, b"sealed", 99, &[[1; 32], [2; 32]]).await.unwrap();
+    let another = store.set_totp(&ada.id, b"another", 99, &[[3; 32]]).await;
+    assert!(matches!(another, Err(Error::Changed)), "one that is set is taken away first");
     assert_eq!(store.user(&ada.id).await.unwrap().unwrap().totp_secret.as_deref(), Some(&b"sealed"[..]));
     assert!(!store.take_totp_step(&ada.id, 99).await.unwrap(), "its first code was taken to set it");
     assert!(store.take_totp_step(&ada.id, 100).await.unwrap());
@@ -238,7 +277,7 @@ async fn codes_of_the_second_factor_are_taken_once(store: Store) {
     assert!(store.take_totp_step(&ada.id, 101).await.unwrap());
     assert!(store.take_recovery_code(&ada.id, &[1; 32]).await.unwrap());
     assert!(!store.take_recovery_code(&ada.id, &[1; 32]).await.unwrap());
-    store.set_totp(&ada.id, None, &[]).await.unwrap();
+    store.delete_totp(&ada.id).await.unwrap();
     assert!(!store.take_recovery_code(&ada.id, &[2; 32]).await.unwrap());
 }
 
@@ -254,7 +293,8 @@ async fn a_deleted_account_takes_along_what_is_its_own(store: Store) {
     store.invite_viewer(&other.id, &ada.id).await.unwrap();
     session(&store, &ada, 1, soon()).await;
     let token = NewApiToken { user_id: &ada.id, name: "script", token_hash: [7; 32], scopes: "read", expires_at: None };
-    store.create_token(&token).await.unwrap();
+    store.create_token(&token, 1).await.unwrap().unwrap();
+    assert!(store.create_token(&token, 1).await.unwrap().is_none(), "no more than there may be");
     store.delete_user(&ada.id).await.unwrap();
     assert!(store.channel_by_handle("engine").await.unwrap().is_none());
     assert!(store.stream_key_by_hash(&[1; 32]).await.unwrap().is_none());

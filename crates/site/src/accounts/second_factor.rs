@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use millrace_store::{At, Error, Hash, User, UserId};
 use qrcode::QrCode;
 use qrcode::render::svg;
+use time::Duration;
 use totp_rs::{Builder, Totp};
 
 use super::{Accounts, secret};
@@ -30,11 +31,17 @@ impl Accounts {
         let url = totp(&secret, site, &user.handle)?.to_url().ok()?;
         let text = url.split("secret=").nth(1)?.split('&').next()?.to_owned();
         let qr = QrCode::new(&url).ok()?.render::<svg::Color<'_>>().min_dimensions(200, 200).build();
-        let setup = URL_SAFE_NO_PAD.encode(self.sealer.seal(&owner(&user.id, "setup"), &secret));
+        let end = At::now().plus(SETUP_LIFETIME).0.to_be_bytes();
+        let sealed = self.sealer.seal(&owner(&user.id, "setup"), &[&end[..], &secret].concat());
+        let setup = URL_SAFE_NO_PAD.encode(sealed);
         Some(Begun { secret: text, url, qr, setup })
     }
 
-    /// Sets the second factor that `setup` holds, where `code` is of it: the recovery codes. `None` where it is not.
+    /// Sets the second factor that `setup` holds, where `code` is of it: the recovery codes. `None` where it is not, or
+    /// `setup` is too old.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] where there is a second factor, or when the database fails.
     pub(crate) async fn confirm_second_factor(
         &self,
         user: &User,
@@ -42,12 +49,16 @@ impl Accounts {
         code: &str,
     ) -> Result<Option<Vec<String>>, Error> {
         let sealed = URL_SAFE_NO_PAD.decode(setup).unwrap_or_default();
-        let Ok(secret) = self.sealer.open(&owner(&user.id, "setup"), &sealed) else { return Ok(None) };
-        let Some(step) = step_of(&secret, code) else { return Ok(None) };
+        let Ok(opened) = self.sealer.open(&owner(&user.id, "setup"), &sealed) else { return Ok(None) };
+        let Some((end, secret)) = opened.split_first_chunk() else { return Ok(None) };
+        if i64::from_be_bytes(*end) <= At::now().0 {
+            return Ok(None);
+        }
+        let Some(step) = step_of(secret, code) else { return Ok(None) };
         let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
         let hashes: Vec<Hash> = codes.iter().map(|code| hash_of(code)).collect();
-        let sealed = self.sealer.seal(&owner(&user.id, "totp"), &secret);
-        self.store.set_totp(&user.id, Some((&sealed, step)), &hashes).await?;
+        let sealed = self.sealer.seal(&owner(&user.id, "totp"), secret);
+        self.store.set_totp(&user.id, &sealed, step, &hashes).await?;
         Ok(Some(codes))
     }
 
@@ -99,5 +110,7 @@ fn hash_of(code: &str) -> Hash {
 /// RFC 4226, 4: 160 bits are recommended.
 const SECRET: usize = 20;
 const RECOVERY_CODES: usize = 10;
+/// So long the first code may take.
+const SETUP_LIFETIME: Duration = Duration::minutes(30);
 /// Letters and digits that are not mistaken for one another.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use millrace_store::{Action, LinkKind, NewAuditEntry};
+use millrace_store::{Action, NewAuditEntry};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -70,7 +70,7 @@ pub(crate) struct PasswordReset {
 
 /// Set a new password by a link
 ///
-/// All sessions of the account end.
+/// All sessions and personal tokens of the account end.
 #[utoipa::path(put, path = "/api/v1/password-resets", operation_id = "reset_password", tag = "sessions",
 request_body = PasswordReset, responses(
     (status = 204, description = "It was set"),
@@ -88,20 +88,12 @@ pub(crate) async fn reset(
     accounts.tries.register(address).map_err(Problem::too_often)?;
     let refused = || Problem::new(ErrorCode::Forbidden, "this link is not or no longer good; ask for another");
     let hash = Some(&body.token).filter(|token| secret::is_secret(token)).map(|token| secret::hash(token));
-    // The hash first: a link that was taken is spent, and must not be spent on one who is told to come back.
     let password = accounts.passwords.hash(body.password).await.map_err(|busy| Problem::busy(&busy))?;
-    let link = match hash {
-        Some(hash) => store.take_link(LinkKind::PasswordReset, &hash).await.map_err(Problem::database)?,
-        None => None,
-    };
-    let user = match link.and_then(|link| link.user_id) {
-        Some(id) => store.user(&id).await.map_err(Problem::database)?,
+    let user = match hash {
+        Some(hash) => store.reset_password(&hash, &password).await.map_err(Problem::database)?,
         None => None,
     };
     let user = user.ok_or_else(refused)?;
-    store.set_password(&user.id, &password).await.map_err(Problem::database)?;
-    store.delete_links(LinkKind::PasswordReset, Some(&user.id)).await.map_err(Problem::database)?;
-    store.delete_sessions_of(&user.id, None).await.map_err(Problem::database)?;
     accounts.sessions.forget(&user.id).await;
     let from = address.to_string();
     let entry = NewAuditEntry {

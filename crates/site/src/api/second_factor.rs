@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use millrace_store::Action;
+use millrace_store::{Action, Error};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -84,8 +84,11 @@ pub(crate) async fn set(
     site.accounts.tries.log_in(address, &actor.user.handle).map_err(Problem::too_often)?;
     let set = site.accounts.confirm_second_factor(&actor.user, &body.setup, &body.code).await;
     let codes = set
-        .map_err(Problem::database)?
-        .ok_or_else(|| incorrect("code is wrong; the clock of the application may be"))?;
+        .map_err(|error| match error {
+            Error::Changed => is_set(),
+            other => Problem::database(other),
+        })?
+        .ok_or_else(|| incorrect("code is wrong; the clock of the application may be. After half an hour begin anew"))?;
     site.accounts.sessions.forget(&actor.user.id).await;
     audit(&site, &actor, Action::ChangeSecondFactor, &actor.user.handle, address).await?;
     Ok(Json(RecoveryCodes { codes }))
@@ -107,7 +110,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Problem> {
     in_session(&actor)?;
     confirm(&site, &actor, address, body.password).await?;
-    site.accounts.store.set_totp(&actor.user.id, None, &[]).await.map_err(Problem::database)?;
+    site.accounts.store.delete_totp(&actor.user.id).await.map_err(Problem::database)?;
     site.accounts.sessions.forget(&actor.user.id).await;
     audit(&site, &actor, Action::ChangeSecondFactor, &actor.user.handle, address).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -117,8 +120,12 @@ pub(crate) async fn delete(
 fn not_set(actor: &Actor) -> Result<(), Problem> {
     match actor.user.totp_secret {
         None => Ok(()),
-        Some(_) => Err(Problem::new(ErrorCode::Conflict, "there is a second factor; take it away first")),
+        Some(_) => Err(is_set()),
     }
+}
+
+fn is_set() -> Problem {
+    Problem::new(ErrorCode::Conflict, "there is a second factor; take it away first")
 }
 
 fn in_session(actor: &Actor) -> Result<(), Problem> {

@@ -126,10 +126,6 @@ pub(crate) async fn create(
     if expires_at.is_some_and(|end| end <= At::now()) {
         return Err(incorrect("expires_at is in the past"));
     }
-    let store = &site.accounts.store;
-    if store.tokens_of(&actor.user.id).await.map_err(Problem::database)?.len() >= MAX_TOKENS {
-        return Err(Problem::new(ErrorCode::Conflict, "there are as many tokens as there may be; end one"));
-    }
     let secret = Secret::new();
     let new = NewApiToken {
         user_id: &actor.user.id,
@@ -138,7 +134,9 @@ pub(crate) async fn create(
         scopes: &scopes.join(" "),
         expires_at,
     };
-    let row = store.create_token(&new).await.map_err(Problem::database)?;
+    let row = site.accounts.store.create_token(&new, MAX_TOKENS).await.map_err(Problem::database)?;
+    let full = || Problem::new(ErrorCode::Conflict, "there are as many tokens as there may be; end one");
+    let row = row.ok_or_else(full)?;
     audit(&site, &actor, Action::CreateToken, name, address).await?;
     let token = format!("{TOKEN_PREFIX}{}", secret.expose());
     Ok((StatusCode::CREATED, Json(MadeToken { id: row.id.to_string(), token })))
@@ -172,4 +170,4 @@ pub(crate) async fn delete(
 
 const MAX_NAME: usize = 50;
 /// Tokens of one account.
-const MAX_TOKENS: usize = 50;
+const MAX_TOKENS: u32 = 50;
