@@ -4,8 +4,10 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use millrace_store::Found;
 use rustix::fs::{Access, access, statvfs};
 
 use crate::{
@@ -55,6 +57,7 @@ impl Report {
         }
         self.ffmpeg(&config.ffmpeg.path);
         self.data_directory(&config.data_dir);
+        self.database(config);
         self.open_files(config);
     }
 
@@ -140,6 +143,32 @@ impl Report {
         }
     }
 
+    fn database(&mut self, config: &Config) {
+        let found = tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| {
+            let look = millrace_store::look(config.database.url.expose(), &config.data_dir);
+            runtime.block_on(async { tokio::time::timeout(DATABASE_ANSWERS, look).await })
+        });
+        match found {
+            Err(error) => self.add(Grade::Fail, "database", format!("the runtime does not start: {error}")),
+            Ok(Err(_)) => {
+                let advice = format!("no answer within {} s; see database.url", DATABASE_ANSWERS.as_secs());
+                self.add(Grade::Fail, "database", advice);
+            }
+            Ok(Ok(Err(error))) => self.add(Grade::Fail, "database", format!("{error}; see database.url")),
+            Ok(Ok(Ok(Found::Nothing(kind)))) => {
+                self.add(Grade::Ok, "database", format!("{kind}, empty: the first start makes the tables"));
+            }
+            Ok(Ok(Ok(Found::Earlier(kind)))) => {
+                let advice = format!(
+                    "{kind}, of an earlier version: the next start brings it to this one's form, and the earlier version \
+                     can then not read it; copy it before (`millrace backup`)"
+                );
+                self.add(Grade::Warn, "database", advice);
+            }
+            Ok(Ok(Ok(Found::Current(kind)))) => self.add(Grade::Ok, "database", format!("{kind}, of this version")),
+        }
+    }
+
     fn open_files(&mut self, config: &Config) {
         let files = limits::open_files();
         let wanted = config.limits.players.get();
@@ -203,6 +232,8 @@ fn others_can_read(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
 }
 
+/// So long the database may take to answer.
+const DATABASE_ANSWERS: Duration = Duration::from_secs(10);
 const LITTLE_SPACE: u64 = 1 << 30;
 const FEW_FILES: u64 = 4096;
 

@@ -78,6 +78,9 @@ pub(crate) enum UserCommand {
     ResetPassword {
         /// Name of the account.
         handle: String,
+        /// Also take the second factor away, for who has lost the application and the recovery codes.
+        #[arg(long)]
+        second_factor: bool,
         /// Where the database is.
         #[command(flatten)]
         settings: Settings,

@@ -53,7 +53,10 @@ pub(crate) fn user(config: &Config, command: &UserCommand) -> Result<String, Err
             accounts.set_role(handle, role.role()).await?;
             Ok(format!("{handle} is {} now", role.role().as_str()))
         }
-        UserCommand::ResetPassword { handle, .. } => {
+        UserCommand::ResetPassword { handle, second_factor, .. } => {
+            if *second_factor {
+                accounts.take_second_factor_away(handle).await?;
+            }
             let link = accounts.reset_password(handle).await?;
             Ok(format!("To set a new password, open\n{}", Shown { config, link }))
         }

@@ -170,6 +170,22 @@ fn get(address: SocketAddr, path: &str) -> (String, String) {
     (head.lines().next().unwrap().to_owned(), body.to_owned())
 }
 
+/// Status line of the answer to a request with JSON.
+fn send(address: SocketAddr, method: &str, path: &str, json: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = json.len();
+    write!(
+        socket,
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{json}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
@@ -344,9 +360,27 @@ fn the_demonstration_without_ffmpeg_says_so_and_serves() {
     assert_eq!(server.wait_for(missing)["path"], "/nonexistent/ffmpeg");
     assert_eq!(get(server.http, "/readyz").1, "ready\n");
     let page = format!("Open     http://{}/@demo", server.http);
-    let (status, printed, log) = server.stop();
+    let http = server.http;
+    let (status, printed, log) = {
+        // The password that it prints is the administrator's.
+        let mut lines = BufReader::new(server.child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut printed: Vec<String> = Vec::new();
+        while !printed.last().is_some_and(|line| line.contains("Stop ")) {
+            printed.push(lines.next().expect("the greeting is whole"));
+        }
+        let printed = printed.join("\n");
+        let password = printed.split("as demo, password ").nth(1).unwrap().lines().next().unwrap();
+        let log_in = format!(r#"{{"username": "demo", "password": "{password}"}}"#);
+        assert!(send(http, "POST", "/api/v1/sessions", &log_in).contains(" 201 "), "{printed}");
+        let (status, _, log) = server.stop();
+        assert!(!log.contains(password));
+        (status, printed, log)
+    };
     assert!(status.success());
     assert!(printed.contains(&page), "{printed}");
+    let again = Server::start(&directory, "demo", &["--set", "ffmpeg.path=/nonexistent/ffmpeg"]);
+    let (_, printed, _) = again.stop();
+    assert!(printed.contains("as demo; where the password is lost"), "the account stays: {printed}");
     assert_eq!(log.matches(missing).count(), 1, "once is enough");
     assert!(directory.0.join("data/demo").is_dir(), "its data is apart");
 }
@@ -474,4 +508,64 @@ fn a_copy_of_the_database_is_made_while_it_serves_and_can_be_restored() {
     fs::rename(directory.0.join("copy.db"), directory.0.join("data/millrace.db")).unwrap();
     let restored = Server::start(&directory, "serve", &[]);
     assert!(get(restored.http, "/readyz").0.contains("200"));
+}
+
+#[test]
+fn the_operator_has_a_hand_on_accounts_while_it_serves() {
+    let directory = Directory::with_configuration("[site]\npublic_url = \"https://video.example\"\n");
+    let server = Server::start(&directory, "serve", &[]);
+    let user = |arguments: &[&str]| {
+        let output = directory.run(&[&["user"], arguments].concat());
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    let (done, words, error) = user(&["add", "ada", "--role", "admin"]);
+    assert!(done && words.contains("https://video.example/reset?token="), "{words}{error}");
+    let token = words.split("token=").nth(1).unwrap().split_whitespace().next().unwrap();
+    let page = get(server.http, &format!("/reset?token={token}"));
+    assert!(page.0.contains("200"), "{}", page.0);
+    let set = format!(r#"{{"token": "{token}", "password": "a long sentence of mine"}}"#);
+    assert!(send(server.http, "PUT", "/api/v1/password-resets", &set).contains(" 204 "));
+    let log_in = r#"{"username": "ada", "password": "a long sentence of mine"}"#;
+    assert!(send(server.http, "POST", "/api/v1/sessions", log_in).contains(" 201 "));
+
+    let (done, _, error) = user(&["add", "ada"]);
+    assert!(!done && error.contains("taken"), "{error}");
+    let (done, _, error) = user(&["set-role", "ada", "viewer"]);
+    assert!(!done && error.contains("last administrator"), "{error}");
+    let (done, _, error) = user(&["reset-password", "nobody"]);
+    assert!(!done && error.contains("millrace user list"), "{error}");
+    assert!(user(&["reset-password", "@Ada"]).0, "as it is shown is as good");
+    assert!(user(&["add", "eve"]).0 && user(&["set-role", "eve", "moderator"]).0);
+    let (_, list, _) = user(&["list"]);
+    let rows: Vec<Vec<&str>> = list.lines().skip(1).map(|line| line.split_whitespace().take(3).collect()).collect();
+    assert_eq!(rows, [["ada", "admin", "active"], ["eve", "moderator", "active"]], "{list}");
+}
+
+#[test]
+fn check_looks_at_the_database_and_changes_nothing() {
+    let any = "127.0.0.1:0";
+    let check = |directory: &Directory, more: &[&str]| {
+        let output = directory.run(&[&["check", "--http", any, "--rtmp", any, "--ops", any], more].concat());
+        let found = text(&output.stdout);
+        let line = found.lines().find(|line| line.contains("  database: ")).unwrap_or_default().to_owned();
+        (output.status.success(), line)
+    };
+    let directory = Directory::new();
+    let nothing = (true, "ok    database: SQLite, empty: the first start makes the tables".to_owned());
+    assert_eq!(check(&directory, &[]), nothing);
+    let migrated = directory.run(&["migrate"]);
+    assert!(migrated.status.success(), "{}", text(&migrated.stderr));
+    assert_eq!(check(&directory, &[]), (true, "ok    database: SQLite, of this version".to_owned()));
+
+    fs::write(
+        directory.0.join("data/millrace.db"),
+        "this is no database, and long enough to be taken for one".repeat(9),
+    )
+    .unwrap();
+    let (sound, line) = check(&directory, &[]);
+    assert!(!sound && line.contains("fail  database: ") && line.ends_with("see database.url"), "{line}");
+    let nobody = TcpListener::bind(any).unwrap().local_addr().unwrap();
+    let url = format!("database.url=postgres://millrace:hidden@{nobody}/millrace");
+    let (sound, line) = check(&directory, &["--set", &url]);
+    assert!(!sound && line.starts_with("fail  database: ") && !line.contains("hidden"), "{line}");
 }

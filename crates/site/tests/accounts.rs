@@ -208,6 +208,14 @@ async fn sessions_are_seen_and_ended_one_by_one_or_all() {
     assert_eq!(here.delete("/api/v1/sessions").await.status, StatusCode::NO_CONTENT);
     assert_eq!(there.get("/api/v1/users/me").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(here.get("/api/v1/users/me").await.status, StatusCode::OK);
+    assert_eq!(code(&here.delete("/api/v1/sessions?current=perhaps").await), "001");
+    let other = app.browser("ada").await;
+    let all = here.delete("/api/v1/sessions?current=true").await;
+    assert_eq!(all.status, StatusCode::NO_CONTENT);
+    assert!(all.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"), "the browser forgets it");
+    for browser in [here, other] {
+        assert_eq!(browser.get("/api/v1/users/me").await.status, StatusCode::UNAUTHORIZED, "everywhere");
+    }
 }
 
 #[tokio::test]
@@ -517,4 +525,18 @@ async fn with_a_second_factor_a_password_alone_is_not_enough() {
     assert_eq!(code(&off("wrong password").await), "002");
     assert_eq!(off(PASSWORD).await.status, StatusCode::NO_CONTENT);
     assert_eq!(ada.get("/api/v1/users/me").await.json["second_factor"], false);
+}
+
+#[tokio::test]
+async fn the_operator_lets_in_who_has_lost_all_codes() {
+    let app = App::set_up().await;
+    let ada = app.browser("ada").await;
+    let path = "/api/v1/users/me/second-factor";
+    let begun = ada.post(path, json!({})).await.json;
+    let code = code_of(begun["url"].as_str().unwrap());
+    let set = ada.send(Method::PUT, path, &[], Some(json!({ "setup": begun["setup"], "code": code }))).await;
+    assert_eq!(set.status, StatusCode::OK, "{}", set.json);
+    assert_eq!(app.anonymous().log_in("ada", PASSWORD).await.status, StatusCode::UNAUTHORIZED);
+    app.accounts.take_second_factor_away("ada").await.unwrap();
+    assert_eq!(app.anonymous().log_in("ada", PASSWORD).await.status, StatusCode::CREATED);
 }

@@ -28,6 +28,26 @@ pub enum Kind {
     Postgres,
 }
 
+impl Kind {
+    /// That of an address.
+    pub(crate) fn of(url: &str) -> Result<Self, Error> {
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Ok(Self::Sqlite),
+            Some("postgres" | "postgresql") => Ok(Self::Postgres),
+            _ => Err(Error::Address("the database's address begins with sqlite:// or postgres://".to_owned())),
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        })
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum Pool {
     Sqlite(SqlitePool),
@@ -96,10 +116,9 @@ impl Store {
     /// # Errors
     /// When the address is of neither kind, the database cannot be reached, or was made by a newer version.
     pub async fn open(url: &str, directory: &Path) -> Result<Self, Error> {
-        let pool = match url.split_once(':').map(|(scheme, _)| scheme) {
-            Some("sqlite") => Pool::Sqlite(open_sqlite(url, directory).await?),
-            Some("postgres" | "postgresql") => Pool::Postgres(open_postgres(url).await?),
-            _ => return Err(Error::Address("the database's address begins with sqlite:// or postgres://".to_owned())),
+        let pool = match Kind::of(url)? {
+            Kind::Sqlite => Pool::Sqlite(open_sqlite(url, directory).await?),
+            Kind::Postgres => Pool::Postgres(open_postgres(url).await?),
         };
         match &pool {
             Pool::Sqlite(pool) => SQLITE.run(pool).await?,
@@ -175,8 +194,12 @@ pub(crate) fn sqlite_path(url: &str) -> Result<&str, Error> {
     Ok(path)
 }
 
+pub(crate) fn postgres_options(url: &str) -> Result<PgConnectOptions, Error> {
+    Ok(PgConnectOptions::from_str(url)?.application_name("millrace"))
+}
+
 async fn open_postgres(url: &str) -> Result<PgPool, Error> {
-    let options = PgConnectOptions::from_str(url)?.application_name("millrace");
+    let options = postgres_options(url)?;
     let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(Duration::from_secs(10));
     Ok(pool.connect_with(options).await?)
 }
@@ -185,5 +208,5 @@ async fn open_postgres(url: &str) -> Result<PgPool, Error> {
 const SQLITE_CONNECTIONS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+pub(crate) static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(crate) static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");

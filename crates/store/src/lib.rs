@@ -20,6 +20,7 @@ mod ids;
 mod keys;
 mod links;
 mod live;
+mod look;
 mod page;
 mod sessions;
 mod settings;
@@ -40,6 +41,7 @@ pub use ids::{AuditId, ChannelId, KeyId, LinkId, LiveSessionId, SessionId, Token
 pub use keys::{NewStreamKey, StreamKey};
 pub use links::{Link, LinkKind, NewLink};
 pub use live::{LiveEnd, LiveSession, LiveSessionEnd, NewLiveSession};
+pub use look::{Found, look};
 pub use page::{Page, PageRequest};
 pub use sessions::{NewSession, Session};
 pub use settings::StoredSettings;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use millrace_store::testing::fresh_postgres;
-use millrace_store::{PageRequest, Role, Store};
+use millrace_store::{Found, Kind, PageRequest, Role, Store, look};
 use sqlx::migrate::{Migration, Migrator};
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
@@ -68,8 +68,14 @@ async fn what_earlier_versions_left_on_sqlite() {
         let directory = tempfile::tempdir().unwrap();
         let options = SqliteConnectOptions::new().filename(directory.path().join("left.db")).create_if_missing(true);
         let pool = SqlitePool::connect_with(options).await.unwrap();
+        assert_eq!(look("sqlite://left.db", directory.path()).await.unwrap(), Found::Nothing(Kind::Sqlite));
         leave_behind!(pool, migrations[..version].to_vec());
+        let earlier = if version < migrations.len() { Found::Earlier } else { Found::Current };
+        let found = look("sqlite://left.db", directory.path()).await.unwrap();
+        assert_eq!(found, earlier(Kind::Sqlite), "a look changes nothing: {version}");
         everything_is_there(Store::open("sqlite://left.db", directory.path()).await.unwrap(), version).await;
+        let found = look("sqlite://left.db", directory.path()).await.unwrap();
+        assert_eq!(found, Found::Current(Kind::Sqlite));
     }
 }
 
@@ -79,7 +85,10 @@ async fn what_earlier_versions_left_on_postgres() {
     for version in 1..=migrations.len() {
         let Some(url) = fresh_postgres(&format!("left_by_{version}")).await else { return };
         let pool = PgPool::connect(&url).await.unwrap();
+        assert_eq!(look(&url, Path::new("")).await.unwrap(), Found::Nothing(Kind::Postgres));
         leave_behind!(pool, migrations[..version].to_vec());
+        let earlier = if version < migrations.len() { Found::Earlier } else { Found::Current };
+        assert_eq!(look(&url, Path::new("")).await.unwrap(), earlier(Kind::Postgres));
         everything_is_there(Store::open(&url, Path::new("")).await.unwrap(), version).await;
     }
 }
@@ -98,5 +107,6 @@ async fn what_a_newer_version_made_is_refused_and_left_as_it_is() {
     .await
     .unwrap();
     pool.close().await;
+    assert!(look("sqlite://left.db", directory.path()).await.is_err());
     assert!(Store::open("sqlite://left.db", directory.path()).await.is_err());
 }

@@ -102,6 +102,18 @@ impl Accounts {
         Ok(self.reset_link(&user.id, None).await?)
     }
 
+    /// Takes the second factor of an account away, where it has one.
+    ///
+    /// # Errors
+    /// When there is no account of that name, or the database fails.
+    pub async fn take_second_factor_away(&self, handle: &str) -> Result<(), OperatorError> {
+        let user = self.find(handle).await?;
+        self.store.delete_totp(&user.id).await?;
+        self.note(Action::ChangeSecondFactor, &user.handle).await?;
+        self.sessions.forget(&user.id).await;
+        Ok(())
+    }
+
     /// Gives an account another role.
     ///
     /// # Errors

@@ -88,7 +88,9 @@ pub(crate) async fn set(
             Error::Changed => is_set(),
             other => Problem::database(other),
         })?
-        .ok_or_else(|| incorrect("code is wrong; the clock of the application may be. After half an hour begin anew"))?;
+        .ok_or_else(|| {
+            incorrect("code is wrong; the clock of the application may be. After half an hour begin anew")
+        })?;
     site.accounts.sessions.forget(&actor.user.id).await;
     audit(&site, &actor, Action::ChangeSecondFactor, &actor.user.handle, address).await?;
     Ok(Json(RecoveryCodes { codes }))

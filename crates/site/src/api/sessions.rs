@@ -1,17 +1,17 @@
 //! Logging in and out.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use millrace_store::{Action, Error, NewAuditEntry, SessionId, UserState};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::body::Body;
 use super::users::{Account, audit};
-use crate::accounts::rules;
+use crate::accounts::rules::{self, incorrect};
 use crate::accounts::sessions::{Actor, By};
 use crate::actor::{Address, no_session_cookie, session_cookie};
 use crate::visitor::Visitor;
@@ -202,22 +202,44 @@ pub(crate) async fn end_one(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Which sessions end.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Ending {
+    /// Whether the one that asks ends as well.
+    #[serde(default)]
+    #[param(default = false)]
+    current: bool,
+}
+
 /// End all other sessions
-#[utoipa::path(delete, path = "/api/v1/sessions", operation_id = "end_other_sessions", tag = "sessions", responses(
+///
+/// With `current=true` the one that asks ends with them: logged out everywhere.
+#[utoipa::path(delete, path = "/api/v1/sessions", operation_id = "end_other_sessions", tag = "sessions", params(Ending),
+responses(
     (status = 204, description = "They have ended"),
+    (status = 400, description = "`current` is neither true nor false", body = Problem,
+     content_type = "application/problem+json"),
     (status = 401, description = "Not logged in", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "Not with a token", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn end_others(
     State(site): State<Site>,
+    visitor: Visitor,
     Address(address): Address,
     actor: Actor,
-) -> Result<StatusCode, Problem> {
+    ending: Result<Query<Ending>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(Ending { current }) = ending.map_err(|_| incorrect("current must be true or false"))?;
     let own = own_session(&actor)?;
-    site.accounts.store.delete_sessions_of(&actor.user.id, Some(own)).await.map_err(Problem::database)?;
+    let kept = Some(own).filter(|_| !current);
+    site.accounts.store.delete_sessions_of(&actor.user.id, kept).await.map_err(Problem::database)?;
     site.accounts.sessions.forget(&actor.user.id).await;
     audit(&site, &actor, Action::EndSession, &actor.user.handle, address).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(match current {
+        true => (StatusCode::NO_CONTENT, [(header::SET_COOKIE, no_session_cookie(&visitor))]).into_response(),
+        false => StatusCode::NO_CONTENT.into_response(),
+    })
 }
 
 async fn end(site: &Site, actor: &Actor, id: &SessionId) -> Result<(), Problem> {
