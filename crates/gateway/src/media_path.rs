@@ -20,9 +20,9 @@ pub enum MediaPath {
 }
 
 /// First parts of the site's own paths: no application of these names has media URLs.
-pub const RESERVED_APPS: [&str; 18] = [
-    "about", "admin", "api", "assets", "browse", "docs", "embed", "healthz", "login", "readyz", "register", "reset",
-    "search", "settings", "setup", "static", "studio", "w",
+pub const RESERVED_APPS: [&str; 19] = [
+    "about", "admin", "api", "assets", "browse", "docs", "embed", "healthz", "login", "media", "readyz", "register",
+    "reset", "search", "settings", "setup", "static", "studio", "w",
 ];
 
 impl MediaPath {

@@ -10,6 +10,7 @@ use std::{
 
 use millrace_gateway::{Tls, admission::Admission};
 use millrace_hub::{Hub, Protocol};
+use millrace_objects::Objects;
 use millrace_site::{Accounts, OperatorError, Recorder, SiteKey};
 use millrace_store::Store;
 use tokio::{
@@ -69,6 +70,9 @@ pub(crate) enum ServeError {
     /// The database cannot be used.
     #[error("database.url: {0}")]
     Database(#[from] millrace_store::Error),
+    /// The place for files cannot be used.
+    #[error("storage.url: {0}")]
+    Storage(#[from] millrace_objects::Error),
     /// The operating system gave no threads or no signals.
     #[error("the runtime does not start: {0}")]
     Runtime(io::Error),
@@ -117,7 +121,9 @@ async fn run(
     };
     let store = Store::open(config.database.url.expose(), &config.data_dir).await?;
     let key = site_key(config)?;
-    let accounts = Accounts::new(store.clone(), &key, std::thread::available_parallelism().map_or(1, usize::from));
+    let objects = Objects::open(config.storage.url.as_str(), &config.data_dir)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let accounts = Accounts::new(store.clone(), objects, &key, threads);
     accounts.load_settings().await?;
     let mut setup = accounts.setup_link().await?;
     let log_in = match demo {

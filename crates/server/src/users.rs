@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use millrace_objects::Objects;
 use millrace_site::{Accounts, OperatorError, ResetLink};
 use millrace_store::{Role, Store};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -28,6 +29,9 @@ pub(crate) enum Error {
     /// The database cannot be used.
     #[error("database.url: {0}")]
     Database(#[from] millrace_store::Error),
+    /// The place for files cannot be used.
+    #[error("storage.url: {0}")]
+    Storage(#[from] millrace_objects::Error),
     /// It cannot be done.
     #[error(transparent)]
     Operator(#[from] OperatorError),
@@ -73,7 +77,8 @@ fn with_accounts(config: &Config, act: impl AsyncFnOnce(Accounts) -> Result<Stri
     runtime.block_on(async {
         crate::serve::make_data_directory(config)?;
         let store = Store::open(config.database.url.expose(), &config.data_dir).await?;
-        let accounts = Accounts::new(store.clone(), &site_key(config)?, 1);
+        let objects = Objects::open(config.storage.url.as_str(), &config.data_dir)?;
+        let accounts = Accounts::new(store.clone(), objects, &site_key(config)?, 1);
         let done = act(accounts).await;
         store.close().await;
         done

@@ -31,7 +31,8 @@ async fn main() -> io::Result<()> {
         .with_state(scene.clone());
     let directory = tempfile::tempdir()?;
     let store = millrace_store::Store::open("sqlite://preview.db", directory.path()).await.map_err(io::Error::other)?;
-    let accounts = Accounts::new(store, &SiteKey::new(), 1);
+    let objects = millrace_objects::Objects::open("file://objects", directory.path()).map_err(io::Error::other)?;
+    let accounts = Accounts::new(store, objects, &SiteKey::new(), 1);
     let listener = tokio::net::TcpListener::bind(&address).await?;
     axum::serve(listener, router(scene, accounts, config).merge(preview)).await
 }
@@ -92,6 +93,7 @@ fn stream(index: usize, name: &str) -> LiveStream {
         name: name.to_owned(),
         title: None,
         category: None,
+        avatar_url: None,
         state: if index % 7 == 6 { LiveState::Reconnecting } else { LiveState::Live },
         started_at: OffsetDateTime::now_utc() - Duration::seconds(37 + step * step * 1_900),
         viewers: [1, 1_284, 23, 0, 312, 48_200][index % 6],

@@ -26,12 +26,14 @@ mod headers;
 mod i18n;
 mod listing;
 mod pages;
+mod pictures;
 mod problem;
 mod readable;
 mod recorder;
 mod settings;
 mod source;
 mod visitor;
+mod workers;
 
 use std::sync::Arc;
 
@@ -77,6 +79,7 @@ pub fn router(live: impl LiveSource, accounts: Accounts, config: SiteConfig) -> 
         .layer(middleware::from_fn_with_state(site.clone(), cors::allow_foreign))
         .layer(CompressionLayer::new())
         .merge(assets::routes())
+        .merge(pictures::routes())
         .with_state(site)
 }
 

@@ -77,6 +77,7 @@ impl Site {
 impl LiveStream {
     fn describe(&mut self, known: &Known) {
         self.title = Some(known.channel.title.clone());
+        self.avatar_url = known.channel.avatar.as_deref().map(crate::pictures::url);
         self.category = Some(known.channel.category.clone()).filter(|category| !category.is_empty());
     }
 }

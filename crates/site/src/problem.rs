@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::accounts::limits::TooOften;
-use crate::accounts::password::Busy;
+use crate::workers::Busy;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer};

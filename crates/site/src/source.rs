@@ -199,6 +199,7 @@ fn described(info: &StreamInfo) -> Option<LiveStream> {
         name: name.to_owned(),
         title: None,
         category: None,
+        avatar_url: None,
         state,
         started_at: info.started_at.into(),
         viewers: u32::try_from(info.viewers).unwrap_or(u32::MAX),

@@ -233,8 +233,10 @@ async fn nobody_ends_anothers_session() {
 async fn a_session_outlives_a_restart() {
     let app = App::set_up().await;
     let cookie = app.browser("ada").await.cookie.into_inner().unwrap();
+    let pictures = app::objects(&app._directory);
+    let accounts = Accounts::new(app.store.clone(), pictures, &SiteKey::new(), 1);
     let restarted = App {
-        router: router(NothingLive, Accounts::new(app.store.clone(), &SiteKey::new(), 1), SiteConfig::default()),
+        router: router(NothingLive, accounts, SiteConfig::default()),
         accounts: app.accounts.clone(),
         store: app.store.clone(),
         _directory: tempfile::tempdir().unwrap(),

@@ -6,6 +6,7 @@ use std::{fs, path::PathBuf};
 use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use millrace_objects::Objects;
 use millrace_site::{
     Accounts, Language, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, SiteKey,
     openapi, router,
@@ -78,6 +79,7 @@ async fn describes_one_stream() {
             "app": "live",
             "name": "s0",
             "title": null,
+            "avatar_url": null,
             "category": null,
             "state": "live",
             "started_at": "2026-01-02T12:00:00Z",
@@ -332,7 +334,8 @@ impl Visit {
     async fn of(live: impl LiveSource, config: SiteConfig) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open("sqlite://site.db", directory.path()).await.unwrap();
-        Self { router: router(live, Accounts::new(store, &SiteKey::new(), 1), config), _directory: directory }
+        let objects = Objects::open("file://objects", directory.path()).unwrap();
+        Self { router: router(live, Accounts::new(store, objects, &SiteKey::new(), 1), config), _directory: directory }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, String) {
@@ -385,6 +388,7 @@ fn stream(index: u32) -> LiveStream {
         app: "live".to_owned(),
         title: None,
         category: None,
+        avatar_url: None,
         state: LiveState::Live,
         started_at: NOON + Duration::minutes(index.into()) + Duration::nanoseconds(7),
         viewers: 1,

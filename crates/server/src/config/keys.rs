@@ -8,7 +8,7 @@ use super::{
     streams::StreamEntry,
     value::{
         DatabaseUrl, GIB, HOUR, HexKey, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Networks, Origin, Origins,
-        SECOND, Setting, Size, Span, Whole,
+        SECOND, Setting, Size, Span, StorageUrl, Whole,
     },
 };
 
@@ -190,6 +190,13 @@ sections! {
         /// `sqlite://` and a file, below `data_dir` unless its path is absolute; or `postgres://` with user, password, host
         /// and name of a database that is there.
         url: DatabaseUrl = "sqlite://millrace.db",
+    }
+
+    /// Where files are kept that people upload: pictures of accounts and channels.
+    [storage] Storage {
+        /// `file://` and a directory, below `data_dir` unless its path is absolute. Nothing else belongs into it. Made at the
+        /// first start.
+        url: StorageUrl = "file://objects",
     }
 
     /// Rules for publishers.

@@ -187,6 +187,27 @@ impl Setting for DatabaseUrl {
     }
 }
 
+/// Address of the place where files are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StorageUrl(String);
+
+impl StorageUrl {
+    /// The address.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Setting for StorageUrl {
+    fn expected() -> String {
+        "file://DIRECTORY".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        millrace_objects::directory(text).is_ok().then(|| Self(text.to_owned()))
+    }
+}
+
 /// A key of 256 bits. A secret.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct HexKey(String);

@@ -54,6 +54,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
+    use millrace_objects::Objects;
     use millrace_store::{At, NewUser, Role, Store, UserState};
 
     use super::*;
@@ -61,7 +62,9 @@ mod tests {
     use crate::settings::SettingsChange;
 
     fn node(store: Store) -> Accounts {
-        let accounts = Accounts::new(store, &SiteKey::new(), 1);
+        let directory = tempfile::tempdir().unwrap(); // no picture is kept in it
+        let objects = Objects::open("file://objects", directory.path()).unwrap();
+        let accounts = Accounts::new(store, objects, &SiteKey::new(), 1);
         tokio::spawn(accounts.follow());
         accounts
     }

@@ -21,9 +21,11 @@ mod setup;
 
 use std::sync::Arc;
 
+use millrace_objects::Objects;
 use millrace_store::{At, Error, Store, UserId};
 
 use crate::channels::Channels;
+use crate::pictures::Pictures;
 use crate::settings::KeptSettings;
 
 pub use key::SiteKey;
@@ -41,15 +43,18 @@ pub struct Accounts {
     /// For secrets that have to be read back.
     pub(crate) sealer: Arc<seal::Sealer>,
     pub(crate) channels: Channels,
+    pub(crate) pictures: Pictures,
 }
 
 impl Accounts {
-    /// Those in `store` of the site with that key. Passwords are hashed on so many threads at a time.
+    /// Those in `store` of the site with that key, whose pictures are among `objects`. Passwords are hashed on so many
+    /// threads at a time.
     #[must_use]
-    pub fn new(store: Store, key: &SiteKey, hashing_threads: usize) -> Self {
+    pub fn new(store: Store, objects: Objects, key: &SiteKey, hashing_threads: usize) -> Self {
         let sessions = Arc::new(sessions::Sessions::new(store.clone()));
         Self {
             channels: Channels::new(store.clone(), Arc::clone(&sessions), key.derive("play")),
+            pictures: Pictures::new(objects),
             sessions,
             passwords: password::Passwords::new(hashing_threads),
             tries: Arc::default(),
@@ -70,9 +75,13 @@ impl Accounts {
     /// Deletes an account with all that is its own, and tells every node.
     pub(crate) async fn delete_user(&self, id: &UserId) -> Result<(), Error> {
         let channels = self.store.channels_of(id).await?;
+        let avatar = self.store.user(id).await?.and_then(|user| user.avatar);
         self.store.delete_user(id).await?;
         self.sessions.forget(id).await;
+        self.pictures.discard(avatar).await;
         for channel in channels {
+            self.pictures.discard(channel.avatar).await;
+            self.pictures.discard(channel.banner).await;
             self.channels.changed(&channel.handle).await?;
         }
         Ok(())

@@ -19,6 +19,7 @@ use crate::accounts::rules::{self as account_rules, incorrect};
 use crate::accounts::sessions::Actor;
 use crate::actor::Address;
 use crate::channels::{keys, rules};
+use crate::pictures;
 use crate::source::DEFAULT_APP;
 use crate::{ErrorCode, LiveUrls, Problem, Site};
 
@@ -45,6 +46,11 @@ pub(crate) struct Channel {
     tags: Vec<String>,
     /// Places elsewhere.
     links: Vec<rules::Link>,
+    /// Path of its picture, a square; null where it has none.
+    #[schema(example = "/media/0f1e2d3c4b5a69788796a5b4c3d2e1f0.jpg")]
+    avatar_url: Option<String>,
+    /// Path of the picture at its page's head, a strip of 4 to 1; null where it has none.
+    banner_url: Option<String>,
     visibility: ChannelVisibility,
     /// Hosts that may embed the player; null where all may.
     embed_hosts: Option<Vec<String>>,
@@ -119,6 +125,8 @@ impl Channel {
             embed_hosts: rules::hosts(&row),
             tags: rules::list(&row.tags),
             links: rules::list(&row.links),
+            avatar_url: row.avatar.as_deref().map(pictures::url),
+            banner_url: row.banner.as_deref().map(pictures::url),
             visibility: row.visibility.into(),
             id: row.id.to_string(),
             handle: row.handle,
@@ -381,6 +389,8 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Problem> {
     let channel = owned(&site, &actor, &handle, Act::ManageChannels).await?;
     site.accounts.store.delete_channel(&channel.id).await.map_err(failed)?;
+    site.accounts.pictures.discard(channel.avatar).await;
+    site.accounts.pictures.discard(channel.banner).await;
     audit(&site, &actor, Action::DeleteChannel, &handle, address).await?;
     changed(&site, &handle).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -413,7 +423,7 @@ pub(super) fn failed(error: Error) -> Problem {
     }
 }
 
-fn tagged(site: &Site, row: Row) -> Response {
+pub(super) fn tagged(site: &Site, row: Row) -> Response {
     let tag = tag(row.version);
     ([(header::ETAG, tag)], Json(Channel::new(site, row, true))).into_response()
 }

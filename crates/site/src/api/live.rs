@@ -28,6 +28,9 @@ pub struct LiveStream {
     /// What kind of thing its channel shows, where that is said.
     #[schema(example = "travel")]
     pub category: Option<String>,
+    /// Path of its channel's picture, where it has one.
+    #[schema(example = "/media/0f1e2d3c4b5a69788796a5b4c3d2e1f0.jpg")]
+    pub avatar_url: Option<String>,
     /// Whether pictures arrive now.
     pub state: LiveState,
     /// When it went on air.

@@ -9,6 +9,7 @@ mod invitations;
 mod keys;
 pub(crate) mod list;
 pub(crate) mod live;
+mod pictures;
 mod refusals;
 mod resets;
 mod second_factor;
@@ -66,6 +67,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(users::create))
         .routes(routes!(users::me, users::update_me, users::delete_me))
         .routes(routes!(users::change_password))
+        .routes(routes!(pictures::set_avatar, pictures::delete_avatar))
         .routes(routes!(second_factor::begin, second_factor::set, second_factor::delete))
         .routes(routes!(sessions::log_in, sessions::list, sessions::end_others))
         .routes(routes!(sessions::log_out))
@@ -85,6 +87,8 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(channels::list, channels::create))
         .routes(routes!(channels::mine))
         .routes(routes!(channels::one, channels::update, channels::delete))
+        .routes(routes!(pictures::set_channel_avatar, pictures::delete_channel_avatar))
+        .routes(routes!(pictures::set_channel_banner, pictures::delete_channel_banner))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::reset))
         .routes(routes!(keys::delete))

@@ -15,6 +15,7 @@ use crate::accounts::rules::incorrect;
 use crate::accounts::sessions::{Actor, By};
 use crate::accounts::{rules, secret};
 use crate::actor::{Address, session_cookie};
+use crate::pictures;
 use crate::settings::{self, RegistrationMode, SettingsChange};
 use crate::visitor::Visitor;
 use crate::{ErrorCode, Problem, Site};
@@ -38,6 +39,9 @@ pub(crate) struct Account {
     state: AccountState,
     /// A few words about the person.
     bio: String,
+    /// Path of the picture, a square; null where there is none.
+    #[schema(example = "/media/0f1e2d3c4b5a69788796a5b4c3d2e1f0.jpg")]
+    avatar_url: Option<String>,
     /// Whether logging in asks for a second factor.
     second_factor: bool,
     /// When it was made.
@@ -114,6 +118,7 @@ impl From<&User> for Account {
                 UserState::Disabled => AccountState::Disabled,
             },
             bio: user.bio.clone(),
+            avatar_url: user.avatar.as_deref().map(pictures::url),
             second_factor: user.totp_secret.is_some(),
             created_at: user.created_at.into(),
             version: user.version,
@@ -308,7 +313,7 @@ pub(crate) async fn update_me(
         display_name,
         bio,
         email: email.as_ref().map(Option::as_deref),
-        avatar: None,
+        ..Profile::default()
     };
     let user = site.accounts.store.update_profile(&actor.user.id, version, &change).await.map_err(failed)?;
     site.accounts.sessions.forget(&user.id).await;

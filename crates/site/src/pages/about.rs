@@ -122,6 +122,12 @@ const PURPOSES: &[(&str, &str)] = &[
     ("list_invited", "api.operation.list_invited"),
     ("invite_viewer", "api.operation.invite_viewer"),
     ("uninvite_viewer", "api.operation.uninvite_viewer"),
+    ("set_avatar", "api.operation.set_avatar"),
+    ("delete_avatar", "api.operation.delete_avatar"),
+    ("set_channel_avatar", "api.operation.set_channel_avatar"),
+    ("delete_channel_avatar", "api.operation.delete_channel_avatar"),
+    ("set_channel_banner", "api.operation.set_channel_banner"),
+    ("delete_channel_banner", "api.operation.delete_channel_banner"),
 ];
 
 #[cfg(test)]

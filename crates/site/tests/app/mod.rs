@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use millrace_objects::Objects;
 use millrace_site::{Accounts, LiveSource, LiveStream, SiteConfig, SiteKey, openapi, router};
 use millrace_store::testing::fresh_postgres;
 use millrace_store::{At, LinkKind, NewLink, Role, Store, UserState};
@@ -61,7 +62,7 @@ impl App {
     pub(crate) async fn with(live: impl LiveSource) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&database().await, directory.path()).await.unwrap();
-        let accounts = Accounts::new(store.clone(), &SiteKey::new(), 2);
+        let accounts = Accounts::new(store.clone(), objects(&directory), &SiteKey::new(), 2);
         let router = router(live, accounts.clone(), SiteConfig::default());
         Self { router, accounts, store, _directory: directory }
     }
@@ -87,7 +88,7 @@ impl App {
 
     /// The same site after a restart, with nothing in memory.
     pub(crate) async fn restart(self) -> Self {
-        let accounts = Accounts::new(self.store.clone(), &SiteKey::new(), 1);
+        let accounts = Accounts::new(self.store.clone(), objects(&self._directory), &SiteKey::new(), 1);
         accounts.load_settings().await.unwrap();
         Self { router: router(NothingLive, accounts.clone(), SiteConfig::default()), accounts, ..self }
     }
@@ -172,6 +173,19 @@ impl Client<'_> {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Answer {
+        let mut headers = headers.to_vec();
+        if body.is_some() {
+            headers.push(("content-type", "application/json"));
+        }
+        self.exchange(method, path, &headers, body.map(|body| body.to_string().into()).unwrap_or_default()).await
+    }
+
+    /// Puts a file there.
+    pub(crate) async fn upload(&self, path: &str, file: &[u8]) -> Answer {
+        self.exchange(Method::PUT, path, &[("content-type", "image/*")], file.to_vec()).await
+    }
+
+    async fn exchange(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
         let mut request = Request::builder().method(method.clone()).uri(path).header(header::HOST, "video.example");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -182,12 +196,8 @@ impl Client<'_> {
         if let Some(cookie) = &*self.cookie.lock().unwrap() {
             request = request.header(header::COOKIE, format!("lang=en; session={cookie}"));
         }
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
         let peer: SocketAddr = (self.address, 5000).into();
-        let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
-        let request = request.extension(ConnectInfo(peer)).body(body).unwrap();
+        let request = request.extension(ConnectInfo(peer)).body(Body::from(body)).unwrap();
         let (parts, body) = self.app.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let set = parts.headers.get(header::SET_COOKIE).and_then(|set| set.to_str().unwrap().strip_prefix("session="));
@@ -199,6 +209,11 @@ impl Client<'_> {
         validate(&method, path, parts.status, &json);
         Answer { status: parts.status, headers: parts.headers, json }
     }
+}
+
+/// The pictures of a site whose files are there.
+pub(crate) fn objects(directory: &tempfile::TempDir) -> Objects {
+    Objects::open("file://objects", directory.path()).unwrap()
 }
 
 /// The address of a database of a test's own: on PostgreSQL where a server was given, else SQLite.
