@@ -21,6 +21,7 @@ const LIVE: LiveStream = {
   viewers: 1,
   title: null,
   category: null,
+  avatar_url: null,
   video: { codec: 'avc1.64001f', width: 1280, height: 720, frame_rate: 30 },
   audio: null,
   urls: { page: '/@movie', thumbnail: '/live/movie.jpg', flv: '/live/movie.flv', hls: '/live/movie.m3u8' },

@@ -8,6 +8,7 @@ export interface LiveStream {
   viewers: number;
   title: string | null;
   category: string | null;
+  avatar_url: string | null;
   video: { codec: string; width: number | null; height: number | null; frame_rate: number | null } | null;
   audio: { codec: string; sample_rate: number; channels: number } | null;
   urls: { page: string; thumbnail: string; flv: string; hls: string };

@@ -64,7 +64,7 @@ async function showResult(form: HTMLFormElement, response: Response): Promise<vo
   result.hidden = false;
 }
 
-interface Problem {
+export interface Problem {
   error?: string;
   error_code?: string;
   second_factor?: boolean;
@@ -164,7 +164,8 @@ function links(text: string): { title: string; url: string }[] {
   });
 }
 
-function say(form: HTMLFormElement, words: string, good = false): void {
+/** Shows words in a form, as an error or as good news. */
+export function say(form: HTMLFormElement, words: string, good = false): void {
   const place = form.querySelector<HTMLElement>('[data-error]');
   if (!place) return;
   place.textContent = words;

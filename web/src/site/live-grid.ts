@@ -103,9 +103,14 @@ function create(template: HTMLTemplateElement, id: string, stream: LiveStream): 
   };
   const name = stream.title ?? stream.name;
   set('name', name);
-  set('initial', /[\p{L}\p{N}]/u.exec(name)?.[0].toUpperCase() ?? '');
+  if (stream.avatar_url) {
+    const picture = new Image(256, 256);
+    picture.src = stream.avatar_url;
+    picture.alt = '';
+    card.querySelector('[data-field="avatar"]')?.replaceChildren(picture);
+  } else set('avatar', /[\p{L}\p{N}]/u.exec(name)?.[0].toUpperCase() ?? '');
   card.querySelector('a')?.setAttribute('href', stream.urls.page);
-  const image = card.querySelector('img');
+  const image = card.querySelector('[data-thumbnail]');
   if (stream.video) image?.setAttribute('src', stream.urls.thumbnail);
   else image?.remove();
   return card;

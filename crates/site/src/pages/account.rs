@@ -45,6 +45,8 @@ struct Settings {
     display_name: String,
     bio: String,
     email: String,
+    /// Address of the picture; empty without one.
+    avatar: String,
     version: i64,
     sessions: Vec<OpenSession>,
     second_factor: bool,
@@ -162,7 +164,7 @@ pub(super) async fn settings(State(site): State<Site>, visitor: Visitor) -> Resp
         ends: token.expires_at.map(|at| rfc3339(at.into())),
     });
     let tokens = tokens.collect();
-    let User { handle, display_name, bio, email, version, .. } = (*actor.user).clone();
+    let User { handle, display_name, bio, email, avatar, version, .. } = (*actor.user).clone();
     let shell = Shell::new(&site, visitor, t.get("account.settings")).unlisted();
     render(&Settings {
         shell,
@@ -170,6 +172,7 @@ pub(super) async fn settings(State(site): State<Site>, visitor: Visitor) -> Resp
         display_name,
         bio,
         email: email.unwrap_or_default(),
+        avatar: avatar.as_deref().map(crate::pictures::url).unwrap_or_default(),
         version,
         sessions,
         tokens,

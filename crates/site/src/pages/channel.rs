@@ -13,7 +13,7 @@ use millrace_store::{At, Channel as Row, Visibility};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{Card, Shell, error, initial, render, rfc3339};
+use super::{Avatar, Card, Shell, error, render, rfc3339};
 use crate::{
     LiveState, LiveUrls, Problem, Site,
     actor::Address,
@@ -33,7 +33,7 @@ struct Channel {
     name: String,
     /// Its name for people.
     heading: String,
-    initial: String,
+    avatar: Avatar,
     urls: LiveUrls,
     live: Option<Card>,
     live_json: Option<String>,
@@ -54,6 +54,8 @@ struct Channel {
 
 /// What a channel says of itself.
 struct About {
+    /// Address of the picture at the head.
+    banner: Option<String>,
     handle: String,
     first: String,
     more: String,
@@ -66,6 +68,7 @@ impl About {
     fn new(channel: &Row) -> Self {
         let (first, more) = channel.description.trim().split_once('\n').unwrap_or((channel.description.trim(), ""));
         Self {
+            banner: channel.banner.as_deref().map(crate::pictures::url),
             handle: channel.handle.clone(),
             first: first.trim().to_owned(),
             more: more.trim().to_owned(),
@@ -155,6 +158,7 @@ pub(super) async fn page(
         Err(_) => return error::page(&site, visitor, error::INTERNAL),
     };
     let about = seed.channel.as_ref().map(|known| About::new(&known.channel));
+    let picture = seed.channel.as_ref().and_then(|known| known.channel.avatar.clone());
     let token = seed.channel.as_ref().filter(|known| !known.is_open());
     let token = token.map(|known| site.accounts.channels.tokens().issue(&known.channel, At::now()).0);
     let with = token.as_ref().map(|token| format!("?token={token}")).unwrap_or_default();
@@ -199,7 +203,7 @@ pub(super) async fn page(
         shell.image = image;
     }
     let mut response = render(&Channel {
-        initial: initial(&heading),
+        avatar: Avatar::of(&heading, picture.as_deref()),
         heading,
         waiting: seed.live.as_ref().is_some_and(|live| live.state == LiveState::Reconnecting),
         link,

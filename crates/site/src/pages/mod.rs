@@ -3,6 +3,7 @@
 mod about;
 mod account;
 mod admin;
+mod avatar;
 mod channel;
 mod embed;
 pub(crate) mod error;
@@ -21,6 +22,7 @@ use axum::{
 
 use crate::{LiveState, LiveStream, Site, i18n::Messages};
 
+use self::avatar::Avatar;
 use self::shell::Shell;
 
 /// The pages' routes.
@@ -62,7 +64,7 @@ fn render(template: &impl Template) -> Response {
 struct Card {
     id: String,
     name: String,
-    initial: String,
+    avatar: Avatar,
     page: String,
     thumbnail: String,
     started_at: String,
@@ -83,7 +85,7 @@ impl Card {
         Self {
             id: format!("{}/{}", stream.app, stream.name),
             name: stream.title.clone().unwrap_or_else(|| stream.name.clone()),
-            initial: initial(stream.title.as_deref().unwrap_or(&stream.name)),
+            avatar: Avatar::new(stream.title.as_deref().unwrap_or(&stream.name), stream.avatar_url.clone()),
             page: stream.urls.page.clone(),
             thumbnail: stream.urls.thumbnail.clone(),
             started_at: rfc3339(stream.started_at),
@@ -101,14 +103,6 @@ impl Card {
             waiting,
         }
     }
-}
-
-/// What stands in a channel's avatar until it has a picture.
-fn initial(name: &str) -> String {
-    name.chars()
-        .find(|letter| letter.is_alphanumeric())
-        .map(|letter| letter.to_uppercase().to_string())
-        .unwrap_or_default()
 }
 
 fn rfc3339(time: time::OffsetDateTime) -> String {

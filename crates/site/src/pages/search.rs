@@ -7,7 +7,7 @@ use millrace_store::{Channel, ChannelFilter};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{Card, Shell, error, initial, render};
+use super::{Avatar, Card, Shell, error, render};
 use crate::api::list;
 use crate::channels::rules;
 use crate::source::DEFAULT_APP;
@@ -35,7 +35,7 @@ struct Search {
 pub(super) struct ChannelRow {
     handle: String,
     title: String,
-    initial: String,
+    avatar: Avatar,
     /// Message of its category.
     category: Option<&'static str>,
     /// The beginning of its description.
@@ -49,7 +49,7 @@ impl ChannelRow {
             on_air: site.live.find(DEFAULT_APP, &channel.handle).is_some(),
             category: rules::category_message(&channel.category),
             text: channel.description.lines().next().unwrap_or_default().chars().take(MAX_TEXT).collect(),
-            initial: initial(&channel.title),
+            avatar: Avatar::of(&channel.title, channel.avatar.as_deref()),
             handle: channel.handle,
             title: channel.title,
         }

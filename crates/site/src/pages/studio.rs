@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::admin::Moment;
 use super::channel::Seed;
-use super::{Shell, error, initial, render, rfc3339};
+use super::{Avatar, Shell, error, render, rfc3339};
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
 use crate::api::broadcasts::mean_viewers;
@@ -17,6 +17,7 @@ use crate::api::site::publish_url;
 use crate::channels::{keys, rules};
 use crate::headers::PagePolicy;
 use crate::i18n::Messages;
+use crate::pictures;
 use crate::source::DEFAULT_APP;
 use crate::visitor::Visitor;
 use crate::{LiveUrls, Problem, Site};
@@ -32,7 +33,7 @@ struct Studio {
 struct Own {
     handle: String,
     title: String,
-    initial: String,
+    avatar: Avatar,
     on_air: bool,
     visibility: &'static str,
 }
@@ -84,6 +85,9 @@ struct Broadcast {
 struct Settings {
     shell: Shell,
     channel: Channel,
+    /// Addresses of its pictures; empty without one.
+    avatar: String,
+    banner: String,
     tags: String,
     links: String,
     /// Value, and message of its name.
@@ -93,6 +97,13 @@ struct Settings {
     embed_hosts: String,
     viewers: Vec<(String, String)>,
     more_viewers: bool,
+}
+
+impl Settings {
+    /// Where the API takes one of the channel's pictures.
+    fn path_of(&self, picture: &str) -> String {
+        format!("/api/v1/channels/{}/{picture}", self.channel.handle)
+    }
 }
 
 #[derive(Deserialize)]
@@ -112,7 +123,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response
     let channels = channels.into_iter().map(|channel| Own {
         on_air: site.live.find(DEFAULT_APP, &channel.handle).is_some(),
         visibility: visibility_message(channel.visibility),
-        initial: initial(&channel.title),
+        avatar: Avatar::of(&channel.title, channel.avatar.as_deref()),
         handle: channel.handle,
         title: channel.title,
     });
@@ -183,6 +194,8 @@ pub(super) async fn settings(State(site): State<Site>, Path(handle): Path<String
         }),
         embed_anywhere: hosts.is_none(),
         embed_hosts: hosts.unwrap_or_default().join(" "),
+        avatar: channel.avatar.as_deref().map(pictures::url).unwrap_or_default(),
+        banner: channel.banner.as_deref().map(pictures::url).unwrap_or_default(),
         more_viewers: viewers.next.is_some(),
         viewers: viewers.items.into_iter().map(|user| (user.handle, user.display_name)).collect(),
         channel,

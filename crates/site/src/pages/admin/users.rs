@@ -7,7 +7,7 @@ use millrace_store::{Error, PageRequest, Role, User, UserFilter, UserState};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::super::{Shell, error, initial, render};
+use super::super::{Avatar, Shell, error, render};
 use super::{Moment, Rail, enter, failed};
 use crate::accounts::permissions::{Act, may_change};
 use crate::{Site, visitor::Visitor};
@@ -61,7 +61,7 @@ struct Account {
 struct Row {
     handle: String,
     display_name: String,
-    initial: String,
+    avatar: Avatar,
     email: Option<String>,
     role: Role,
     state: UserState,
@@ -167,7 +167,7 @@ impl Row {
         Self {
             handle: user.handle.clone(),
             display_name: user.display_name.clone(),
-            initial: initial(&user.display_name),
+            avatar: Avatar::of(&user.display_name, user.avatar.as_deref()),
             email: user.email.clone(),
             role: user.role,
             state: user.state,

@@ -1,0 +1,71 @@
+import { t } from '../lib/messages';
+import { explain, say, type Problem } from './forms';
+
+/**
+ * Places for a picture: `data-picture` holds the path that takes it, `data-picture-field` the field of the answer that
+ * says where it is. What is chosen is sent at once, and shown as the site keeps it.
+ */
+export function enablePictures(): void {
+  for (const form of document.querySelectorAll<HTMLFormElement>('form[data-picture]')) {
+    const file = form.querySelector<HTMLInputElement>('input[type=file]');
+    form.addEventListener('submit', (event) => event.preventDefault());
+    file?.addEventListener('change', () => {
+      const chosen = file.files?.[0];
+      if (chosen) void change(form, chosen);
+    });
+    form.querySelector('[data-picture-remove]')?.addEventListener('click', () => void change(form, null));
+  }
+}
+
+async function change(form: HTMLFormElement, picture: File | null): Promise<void> {
+  if (form.ariaBusy === 'true') return;
+  form.ariaBusy = 'true';
+  say(form, '');
+  const path = form.dataset.picture ?? '';
+  const file = form.querySelector<HTMLInputElement>('input[type=file]');
+  try {
+    if (picture && picture.size > MAX_BYTES) say(form, t('form_picture'));
+    else {
+      const response = await fetch(path, {
+        method: picture ? 'PUT' : 'DELETE',
+        headers: { accept: 'application/json', ...(picture && { 'content-type': picture.type || 'image/*' }) },
+        body: picture,
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+      const answer = (await response.json().catch(() => ({}))) as Problem & Record<string, unknown>;
+      if (response.ok) {
+        show(form, answer[form.dataset.pictureField ?? ''] as string | null);
+        follow(path, Number(answer.version));
+        say(form, t(picture ? 'form_picture_kept' : 'form_picture_removed'), true);
+        // Where one was that is gone.
+        if (!picture) file?.focus();
+      } else say(form, ['001', '008'].includes(answer.error_code ?? '') ? t('form_picture') : explain(answer));
+    }
+  } catch {
+    say(form, t('form_failed'));
+  }
+  if (file) file.value = '';
+  form.ariaBusy = 'false';
+}
+
+function show(form: HTMLFormElement, url: string | null): void {
+  const image = form.querySelector<HTMLImageElement>('img');
+  const remove = form.querySelector<HTMLElement>('[data-picture-remove]');
+  if (!image || !remove) return;
+  if (url) image.src = url;
+  else image.removeAttribute('src');
+  image.hidden = !url;
+  remove.hidden = !url;
+}
+
+/** The page's form of the same thing goes on from the version that the picture made, unless somebody else made one too. */
+function follow(path: string, version: number): void {
+  const of = path.slice(0, path.lastIndexOf('/'));
+  for (const form of document.querySelectorAll<HTMLFormElement>('form[data-version]')) {
+    const same = form.dataset.api?.split(' ')[1] === of;
+    if (same && Number(form.dataset.version) === version - 1) form.dataset.version = String(version);
+  }
+}
+
+const MAX_BYTES = 5 * 1024 * 1024;
+const REQUEST_TIMEOUT_MS = 120_000;
