@@ -535,6 +535,7 @@ fn the_operator_has_a_hand_on_accounts_while_it_serves() {
     let (done, _, error) = user(&["reset-password", "nobody"]);
     assert!(!done && error.contains("millrace user list"), "{error}");
     assert!(user(&["reset-password", "@Ada"]).0, "as it is shown is as good");
+    assert!(user(&["reset-password", "ada", "--second-factor"]).0, "also where there is none");
     assert!(user(&["add", "eve"]).0 && user(&["set-role", "eve", "moderator"]).0);
     let (_, list, _) = user(&["list"]);
     let rows: Vec<Vec<&str>> = list.lines().skip(1).map(|line| line.split_whitespace().take(3).collect()).collect();

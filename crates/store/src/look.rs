@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
@@ -19,11 +20,24 @@ pub enum Found {
     Current(Kind),
 }
 
+/// The migrations that were applied, where the query counts the table that tells them.
+macro_rules! applied {
+    ($options:expr, $table:expr) => {{
+        let mut connection = $options.connect().await?;
+        let (tables,): (i64,) = sqlx::query_as($table).fetch_one(&mut connection).await?;
+        let applied = match tables {
+            0 => Vec::new(),
+            _ => sqlx::query_as(APPLIED).fetch_all(&mut connection).await?,
+        };
+        connection.close().await?;
+        applied
+    }};
+}
 /// Looks at the database that [`Store::open`](crate::Store::open) would open.
 ///
 /// # Errors
 /// Where that would fail: the address is of no known kind, the database cannot be reached or read, or was made by a newer
-/// version.
+/// version, or its tables otherwise than by this one.
 pub async fn look(url: &str, directory: &Path) -> Result<Found, Error> {
     match Kind::of(url)? {
         Kind::Sqlite => {
@@ -31,45 +45,38 @@ pub async fn look(url: &str, directory: &Path) -> Result<Found, Error> {
             if !file.exists() {
                 return Ok(Found::Nothing(Kind::Sqlite));
             }
-            let mut connection = SqliteConnectOptions::new().filename(file).connect().await?;
+            let options = SqliteConnectOptions::new().filename(file);
             let table = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
-            let (tables,): (i64,) = sqlx::query_as(table).fetch_one(&mut connection).await?;
-            let applied = match tables {
-                0 => Vec::new(),
-                _ => sqlx::query_as(APPLIED).fetch_all(&mut connection).await?,
-            };
-            connection.close().await?;
-            judge(Kind::Sqlite, SQLITE.iter().map(|migration| migration.version), &applied)
+            judge(Kind::Sqlite, &SQLITE, &applied!(options, table))
         }
         Kind::Postgres => {
-            let mut connection = postgres_options(url)?.connect().await?;
             let table = "SELECT COUNT(*) FROM information_schema.tables
                          WHERE table_schema = current_schema() AND table_name = '_sqlx_migrations'";
-            let (tables,): (i64,) = sqlx::query_as(table).fetch_one(&mut connection).await?;
-            let applied = match tables {
-                0 => Vec::new(),
-                _ => sqlx::query_as(APPLIED).fetch_all(&mut connection).await?,
-            };
-            connection.close().await?;
-            judge(Kind::Postgres, POSTGRES.iter().map(|migration| migration.version), &applied)
+            judge(Kind::Postgres, &POSTGRES, &applied!(postgres_options(url)?, table))
         }
     }
 }
 
-fn judge(kind: Kind, known: impl Iterator<Item = i64>, applied: &[(i64, bool)]) -> Result<Found, Error> {
-    use sqlx::migrate::MigrateError;
-    let known: Vec<i64> = known.collect();
-    if let Some((version, _)) = applied.iter().find(|(_, done)| !done) {
-        return Err(MigrateError::Dirty(*version).into());
-    }
-    if let Some((version, _)) = applied.iter().find(|(version, _)| !known.contains(version)) {
-        return Err(MigrateError::VersionMissing(*version).into());
+/// A migration that was applied: its version, whether it came to its end, and the hash of its text.
+type Applied = (i64, bool, Vec<u8>);
+
+fn judge(kind: Kind, migrator: &Migrator, applied: &[Applied]) -> Result<Found, Error> {
+    for (version, done, checksum) in applied {
+        let known = migrator.iter().find(|migration| migration.version == *version);
+        match known {
+            _ if !done => return Err(MigrateError::Dirty(*version).into()),
+            None => return Err(MigrateError::VersionMissing(*version).into()),
+            Some(known) if known.checksum[..] != checksum[..] => {
+                return Err(MigrateError::VersionMismatch(*version).into());
+            }
+            Some(_) => {}
+        }
     }
     Ok(match applied.len() {
         0 => Found::Nothing(kind),
-        some if some < known.len() => Found::Earlier(kind),
+        some if some < migrator.iter().count() => Found::Earlier(kind),
         _ => Found::Current(kind),
     })
 }
 
-const APPLIED: &str = "SELECT version, success FROM _sqlx_migrations ORDER BY version";
+const APPLIED: &str = "SELECT version, success, checksum FROM _sqlx_migrations ORDER BY version";

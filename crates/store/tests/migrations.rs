@@ -110,3 +110,19 @@ async fn what_a_newer_version_made_is_refused_and_left_as_it_is() {
     assert!(look("sqlite://left.db", directory.path()).await.is_err());
     assert!(Store::open("sqlite://left.db", directory.path()).await.is_err());
 }
+
+#[tokio::test]
+async fn what_another_text_made_is_refused_at_the_first_look() {
+    let directory = tempfile::tempdir().unwrap();
+    Store::open("sqlite://left.db", directory.path()).await.unwrap().close().await;
+    let options = SqliteConnectOptions::new().filename(directory.path().join("left.db"));
+    let pool = SqlitePool::connect_with(options).await.unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = $1 WHERE version = 1")
+        .bind(&HASH[..])
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    assert!(look("sqlite://left.db", directory.path()).await.is_err());
+    assert!(Store::open("sqlite://left.db", directory.path()).await.is_err(), "as the start does");
+}
