@@ -13,7 +13,7 @@ use rustix::fs::{Access, access, statvfs};
 use crate::{
     config::{Config, Sources},
     ffmpeg::{self, Ffmpeg, Font},
-    limits,
+    limits, mail,
     ports::{self, Port},
     tls,
 };
@@ -58,6 +58,7 @@ impl Report {
         self.ffmpeg(&config.ffmpeg.path);
         self.data_directory(&config.data_dir);
         self.database(config);
+        self.mail(config);
         self.open_files(config);
     }
 
@@ -166,6 +167,29 @@ impl Report {
                 self.add(Grade::Warn, "database", advice);
             }
             Ok(Ok(Ok(Found::Current(kind)))) => self.add(Grade::Ok, "database", format!("{kind}, of this version")),
+        }
+    }
+
+    fn mail(&mut self, config: &Config) {
+        // Making one spawns what looks after its connections.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let found = runtime.map(|runtime| {
+            runtime.block_on(async {
+                match mail::load(config) {
+                    Ok(None) => Ok(None),
+                    Ok(Some(mail)) => Ok(Some(mail.probe().await)),
+                    Err(error) => Err(error),
+                }
+            })
+        });
+        match found {
+            Err(error) => self.add(Grade::Fail, "mail", format!("the runtime does not start: {error}")),
+            Ok(Err(error)) => self.add(Grade::Fail, "mail", error),
+            Ok(Ok(None)) => self.add(Grade::Ok, "mail", "none is sent: mail.url is not set"),
+            Ok(Ok(Some(Ok(())))) => self.add(Grade::Ok, "mail", "the mail server answers, and lets Millrace in"),
+            Ok(Ok(Some(Err(reason)))) => {
+                self.add(Grade::Warn, "mail", format!("the mail server cannot be used: {reason}; see mail.url"));
+            }
         }
     }
 

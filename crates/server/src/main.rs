@@ -13,6 +13,7 @@ mod greeting;
 mod health;
 mod limits;
 mod log;
+mod mail;
 mod metrics;
 mod notify;
 mod ops;

@@ -28,6 +28,7 @@ use crate::{
     greeting::{self, LogIn},
     health::Health,
     limits, log,
+    mail::{self, MailError},
     notify::{self, Watchdog},
     ports::{self, PortError},
     secrets,
@@ -45,6 +46,9 @@ pub(crate) enum ServeError {
     /// The certificate is wrong.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Letters cannot be written.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// Ports that cannot be had.
     #[error("{}", lines(.0))]
     Ports(Vec<PortError>),
@@ -119,11 +123,12 @@ async fn run(
         admission: Admission::new(limits::connection_limits(config, open_files)),
         tls: certificate.as_ref().map(|certificate| Tls::new(Arc::clone(&certificate.config))),
     };
+    let mail = mail::load(config)?;
     let store = Store::open(config.database.url.expose(), &config.data_dir).await?;
     let key = site_key(config)?;
     let objects = Objects::open(config.storage.url.as_str(), &config.data_dir)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let accounts = Accounts::new(store.clone(), objects, &key, threads);
+    let accounts = Accounts::new(store.clone(), objects, &key, threads).with_mail(mail);
     accounts.load_settings().await?;
     let mut setup = accounts.setup_link().await?;
     let log_in = match demo {

@@ -570,3 +570,27 @@ fn check_looks_at_the_database_and_changes_nothing() {
     let (sound, line) = check(&directory, &["--set", &url]);
     assert!(!sound && line.starts_with("fail  database: ") && !line.contains("hidden"), "{line}");
 }
+
+#[test]
+fn check_looks_at_the_mail_server() {
+    let any = "127.0.0.1:0";
+    let directory = Directory::new();
+    let check = |more: &[&str]| {
+        let set: Vec<_> = more.iter().flat_map(|setting| ["--set", setting]).collect();
+        let output = directory.run(&[&["check", "--http", any, "--rtmp", any, "--ops", any], set.as_slice()].concat());
+        let words = text(&output.stdout);
+        let line = words.lines().find(|line| line.contains("  mail: ")).unwrap_or(&words).to_owned();
+        (output.status.success(), line)
+    };
+    assert_eq!(check(&[]), (true, "ok    mail: none is sent: mail.url is not set".to_owned()));
+    let gone = TcpListener::bind(any).unwrap().local_addr().unwrap();
+    let (url, from) = (format!("mail.url=smtp://{gone}"), "mail.from=noreply@video.example");
+    let (sound, line) = check(&[&url]);
+    assert!(!sound && line.contains("set it to the address that letters come from"), "{line}");
+    let (sound, line) = check(&[&url, from]);
+    assert!(!sound && line.contains("site.public_url is not"), "{line}");
+    let (sound, line) = check(&[&url, from, "site.public_url=https://video.example"]);
+    assert!(sound && line.starts_with("warn  mail: the mail server cannot be used: "), "{line}");
+    let (sound, line) = check(&["mail.url=mail.example"]);
+    assert!(!sound && line.contains("smtps://USER:PASSWORD@HOST"), "{line}");
+}

@@ -24,6 +24,8 @@ pub enum Action {
     ChangePassword,
     /// A link to set a new password was made.
     ResetPassword,
+    /// An e-mail address was set, taken away or confirmed.
+    ChangeEmail,
     /// A second factor was set or taken away.
     ChangeSecondFactor,
     /// A token for the API was made.
@@ -63,6 +65,7 @@ texts!(Action {
     Register = "register",
     ChangePassword = "change-password",
     ResetPassword = "reset-password",
+    ChangeEmail = "change-email",
     ChangeSecondFactor = "change-second-factor",
     CreateToken = "create-token",
     DeleteToken = "delete-token",

@@ -94,8 +94,6 @@ pub struct Profile<'a> {
     pub display_name: Option<&'a str>,
     /// See [`User::bio`].
     pub bio: Option<&'a str>,
-    /// See [`User::email`]; an address that changes is no longer confirmed.
-    pub email: Option<Option<&'a str>>,
     /// See [`User::avatar`].
     pub avatar: Option<Option<&'a str>>,
 }
@@ -226,20 +224,15 @@ impl Store {
         let mut tx = self.begin().await?;
         let user = rows_in!(tx, fetch_optional, User, "SELECT * FROM users WHERE id = $1", id)?;
         let user = user.ok_or(Error::NotFound)?;
-        let email = change.email.unwrap_or(user.email.as_deref());
-        let verified = user.email_verified_at.filter(|_| email == user.email.as_deref());
         let changed = rows_in!(
             tx,
             fetch_optional,
             User,
-            "UPDATE users SET handle = $1, display_name = $2, bio = $3, email = $4, email_verified_at = $5, avatar = $6,
-                    version = version + 1
-             WHERE id = $7 AND version = $8 RETURNING *",
+            "UPDATE users SET handle = $1, display_name = $2, bio = $3, avatar = $4, version = version + 1
+             WHERE id = $5 AND version = $6 RETURNING *",
             change.handle.unwrap_or(&user.handle),
             change.display_name.unwrap_or(&user.display_name),
             change.bio.unwrap_or(&user.bio),
-            email,
-            verified,
             change.avatar.unwrap_or(user.avatar.as_deref()),
             id,
             version,
@@ -293,12 +286,27 @@ impl Store {
         Ok(())
     }
 
+    /// Sets another address, or none: it is not confirmed. Links that were sent to the one before work no more.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] where it is somebody else's, [`Error::NotFound`].
+    pub async fn set_email(&self, id: &UserId, email: Option<&str>) -> Result<User, Error> {
+        let mut tx = self.begin().await?;
+        let sql =
+            "UPDATE users SET email = $1, email_verified_at = NULL, version = version + 1 WHERE id = $2 RETURNING *";
+        let user = rows_in!(tx, fetch_optional, User, sql, email, id).map_err(taken)?.ok_or(Error::NotFound)?;
+        let sql = "DELETE FROM links WHERE user_id = $1 AND kind IN ($2, $3)";
+        run_in!(tx, sql, id, LinkKind::Email.as_str(), LinkKind::PasswordReset.as_str())?;
+        tx.commit().await?;
+        Ok(user)
+    }
+
     /// The address `email` of an account is confirmed; false where it has another one by now.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn confirm_email(&self, id: &UserId, email: &str) -> Result<bool, Error> {
-        let sql = "UPDATE users SET email_verified_at = $1 WHERE id = $2 AND email = $3";
+        let sql = "UPDATE users SET email_verified_at = $1, version = version + 1 WHERE id = $2 AND email = $3";
         Ok(run!(self.pool, sql, At::now(), id, email)? > 0)
     }
 

@@ -120,12 +120,33 @@ async fn an_address_that_changes_is_no_longer_confirmed(store: Store) {
     let ada = store.create_user(&NewUser { email: Some("a@example.org"), ..new_user("ada") }).await.unwrap();
     assert!(!store.confirm_email(&ada.id, "old@example.org").await.unwrap());
     assert!(store.confirm_email(&ada.id, "a@example.org").await.unwrap());
-    let same =
-        store.update_profile(&ada.id, ada.version, &Profile { bio: Some("x"), ..Profile::default() }).await.unwrap();
+    let change = Profile { bio: Some("x"), ..Profile::default() };
+    let same = store.update_profile(&ada.id, ada.version + 1, &change).await.unwrap();
     assert!(same.email_verified_at.is_some());
-    let other = Profile { email: Some(Some("b@example.org")), ..Profile::default() };
-    let other = store.update_profile(&ada.id, same.version, &other).await.unwrap();
+    for (token, kind) in [(1, LinkKind::Email), (2, LinkKind::PasswordReset), (3, LinkKind::Invitation)] {
+        let link = NewLink {
+            kind,
+            token_hash: [token; 32],
+            user_id: Some(&ada.id),
+            created_by: None,
+            subject: "a@example.org",
+            expires_at: At::now().plus(Duration::hours(1)),
+        };
+        store.create_link(&link).await.unwrap();
+    }
+    let other = store.set_email(&ada.id, Some("b@example.org")).await.unwrap();
     assert_eq!((other.email.as_deref(), other.email_verified_at), (Some("b@example.org"), None));
+    assert!(other.version > same.version);
+    for (token, kind, left) in
+        [(1, LinkKind::Email, false), (2, LinkKind::PasswordReset, false), (3, LinkKind::Invitation, true)]
+    {
+        assert_eq!(store.link(kind, &[token; 32]).await.unwrap().is_some(), left, "{kind:?}");
+    }
+    store.create_user(&NewUser { email: Some("c@example.org"), ..new_user("eve") }).await.unwrap();
+    let taken = store.set_email(&ada.id, Some("c@example.org")).await;
+    assert_eq!(taken.unwrap_err().to_string(), "the e-mail address is taken");
+    assert_eq!(store.set_email(&ada.id, None).await.unwrap().email, None);
+    assert!(matches!(store.set_email(&UserId::new(), None).await, Err(Error::NotFound)));
 }
 
 async fn the_last_administrator_stays(store: Store) {

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use millrace_site::{MailSender, MailServer};
 use toml::de::DeValue;
 
 use super::{
@@ -197,6 +198,16 @@ sections! {
         /// `file://` and a directory, below `data_dir` unless its path is absolute. Nothing else belongs into it. Made at the
         /// first start.
         url: StorageUrl = "file://objects",
+    }
+
+    /// Letters to users, who confirm their addresses by them and are helped with a lost password. Needs `site.public_url`.
+    [mail] Mail {
+        /// The mail server: `smtps://USER:PASSWORD@HOST` for TLS from the first byte, `smtp://USER:PASSWORD@HOST:587?tls=required`
+        /// for STARTTLS, `smtp://HOST:25` for a server of one's own without either. Letters that stand for others in user and
+        /// password are written as in addresses (`%40` for `@`). Empty: no mail is sent.
+        url: Option<MailServer> = "",
+        /// Whom letters come from: `noreply@video.example`, or `River TV <noreply@video.example>`.
+        from: Option<MailSender> = "",
     }
 
     /// Rules for publishers.

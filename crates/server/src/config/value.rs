@@ -9,7 +9,7 @@ use std::{
 };
 
 use millrace_gateway::admission::AddressRange;
-use millrace_site::CorsOrigins;
+use millrace_site::{CorsOrigins, MailSender, MailServer};
 use toml::de::DeValue;
 
 /// A type that a configuration key can have.
@@ -205,6 +205,26 @@ impl Setting for StorageUrl {
 
     fn from_text(text: &str) -> Option<Self> {
         millrace_objects::directory(text).is_ok().then(|| Self(text.to_owned()))
+    }
+}
+
+impl Setting for MailServer {
+    fn expected() -> String {
+        "smtp://HOST:PORT or smtps://USER:PASSWORD@HOST".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Setting for MailSender {
+    fn expected() -> String {
+        "an e-mail address, or NAME <ADDRESS>".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
     }
 }
 

@@ -1,4 +1,4 @@
-//! How often somebody may try: by address and by account.
+//! How often somebody may try: by address and by account. How often somebody is written to.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -8,13 +8,14 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-/// Counts tries to log in and to register.
+/// Counts tries to log in and to register, and letters.
 #[derive(Debug)]
 pub(crate) struct Tries {
     clock: DefaultClock,
     by_address: DefaultKeyedRateLimiter<IpAddr>,
     by_account: DefaultKeyedRateLimiter<String>,
     registrations: DefaultKeyedRateLimiter<IpAddr>,
+    letters: DefaultKeyedRateLimiter<String>,
     since_tidied: AtomicU32,
 }
 
@@ -31,6 +32,7 @@ impl Default for Tries {
             by_address: DefaultKeyedRateLimiter::keyed(per_minute(LOG_INS_PER_ADDRESS_AND_MINUTE)),
             by_account: DefaultKeyedRateLimiter::keyed(per_minute(LOG_INS_PER_ACCOUNT_AND_MINUTE)),
             registrations: DefaultKeyedRateLimiter::keyed(per_hour(REGISTRATIONS_PER_ADDRESS_AND_HOUR)),
+            letters: DefaultKeyedRateLimiter::keyed(per_hour(LETTERS_PER_MAILBOX_AND_HOUR)),
             since_tidied: AtomicU32::new(0),
         }
     }
@@ -58,6 +60,13 @@ impl Tries {
         self.registrations.check_key(&network(address)).map_err(|until| TooOften(until.wait_time_from(now)))
     }
 
+    /// Counts a letter to `mailbox`, which need not be anybody's.
+    pub(crate) fn write_to(&self, mailbox: &str) -> Result<(), TooOften> {
+        self.tidy();
+        let now = self.clock.now();
+        self.letters.check_key(&mailbox.to_owned()).map_err(|until| TooOften(until.wait_time_from(now)))
+    }
+
     /// Lets go of those who have not tried for long, now and then.
     fn tidy(&self) {
         if self.since_tidied.fetch_add(1, Relaxed) >= TIDY_AFTER {
@@ -65,6 +74,7 @@ impl Tries {
             self.by_address.retain_recent();
             self.by_account.retain_recent();
             self.registrations.retain_recent();
+            self.letters.retain_recent();
         }
     }
 }
@@ -80,6 +90,7 @@ fn network(address: IpAddr) -> IpAddr {
 const LOG_INS_PER_ADDRESS_AND_MINUTE: u32 = 20;
 const LOG_INS_PER_ACCOUNT_AND_MINUTE: u32 = 10;
 const REGISTRATIONS_PER_ADDRESS_AND_HOUR: u32 = 10;
+const LETTERS_PER_MAILBOX_AND_HOUR: u32 = 5;
 const TIDY_AFTER: u32 = 1000;
 
 #[cfg(test)]
@@ -101,6 +112,16 @@ mod tests {
             tries.log_in(address(200), &format!("user{n}")).unwrap();
         }
         assert!(tries.log_in(address(200), "another").is_err());
+    }
+
+    #[test]
+    fn a_mailbox_is_not_flooded() {
+        let tries = Tries::default();
+        for _ in 0..LETTERS_PER_MAILBOX_AND_HOUR {
+            tries.write_to("ada@example.org").unwrap();
+        }
+        assert!(tries.write_to("ada@example.org").is_err());
+        tries.write_to("eve@example.org").unwrap();
     }
 
     #[test]

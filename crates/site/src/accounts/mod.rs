@@ -9,7 +9,7 @@
 mod changes;
 mod key;
 pub(crate) mod limits;
-mod operator;
+pub(crate) mod operator;
 pub(crate) mod password;
 pub(crate) mod permissions;
 pub(crate) mod rules;
@@ -25,6 +25,7 @@ use millrace_objects::Objects;
 use millrace_store::{At, Error, Store, UserId};
 
 use crate::channels::Channels;
+use crate::mail::Mail;
 use crate::pictures::Pictures;
 use crate::settings::KeptSettings;
 
@@ -44,6 +45,8 @@ pub struct Accounts {
     pub(crate) sealer: Arc<seal::Sealer>,
     pub(crate) channels: Channels,
     pub(crate) pictures: Pictures,
+    /// Where the site can write to people.
+    pub(crate) mail: Option<Mail>,
 }
 
 impl Accounts {
@@ -61,7 +64,14 @@ impl Accounts {
             settings: Arc::new(KeptSettings::new(store.clone())),
             sealer: Arc::new(seal::Sealer::new(&key.derive("seal"))),
             store,
+            mail: None,
         }
+    }
+
+    /// The same, who can be written to.
+    #[must_use]
+    pub fn with_mail(self, mail: Option<Mail>) -> Self {
+        Self { mail, ..self }
     }
 
     /// Reads the settings that administrators made: to be done once, before serving.

@@ -33,8 +33,13 @@ pub enum OperatorError {
 }
 
 impl Accounts {
-    /// Makes a link for that account; earlier ones work no more.
-    pub(crate) async fn reset_link(&self, user: &UserId, by: Option<&UserId>) -> Result<ResetLink, Error> {
+    /// Makes a link for that account, which works for so long; earlier ones work no more.
+    pub(crate) async fn reset_link(
+        &self,
+        user: &UserId,
+        by: Option<&UserId>,
+        lifetime: Duration,
+    ) -> Result<ResetLink, Error> {
         self.store.delete_links(LinkKind::PasswordReset, Some(user)).await?;
         let secret = Secret::new();
         let new = NewLink {
@@ -43,7 +48,7 @@ impl Accounts {
             user_id: Some(user),
             created_by: by,
             subject: "",
-            expires_at: At::now().plus(RESET_LIFETIME),
+            expires_at: At::now().plus(lifetime),
         };
         let link = self.store.create_link(&new).await?;
         Ok(ResetLink { path: format!("/reset?token={}", secret.expose()), expires_at: link.expires_at })
@@ -66,7 +71,7 @@ impl Accounts {
         };
         let user = self.store.create_user(&new).await?;
         self.note(Action::Register, &handle).await?;
-        Ok(self.reset_link(&user.id, None).await?)
+        Ok(self.reset_link(&user.id, None, RESET_LIFETIME).await?)
     }
 
     /// Makes an administrator's account with that password, and takes the link to set up away.
@@ -99,7 +104,7 @@ impl Accounts {
     pub async fn reset_password(&self, handle: &str) -> Result<ResetLink, OperatorError> {
         let user = self.find(handle).await?;
         self.note(Action::ResetPassword, &user.handle).await?;
-        Ok(self.reset_link(&user.id, None).await?)
+        Ok(self.reset_link(&user.id, None, RESET_LIFETIME).await?)
     }
 
     /// Takes the second factor of an account away, where it has one.
@@ -157,4 +162,5 @@ impl Accounts {
     }
 }
 
-const RESET_LIFETIME: Duration = Duration::hours(24);
+/// A link that an administrator or the operator hands over.
+pub(crate) const RESET_LIFETIME: Duration = Duration::hours(24);

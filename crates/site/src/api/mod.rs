@@ -4,6 +4,7 @@ pub(crate) mod admin;
 mod body;
 pub(crate) mod broadcasts;
 mod channels;
+mod email;
 mod events;
 mod invitations;
 mod keys;
@@ -67,6 +68,9 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(users::create))
         .routes(routes!(users::me, users::update_me, users::delete_me))
         .routes(routes!(users::change_password))
+        .routes(routes!(email::set))
+        .routes(routes!(email::ask))
+        .routes(routes!(email::confirm))
         .routes(routes!(pictures::set_avatar, pictures::delete_avatar))
         .routes(routes!(second_factor::begin, second_factor::set, second_factor::delete))
         .routes(routes!(sessions::log_in, sessions::list, sessions::end_others))
@@ -76,7 +80,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))
         .routes(routes!(resets::create))
-        .routes(routes!(resets::reset))
+        .routes(routes!(resets::ask, resets::reset))
         .routes(routes!(invitations::delete))
         .routes(routes!(admin::dashboard::get))
         .routes(routes!(admin::users::list))

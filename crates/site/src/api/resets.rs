@@ -12,11 +12,13 @@ use super::admin::users::{find, not_theirs};
 use super::body::Body;
 use super::refusals::Refusals;
 use super::users::audit;
+use crate::accounts::operator::RESET_LIFETIME;
 use crate::accounts::permissions::{Act, may_change};
 use crate::accounts::rules::{self, incorrect};
 use crate::accounts::secret;
 use crate::accounts::sessions::{Actor, By};
 use crate::actor::Address;
+use crate::visitor::Visitor;
 use crate::{ErrorCode, Problem, Site};
 
 /// A link with which somebody sets a new password.
@@ -53,9 +55,50 @@ pub(crate) async fn create(
     if !may_change(actor.user.role, user.role, user.role) {
         return Err(not_theirs());
     }
-    let link = site.accounts.reset_link(&user.id, Some(&actor.user.id)).await.map_err(Problem::database)?;
+    let link =
+        site.accounts.reset_link(&user.id, Some(&actor.user.id), RESET_LIFETIME).await.map_err(Problem::database)?;
     audit(&site, &actor, Action::ResetPassword, &user.handle, address).await?;
     Ok((StatusCode::CREATED, Json(ResetLink { path: link.path, expires_at: link.expires_at.into() })))
+}
+
+/// Whose password is lost.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LostPassword {
+    /// The address of the account, which must have been confirmed.
+    #[schema(example = "ada@example.org")]
+    email: String,
+}
+
+/// Ask for a link to set a new password
+///
+/// It is sent by mail, where the address is the confirmed one of an account, and works once, for an hour. The answer does
+/// not tell whether it is.
+#[utoipa::path(post, path = "/api/v1/password-resets", operation_id = "ask_for_reset", tag = "sessions",
+request_body = LostPassword, responses(
+    (status = 202, description = "If there is such an account, the link is on its way"),
+    (status = 400, description = "It is no address", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "This site sends no mail", body = Problem, content_type = "application/problem+json"),
+    (status = 429, description = "Too many tries", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn ask(
+    State(site): State<Site>,
+    visitor: Visitor,
+    Address(address): Address,
+    Body(body): Body<LostPassword>,
+) -> Result<StatusCode, Problem> {
+    let email = rules::email(&body.email).map_err(incorrect)?;
+    sends_mail(&site)?;
+    site.accounts.tries.register(address).map_err(Problem::too_often)?;
+    site.accounts.tries.write_to(&email).map_err(Problem::too_often)?;
+    site.send_password_link(email, address, visitor.language);
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Refuses what takes a letter, where none can be sent.
+pub(super) fn sends_mail(site: &Site) -> Result<(), Problem> {
+    let none = || Problem::new(ErrorCode::NotFound, "this site sends no mail; ask an administrator");
+    site.accounts.mail.as_ref().map(|_| ()).ok_or_else(none)
 }
 
 /// A new password, by a link.

@@ -15,6 +15,8 @@ pub(crate) struct SiteInfo {
     /// What it is about, in a sentence or two; may be empty.
     description: String,
     registration: RegistrationMode,
+    /// Whether the site sends mail: it confirms addresses, and helps those who lost their password.
+    mail: bool,
     /// The version of the server.
     #[schema(example = "0.1.0")]
     version: &'static str,
@@ -50,6 +52,7 @@ pub(crate) async fn site(State(site): State<Site>, visitor: Visitor) -> Json<Sit
         name: site.name(),
         description: settings.description.clone(),
         registration: settings.registration,
+        mail: site.accounts.mail.is_some(),
         version: env!("CARGO_PKG_VERSION"),
         rtmp: RtmpAddress { url: publish_url(&visitor, port), host: visitor.host, port, app: DEFAULT_APP },
         languages: Language::ALL.to_vec(),

@@ -221,6 +221,9 @@ pub(crate) async fn create(
         let change = SettingsChange { name: Some(name.to_owned()), ..SettingsChange::default() };
         settings.change(settings.now().version, &change).await.map_err(failed)?;
     }
+    if email.as_deref().is_some_and(|email| site.accounts.tries.write_to(email).is_ok()) {
+        site.send_confirmation(&user, visitor.language).await.map_err(Problem::database)?;
+    }
     let account = Account::from(&user);
     if state != UserState::Active {
         return Ok((StatusCode::ACCEPTED, Json(account)).into_response());
@@ -275,8 +278,6 @@ pub(crate) struct AccountChange {
     display_name: Option<String>,
     /// A few words about the person.
     bio: Option<String>,
-    /// Where to write to; empty to take it away.
-    email: Option<String>,
 }
 
 /// Change the own account
@@ -289,7 +290,7 @@ responses(
     (status = 400, description = "A field is not correct", body = Problem, content_type = "application/problem+json"),
     (status = 401, description = "Not logged in", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "Not with this token", body = Problem, content_type = "application/problem+json"),
-    (status = 409, description = "The name or address is taken, or the account was changed meanwhile", body = Problem,
+    (status = 409, description = "The name is taken, or the account was changed meanwhile", body = Problem,
      content_type = "application/problem+json"),
 ))]
 pub(crate) async fn update_me(
@@ -303,18 +304,7 @@ pub(crate) async fn update_me(
     let handle = body.handle.as_deref().map(rules::handle).transpose().map_err(incorrect)?;
     let display_name = body.display_name.as_deref().map(rules::display_name).transpose().map_err(incorrect)?;
     let bio = body.bio.as_deref().map(rules::bio).transpose().map_err(incorrect)?;
-    let email = match body.email.as_deref() {
-        None => None,
-        Some("") => Some(None),
-        Some(email) => Some(Some(rules::email(email).map_err(incorrect)?)),
-    };
-    let change = Profile {
-        handle: handle.as_deref(),
-        display_name,
-        bio,
-        email: email.as_ref().map(Option::as_deref),
-        ..Profile::default()
-    };
+    let change = Profile { handle: handle.as_deref(), display_name, bio, ..Profile::default() };
     let user = site.accounts.store.update_profile(&actor.user.id, version, &change).await.map_err(failed)?;
     site.accounts.sessions.forget(&user.id).await;
     Ok(tagged(&user))

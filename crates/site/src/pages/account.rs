@@ -19,6 +19,8 @@ struct LogIn {
     next: String,
     /// Whether one can register without an invitation.
     registers: bool,
+    /// Whether a lost password is helped with by mail.
+    mail: bool,
 }
 
 #[derive(Template)]
@@ -35,6 +37,8 @@ struct Register {
     names_site: bool,
     /// Whether who registers has to wait to be let in.
     waits: bool,
+    /// Whether an address is of use, since the site sends mail.
+    mail: bool,
 }
 
 #[derive(Template)]
@@ -45,6 +49,9 @@ struct Settings {
     display_name: String,
     bio: String,
     email: String,
+    email_verified: bool,
+    /// Whether the site sends mail, by which an address is confirmed.
+    mail: bool,
     /// Address of the picture; empty without one.
     avatar: String,
     version: i64,
@@ -65,8 +72,23 @@ struct PersonalToken {
 }
 
 #[derive(Template)]
+#[template(path = "forgot.html")]
+struct Forgot {
+    shell: Shell,
+    /// Whether the site sends mail.
+    mail: bool,
+}
+
+#[derive(Template)]
 #[template(path = "reset.html")]
 struct Reset {
+    shell: Shell,
+    token: String,
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct Confirm {
     shell: Shell,
     token: String,
 }
@@ -98,7 +120,8 @@ pub(super) async fn log_in(State(site): State<Site>, visitor: Visitor, Query(que
     let title = visitor.language.messages().get("account.log_in");
     let mode = site.accounts.settings.now().registration;
     let registers = matches!(mode, RegistrationMode::Open | RegistrationMode::Approval);
-    render(&LogIn { shell: Shell::new(&site, visitor, title).unlisted(), next, registers })
+    let mail = site.accounts.mail.is_some();
+    render(&LogIn { shell: Shell::new(&site, visitor, title).unlisted(), next, registers, mail })
 }
 
 pub(super) async fn register(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {
@@ -112,8 +135,8 @@ pub(super) async fn register(State(site): State<Site>, visitor: Visitor, Query(q
     };
     let heading = "account.register";
     let title = visitor.language.messages().get(heading);
-    let shell = Shell::new(&site, visitor, title).unlisted();
-    render(&Register { shell, heading, text, token, open, names_site: false, waits })
+    let (shell, mail) = (Shell::new(&site, visitor, title).unlisted(), site.accounts.mail.is_some());
+    render(&Register { shell, heading, text, token, open, names_site: false, waits, mail })
 }
 
 pub(super) async fn set_up(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {
@@ -121,8 +144,8 @@ pub(super) async fn set_up(State(site): State<Site>, visitor: Visitor, Query(que
     let open = !token.is_empty();
     let (heading, text) = ("account.set_up", if open { "account.set_up_text" } else { "account.no_link" });
     let title = visitor.language.messages().get(heading);
-    let shell = Shell::new(&site, visitor, title).unlisted();
-    render(&Register { shell, heading, text, token, open, names_site: true, waits: false })
+    let (shell, mail) = (Shell::new(&site, visitor, title).unlisted(), site.accounts.mail.is_some());
+    render(&Register { shell, heading, text, token, open, names_site: true, waits: false, mail })
 }
 
 pub(super) async fn settings(State(site): State<Site>, visitor: Visitor) -> Response {
@@ -164,14 +187,17 @@ pub(super) async fn settings(State(site): State<Site>, visitor: Visitor) -> Resp
         ends: token.expires_at.map(|at| rfc3339(at.into())),
     });
     let tokens = tokens.collect();
-    let User { handle, display_name, bio, email, avatar, version, .. } = (*actor.user).clone();
-    let shell = Shell::new(&site, visitor, t.get("account.settings")).unlisted();
+    let User { handle, display_name, bio, email, email_verified_at, avatar, version, .. } = (*actor.user).clone();
+    let (shell, mail) =
+        (Shell::new(&site, visitor, t.get("account.settings")).unlisted(), site.accounts.mail.is_some());
     render(&Settings {
         shell,
         handle,
         display_name,
         bio,
         email: email.unwrap_or_default(),
+        email_verified: email_verified_at.is_some(),
+        mail,
         avatar: avatar.as_deref().map(crate::pictures::url).unwrap_or_default(),
         version,
         sessions,
@@ -181,10 +207,23 @@ pub(super) async fn settings(State(site): State<Site>, visitor: Visitor) -> Resp
     })
 }
 
+pub(super) async fn forgot(State(site): State<Site>, visitor: Visitor) -> Response {
+    let title = visitor.language.messages().get("account.forgot_title");
+    let mail = site.accounts.mail.is_some();
+    render(&Forgot { shell: Shell::new(&site, visitor, title).unlisted(), mail })
+}
+
 pub(super) async fn reset(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {
     let title = visitor.language.messages().get("account.reset_title");
     let shell = Shell::new(&site, visitor, title).unlisted();
     render(&Reset { shell, token: query.token.unwrap_or_default() })
+}
+
+/// A page with a button: programs that look at each link of a letter before it is read must not confirm anything.
+pub(super) async fn confirm(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {
+    let title = visitor.language.messages().get("account.confirm_title");
+    let shell = Shell::new(&site, visitor, title).unlisted();
+    render(&Confirm { shell, token: query.token.unwrap_or_default() })
 }
 
 const SCOPES: &[(&str, &str)] = &[

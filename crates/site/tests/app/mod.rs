@@ -1,6 +1,8 @@
 //! The site as clients of its API meet it: somebody unknown, a browser with its cookie, a program with its token.
 #![allow(dead_code)] // not every test needs every part
 
+pub(crate) mod mailbox;
+
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +13,7 @@ use axum::extract::ConnectInfo;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_objects::Objects;
-use millrace_site::{Accounts, LiveSource, LiveStream, SiteConfig, SiteKey, openapi, router};
+use millrace_site::{Accounts, LiveSource, LiveStream, Mail, SiteConfig, SiteKey, openapi, router};
 use millrace_store::testing::fresh_postgres;
 use millrace_store::{At, LinkKind, NewLink, Role, Store, UserState};
 use serde_json::{Value, json};
@@ -84,6 +86,12 @@ impl App {
     /// The same site with another configuration.
     pub(crate) fn configured(self, config: SiteConfig) -> Self {
         Self { router: router(NothingLive, self.accounts.clone(), config), ..self }
+    }
+
+    /// The same site, which sends mail.
+    pub(crate) fn mailing(self, mail: Mail) -> Self {
+        let accounts = self.accounts.with_mail(Some(mail));
+        Self { router: router(NothingLive, accounts.clone(), SiteConfig::default()), accounts, ..self }
     }
 
     /// The same site after a restart, with nothing in memory.

@@ -94,6 +94,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("register", "audit.register"),
     ("change-password", "audit.change_password"),
     ("reset-password", "audit.reset_password"),
+    ("change-email", "audit.change_email"),
     ("change-second-factor", "audit.change_second_factor"),
     ("create-token", "audit.create_token"),
     ("delete-token", "audit.delete_token"),
