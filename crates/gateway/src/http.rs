@@ -120,7 +120,10 @@ impl Server {
         protocol: Protocol,
     ) -> Result<Subscription, Problem> {
         let subscription = self.hub.play(request.stream, format, protocol, request.peer, false).await?;
-        self.may_play(request).await?;
+        if let Leave::User(user) = self.may_play(request).await? {
+            subscription.player.has_leave_by(user);
+            self.may_play(request).await?;
+        }
         Ok(subscription)
     }
 }
@@ -245,7 +248,7 @@ async fn media(
         MediaPath::Clock(_) => hls::clock().into_response(),
         MediaPath::Thumbnail(id) => server.thumbnails.get(&server.hub, id).await?,
     };
-    if leave == Leave::Bearer {
+    if leave != Leave::Anybody {
         keep_private(&mut response);
     }
     Ok(response)

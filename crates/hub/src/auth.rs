@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::{AppName, StreamId, StreamName};
 
@@ -56,12 +57,14 @@ pub struct Grant {
 }
 
 /// Leave to play.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leave {
     /// Anybody may: what is answered may be kept by caches that many share.
     Anybody,
     /// This one may, by what came with the request: what is answered is for nobody else.
     Bearer,
+    /// As [`Leave::Bearer`], by an account of this id, which may lose leave: [`Hub::kick_user`](crate::Hub::kick_user).
+    User(Arc<str>),
 }
 
 /// No leave. The words reach the peer and the log: no secrets in them.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use crate::registry::Place;
@@ -57,6 +57,8 @@ pub struct PlayerStats {
     skips: AtomicU64,
     dropped: AtomicU64,
     kicked: AtomicBool,
+    /// The account by which it has leave, where it is by one.
+    user: OnceLock<Arc<str>>,
 }
 
 /// What is known of one player.
@@ -129,6 +131,11 @@ impl PlayerStats {
     #[must_use]
     pub fn is_kicked(&self) -> bool {
         self.kicked.load(Relaxed)
+    }
+
+    /// Notes the account by which it has leave: once. It then goes when that account loses leave.
+    pub fn has_leave_by(&self, user: Arc<str>) {
+        let _ = self.user.set(user);
     }
 
     /// Where it connects from.
@@ -209,6 +216,7 @@ impl Players {
             skips: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             kicked: AtomicBool::new(false),
+            user: OnceLock::new(),
         });
         self.lock().insert(stats.id, Arc::clone(&stats));
         self.count.fetch_add(1, Relaxed);
@@ -241,6 +249,12 @@ impl Players {
         let list = self.lock();
         let connected = list.values().filter(|player| player.protocol != Protocol::Hls);
         connected.for_each(|player| player.kicked.store(true, Relaxed));
+    }
+
+    pub(crate) fn kick_user(&self, user: &str) {
+        let list = self.lock();
+        let theirs = list.values().filter(|player| player.user.get().is_some_and(|by| **by == *user));
+        theirs.for_each(|player| player.kicked.store(true, Relaxed));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<PlayerStats>>> {

@@ -315,6 +315,13 @@ impl Hub {
         }
     }
 
+    /// Asks all players to go that have leave by that account ([`Leave::User`](crate::Leave::User)), whatever they play.
+    pub fn kick_user(&self, user: &str) {
+        for handle in self.registry.handles() {
+            handle.shared.players.kick_user(user);
+        }
+    }
+
     /// Cuts a stream's publisher and ends the stream. False where there is no such stream.
     pub async fn kick_publisher(&self, id: &StreamId) -> bool {
         match self.registry.get(id) {

@@ -66,6 +66,11 @@ pub trait LiveSource: Send + Sync + 'static {
     fn cut_players(&self, app: &str, name: &str) {
         let _ = (app, name);
     }
+
+    /// Sends all players away that watch by an account's session, who may ask again.
+    fn cut_user(&self, user: &str) {
+        let _ = user;
+    }
 }
 
 impl LiveSource for Hub {
@@ -158,6 +163,10 @@ impl LiveSource for Hub {
         if let Ok(id) = StreamId::parse(app, name) {
             self.kick_players(&id);
         }
+    }
+
+    fn cut_user(&self, user: &str) {
+        self.kick_user(user);
     }
 }
 

@@ -3,12 +3,16 @@
 
 mod app;
 
+use std::sync::Arc;
+
 use app::{Answer, App, Client, PASSWORD, code};
+use axum::body::Bytes;
 use http::{Method, StatusCode, header};
 use millrace_hub::{
-    Authorizer, CutReason, Grant, Hub, HubConfig, Leave, PlayRequest, PublishRequest, Publisher, PublisherMeta,
-    Refusal, StreamId,
+    Authorizer, CutReason, Format, Grant, Hub, HubConfig, Leave, PlayRequest, Protocol, PublishRequest, Publisher,
+    PublisherMeta, Refusal, StreamId, Subscription,
 };
+use millrace_media::{AacConfig, AudioConfig, Frame, Timestamp, TrackKind, Unit};
 use millrace_store::Role;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -46,6 +50,22 @@ async fn publisher(app: &App, hub: &Hub, key: &str) -> Publisher {
     let id = StreamId { app: "live".parse().unwrap(), name: grant.name };
     let meta = PublisherMeta { peer: "192.0.2.1:4000".parse().unwrap(), encoder: None, takeover: grant.takeover };
     hub.publish(&id, meta).await.unwrap()
+}
+
+/// Publishes sound as long as that is wanted.
+async fn sound(publisher: &mut Publisher, wanted: impl Fn() -> bool) {
+    let config = AacConfig::parse(Bytes::from_static(&[0x12, 0x10])).unwrap();
+    publisher.send(Unit::AudioConfig(Arc::new(AudioConfig::Aac(config)))).await.unwrap();
+    for n in 0.. {
+        if !wanted() {
+            break;
+        }
+        let at = Timestamp::from_millis(n * 23);
+        let payload = Bytes::from_static(&[1; 100]);
+        let frame = Frame { track: TrackKind::Audio, keyframe: true, dts: at, pts: at, payload };
+        publisher.send(Unit::Frame(frame)).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(23)).await;
+    }
 }
 
 async fn play(app: &App, query: &str, cookies: &str) -> Result<Leave, Refusal> {
@@ -285,8 +305,8 @@ async fn who_may_watch_what() {
         let open = row[0];
         for (who, may) in [&anonymous, &stranger, &friend, &creator, &moderator].into_iter().zip(row) {
             let leave = play(&app, "", &cookies(who)).await;
-            let expected = if open { Leave::Anybody } else { Leave::Bearer };
-            assert_eq!(leave.ok(), may.then_some(expected), "{change}");
+            let by_account = matches!(leave, Ok(Leave::User(_)));
+            assert_eq!(if open { leave == Ok(Leave::Anybody) } else { by_account }, may, "{change} {leave:?}");
             let token = who.post("/api/v1/channels/engine/play-token", json!({})).await;
             assert_eq!(token.status == StatusCode::OK, may, "{change} {}", token.json);
             if may && !open {
@@ -299,6 +319,43 @@ async fn who_may_watch_what() {
         }
     }
     assert_eq!(code(&app.anonymous().get("/api/v1/channels/none").await), "006");
+}
+
+#[tokio::test]
+async fn who_loses_leave_to_watch_is_sent_away() {
+    let (app, hub) = site().await;
+    let (admin, creator) = (app.browser("ada").await, creator(&app).await);
+    set(&creator, json!({ "visibility": "private" })).await;
+    let (_, key) = key(&creator, "").await;
+    let mut publishing = publisher(&app, &hub, &key).await;
+    let stream = StreamId::parse("live", "engine").unwrap();
+    sound(&mut publishing, || hub.info(&stream).is_none()).await;
+    let peer = "192.0.2.2:4000".parse().unwrap();
+    let watch = async |who: &Client<'_>| {
+        let Ok(Leave::User(user)) = play(&app, "", &cookies(who)).await else { panic!("may watch") };
+        let playing = hub.play(&stream, Format::Flv, Protocol::WsFlv, peer, false).await.unwrap();
+        playing.player.has_leave_by(user);
+        playing
+    };
+    let demoted = app.with_role("max", Role::Moderator).await;
+    let left = app.with_role("mia", Role::Moderator).await;
+    let (demoted_plays, left_plays, owner_plays) = (watch(&demoted).await, watch(&left).await, watch(&creator).await);
+    let sent_away = async |playing: &Subscription| {
+        let gone = async {
+            while !playing.player.is_kicked() {
+                tokio::task::yield_now().await; // it is told, and takes its turn
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), gone).await.unwrap();
+    };
+    let changed = admin.patch("/api/v1/users/max", json!({ "role": "viewer" })).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.json);
+    sent_away(&demoted_plays).await;
+    assert!(play(&app, "", &cookies(&demoted)).await.is_err());
+    assert!(!left_plays.player.is_kicked());
+    assert_eq!(left.delete("/api/v1/sessions/current").await.status, StatusCode::NO_CONTENT);
+    sent_away(&left_plays).await;
+    assert!(!owner_plays.player.is_kicked());
 }
 
 #[tokio::test]

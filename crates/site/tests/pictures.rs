@@ -136,6 +136,17 @@ async fn only_those_who_may_set_pictures() {
     assert_eq!(moderator.upload(of_channel, &file).await.status, StatusCode::OK);
     assert_eq!(moderator.delete(of_channel).await.status, StatusCode::OK);
     assert_eq!(kept(&app), 1);
+    let of_viewer = "/api/v1/users/vic/avatar";
+    assert!(moderator.page("/admin/users/vic").await.2.contains("DELETE /api/v1/users/vic/avatar"));
+    assert_eq!(code(&other.delete(of_viewer).await), "005");
+    assert_eq!(code(&moderator.delete("/api/v1/users/ada/avatar").await), "005", "an administrator's");
+    assert_eq!(code(&moderator.delete("/api/v1/users/none/avatar").await), "006");
+    assert_eq!(moderator.delete(of_viewer).await.json["avatar_url"], Value::Null);
+    assert_eq!(kept(&app), 0);
+    assert!(!moderator.page("/admin/users/vic").await.2.contains("DELETE /api/v1/users/vic/avatar"));
+    let log = app.browser("ada").await.get("/api/v1/admin/audit?action=change-picture").await.json;
+    let subjects: Vec<_> = log["items"].as_array().unwrap().iter().map(|entry| entry["subject"].as_str()).collect();
+    assert_eq!(subjects, [Some("vic"), Some("river"), Some("river")], "what is not one's own is noted: {log}");
 
     let token = other.post("/api/v1/tokens", json!({ "name": "x", "scopes": ["channels"] })).await;
     let mut program = app.anonymous();

@@ -46,6 +46,8 @@ pub enum Action {
     DeleteChannel,
     /// A channel's visibility was changed.
     ChangeVisibility,
+    /// A moderator changed or took away a picture of somebody else.
+    ChangePicture,
     /// A stream key was made or reset.
     ResetKey,
     /// A stream key was deleted.
@@ -76,6 +78,7 @@ texts!(Action {
     CreateChannel = "create-channel",
     DeleteChannel = "delete-channel",
     ChangeVisibility = "change-visibility",
+    ChangePicture = "change-picture",
     ResetKey = "reset-key",
     DeleteKey = "delete-key",
     Kick = "kick",

@@ -41,6 +41,20 @@ impl Radio {
         }
         self.next += count;
     }
+
+    /// Goes on until something has come about.
+    pub(crate) async fn plays_until(&mut self, done: impl Future<Output = ()>) {
+        let publishing = async {
+            loop {
+                self.frames(1).await;
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            () = publishing => {}
+            () = done => {}
+        }
+    }
 }
 
 async fn get(web: &mut Web, path: &str) -> (Head, Vec<u8>) {

@@ -111,14 +111,24 @@ async fn all_players_of_a_stream_can_be_sent_away() {
     }
     eventually(|| server.hub.players(&secret()).len() == 2).await;
     server.hub.kick_players(&secret());
-    let publishing = async {
-        loop {
-            radio.frames(1).await;
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    tokio::select! {
-        () = publishing => {}
-        () = eventually(|| server.hub.players(&secret()).is_empty()) => {}
+    radio.plays_until(eventually(|| server.hub.players(&secret()).is_empty())).await;
+}
+
+#[tokio::test]
+async fn who_watches_by_an_account_goes_with_it() {
+    let server = Server::start(HubConfig::default());
+    let mut radio = Radio::begin(&server.hub, &secret()).await;
+    let mut players = Vec::new();
+    for headers in ["\r\ncookie: who=1".to_owned(), format!("\r\ncookie: who=1\r\n{WS_HEADERS}"), String::new()] {
+        let mut web = Web::connect(&server).await;
+        let token = if headers.is_empty() { "?token=1" } else { "" };
+        assert!(web.ask(&format!("GET /live/secret.flv{token} HTTP/1.1{headers}")).await.status < 300);
+        players.push(web);
     }
+    eventually(|| server.hub.players(&secret()).len() == 3).await;
+    server.hub.kick_user("2");
+    server.hub.kick_user("1");
+    radio.plays_until(eventually(|| server.hub.players(&secret()).len() == 1)).await;
+    radio.frames(10).await;
+    assert_eq!(server.hub.players(&secret()).len(), 1, "who has a token stays");
 }

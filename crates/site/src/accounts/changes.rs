@@ -28,7 +28,7 @@ impl Accounts {
         match change {
             Change::User(id) => {
                 self.sessions.forget_here(Some(id));
-                warn(self.channels.apply_publishers().await);
+                warn(self.channels.apply_user(id).await);
             }
             Change::Channel(handle) | Change::Keys(handle) => warn(self.channels.apply(handle).await),
             Change::Settings => self.reload_settings().await,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-/// Counts tries to log in and to register, and letters.
+/// Counts tries to log in and to register, letters, and pictures.
 #[derive(Debug)]
 pub(crate) struct Tries {
     clock: DefaultClock,
@@ -16,6 +16,7 @@ pub(crate) struct Tries {
     by_account: DefaultKeyedRateLimiter<String>,
     registrations: DefaultKeyedRateLimiter<IpAddr>,
     letters: DefaultKeyedRateLimiter<String>,
+    pictures: DefaultKeyedRateLimiter<String>,
     since_tidied: AtomicU32,
 }
 
@@ -33,6 +34,7 @@ impl Default for Tries {
             by_account: DefaultKeyedRateLimiter::keyed(per_minute(LOG_INS_PER_ACCOUNT_AND_MINUTE)),
             registrations: DefaultKeyedRateLimiter::keyed(per_hour(REGISTRATIONS_PER_ADDRESS_AND_HOUR)),
             letters: DefaultKeyedRateLimiter::keyed(per_hour(LETTERS_PER_MAILBOX_AND_HOUR)),
+            pictures: DefaultKeyedRateLimiter::keyed(per_hour(PICTURES_PER_ACCOUNT_AND_HOUR)),
             since_tidied: AtomicU32::new(0),
         }
     }
@@ -67,6 +69,13 @@ impl Tries {
         self.letters.check_key(&mailbox.to_owned()).map_err(|until| TooOften(until.wait_time_from(now)))
     }
 
+    /// Counts a picture that an account brings.
+    pub(crate) fn picture(&self, account: &str) -> Result<(), TooOften> {
+        self.tidy();
+        let now = self.clock.now();
+        self.pictures.check_key(&account.to_owned()).map_err(|until| TooOften(until.wait_time_from(now)))
+    }
+
     /// Lets go of those who have not tried for long, now and then.
     fn tidy(&self) {
         if self.since_tidied.fetch_add(1, Relaxed) >= TIDY_AFTER {
@@ -75,6 +84,7 @@ impl Tries {
             self.by_account.retain_recent();
             self.registrations.retain_recent();
             self.letters.retain_recent();
+            self.pictures.retain_recent();
         }
     }
 }
@@ -91,6 +101,7 @@ const LOG_INS_PER_ADDRESS_AND_MINUTE: u32 = 20;
 const LOG_INS_PER_ACCOUNT_AND_MINUTE: u32 = 10;
 const REGISTRATIONS_PER_ADDRESS_AND_HOUR: u32 = 10;
 const LETTERS_PER_MAILBOX_AND_HOUR: u32 = 5;
+const PICTURES_PER_ACCOUNT_AND_HOUR: u32 = 60;
 const TIDY_AFTER: u32 = 1000;
 
 #[cfg(test)]

@@ -72,6 +72,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(email::ask))
         .routes(routes!(email::confirm))
         .routes(routes!(pictures::set_avatar, pictures::delete_avatar))
+        .routes(routes!(pictures::delete_avatar_of_user))
         .routes(routes!(second_factor::begin, second_factor::set, second_factor::delete))
         .routes(routes!(sessions::log_in, sessions::list, sessions::end_others))
         .routes(routes!(sessions::log_out))

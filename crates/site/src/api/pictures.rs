@@ -2,18 +2,22 @@
 //!
 //! A picture replaces the one before as a whole, and nothing else: it needs no `If-Match`.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use millrace_objects::Key;
-use millrace_store::{Channel as Row, ChannelChange, Profile};
+use millrace_store::{Action, Channel as Row, ChannelChange, Profile, UserId};
 
+use super::admin::users::{find, not_theirs};
 use super::channels::{self, Channel};
 use super::refusals::Refusals;
 use super::users::{self, Account};
-use crate::accounts::permissions::Act;
+use crate::accounts::permissions::{Act, may_change};
 use crate::accounts::sessions::Actor;
+use crate::actor::Address;
 use crate::pictures::{MAX_UPLOAD, Shape, Unfit};
 use crate::{ErrorCode, Problem, Site};
 
@@ -36,6 +40,9 @@ pub(crate) enum Unsuited {
     /// It is not JPEG, PNG, WebP or GIF
     #[response(status = 415, content_type = "application/problem+json")]
     Kind(Problem),
+    /// Too many pictures within an hour
+    #[response(status = 429, content_type = "application/problem+json")]
+    Many(Problem),
     /// Too busy
     #[response(status = 503, content_type = "application/problem+json")]
     Busy(Problem),
@@ -52,8 +59,8 @@ request_body(content = PictureFile, content_type = "image/*"), responses(
 ))]
 pub(crate) async fn set_avatar(State(site): State<Site>, actor: Actor, body: Body) -> Result<Response, Problem> {
     actor.must(Act::OwnAccount)?;
-    let key = keep(&site, body, Shape::Avatar).await?;
-    show_user(&site, &actor, Some(key)).await
+    let key = keep(&site, &actor, body, Shape::Avatar).await?;
+    show_user(&site, &actor.user.id, Some(key)).await
 }
 
 /// Take the own picture away
@@ -65,7 +72,33 @@ pub(crate) async fn set_avatar(State(site): State<Site>, actor: Actor, body: Bod
 ))]
 pub(crate) async fn delete_avatar(State(site): State<Site>, actor: Actor) -> Result<Response, Problem> {
     actor.must(Act::OwnAccount)?;
-    show_user(&site, &actor, None).await
+    show_user(&site, &actor.user.id, None).await
+}
+
+/// Take somebody's picture away
+///
+/// Moderators do so with those of viewers and creators, administrators with all.
+#[utoipa::path(delete, path = "/api/v1/users/{handle}/avatar", operation_id = "delete_avatar_of_user", tag = "admin",
+params(("handle" = String, Path, description = "The account's handle")), responses(
+    (status = 200, description = "The account as it is now", body = Account),
+    (status = 409, description = "It was changed at the same moment", body = Problem,
+     content_type = "application/problem+json"),
+    Refusals,
+))]
+pub(crate) async fn delete_avatar_of_user(
+    State(site): State<Site>,
+    actor: Actor,
+    Address(address): Address,
+    Path(handle): Path<String>,
+) -> Result<Response, Problem> {
+    actor.must(Act::ManageUsers)?;
+    let user = find(&site, &handle).await?;
+    if !may_change(actor.user.role, user.role, user.role) {
+        return Err(not_theirs());
+    }
+    let answer = show_user(&site, &user.id, None).await?;
+    users::audit(&site, &actor, Action::ChangePicture, &user.handle, address).await?;
+    Ok(answer)
 }
 
 /// Set a channel's picture
@@ -80,10 +113,11 @@ request_body(content = PictureFile, content_type = "image/*"), responses(
 pub(crate) async fn set_channel_avatar(
     State(site): State<Site>,
     actor: Actor,
+    Address(address): Address,
     Path(handle): Path<String>,
     body: Body,
 ) -> Result<Response, Problem> {
-    set_of_channel(&site, &actor, &handle, Shape::Avatar, Some(body)).await
+    set_of_channel(&site, &actor, address, &handle, Shape::Avatar, Some(body)).await
 }
 
 /// Take a channel's picture away
@@ -97,9 +131,10 @@ params(("handle" = String, Path, description = "The channel's handle")), respons
 pub(crate) async fn delete_channel_avatar(
     State(site): State<Site>,
     actor: Actor,
+    Address(address): Address,
     Path(handle): Path<String>,
 ) -> Result<Response, Problem> {
-    set_of_channel(&site, &actor, &handle, Shape::Avatar, None).await
+    set_of_channel(&site, &actor, address, &handle, Shape::Avatar, None).await
 }
 
 /// Set the picture at the head of a channel's page
@@ -114,10 +149,11 @@ request_body(content = PictureFile, content_type = "image/*"), responses(
 pub(crate) async fn set_channel_banner(
     State(site): State<Site>,
     actor: Actor,
+    Address(address): Address,
     Path(handle): Path<String>,
     body: Body,
 ) -> Result<Response, Problem> {
-    set_of_channel(&site, &actor, &handle, Shape::Banner, Some(body)).await
+    set_of_channel(&site, &actor, address, &handle, Shape::Banner, Some(body)).await
 }
 
 /// Take the picture at the head of a channel's page away
@@ -131,15 +167,16 @@ params(("handle" = String, Path, description = "The channel's handle")), respons
 pub(crate) async fn delete_channel_banner(
     State(site): State<Site>,
     actor: Actor,
+    Address(address): Address,
     Path(handle): Path<String>,
 ) -> Result<Response, Problem> {
-    set_of_channel(&site, &actor, &handle, Shape::Banner, None).await
+    set_of_channel(&site, &actor, address, &handle, Shape::Banner, None).await
 }
 
-async fn show_user(site: &Site, actor: &Actor, key: Option<Key>) -> Result<Response, Problem> {
+async fn show_user(site: &Site, user: &UserId, key: Option<Key>) -> Result<Response, Problem> {
     let accounts = &site.accounts;
     let shown = async {
-        let old = accounts.store.user(&actor.user.id).await?.ok_or(millrace_store::Error::NotFound)?;
+        let old = accounts.store.user(user).await?.ok_or(millrace_store::Error::NotFound)?;
         let change = Profile { avatar: Some(key.as_ref().map(Key::as_str)), ..Profile::default() };
         let new = accounts.store.update_profile(&old.id, old.version, &change).await?;
         Ok((old.avatar, new))
@@ -160,6 +197,7 @@ async fn show_user(site: &Site, actor: &Actor, key: Option<Key>) -> Result<Respo
 async fn set_of_channel(
     site: &Site,
     actor: &Actor,
+    address: IpAddr,
     handle: &str,
     shape: Shape,
     body: Option<Body>,
@@ -167,13 +205,16 @@ async fn set_of_channel(
     // Who may not change it need not send the picture.
     channels::owned(site, actor, handle, Act::ManageChannels).await?;
     let key = match body {
-        Some(body) => Some(keep(site, body, shape).await?),
+        Some(body) => Some(keep(site, actor, body, shape).await?),
         None => None,
     };
     match show_channel(site, actor, handle, shape, key.as_ref()).await {
         Ok((before, channel)) => {
             channels::changed(site, handle).await?;
             site.accounts.pictures.discard(before).await;
+            if channel.owner_id != actor.user.id {
+                users::audit(site, actor, Action::ChangePicture, handle, address).await?;
+            }
             Ok(channels::tagged(site, channel))
         }
         Err(problem) => {
@@ -202,7 +243,8 @@ async fn show_channel(
 }
 
 /// Keeps the picture that a request brings.
-async fn keep(site: &Site, body: Body, shape: Shape) -> Result<Key, Problem> {
+async fn keep(site: &Site, actor: &Actor, body: Body, shape: Shape) -> Result<Key, Problem> {
+    site.accounts.tries.picture(actor.user.id.as_str()).map_err(Problem::too_often)?;
     let upload = axum::body::to_bytes(body, MAX_UPLOAD).await.map_err(|error| {
         // The other reason is that the client went away, who hears of nothing.
         tracing::debug!(%error, "a picture did not arrive");

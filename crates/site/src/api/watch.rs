@@ -94,7 +94,8 @@ pub(crate) async fn may_watch(
     }
     let cookies = headers.get(header::COOKIE).and_then(|cookies| cookies.to_str().ok()).unwrap_or_default();
     let channels = &site.accounts.channels;
-    channels.by_cookies(known, cookies, &address.to_string()).await.map_err(Problem::database)
+    let leave = channels.by_cookies(known, cookies, &address.to_string()).await.map_err(Problem::database)?;
+    Ok(leave.is_some())
 }
 
 /// A channel's password.

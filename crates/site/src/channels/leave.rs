@@ -41,10 +41,8 @@ impl Authorizer for Channels {
                 return Ok(Leave::Bearer);
             }
             let address = request.peer.ip().to_canonical().to_string();
-            match self.by_cookies(&known, request.cookies, &address).await.map_err(unavailable)? {
-                true => Ok(Leave::Bearer),
-                false => Err(Refusal::NotAllowed("this stream is not for everybody; log in, or ask its owner")),
-            }
+            let leave = self.by_cookies(&known, request.cookies, &address).await.map_err(unavailable)?;
+            leave.ok_or(Refusal::NotAllowed("this stream is not for everybody; log in, or ask its owner"))
         })
     }
 }
@@ -58,16 +56,17 @@ impl Channels {
         Ok(self.of_stream(app, name).await.map_err(unavailable)?.is_some())
     }
 
-    /// Whether the cookies of a browser let it watch.
-    pub(crate) async fn by_cookies(&self, known: &Known, cookies: &str, address: &str) -> Result<bool, Error> {
+    /// What leave to watch the cookies of a browser give it.
+    pub(crate) async fn by_cookies(&self, known: &Known, cookies: &str, address: &str) -> Result<Option<Leave>, Error> {
         let pairs = || cookies.split(';').map(str::trim);
         let unlocked = value_of(pairs(), &unlock_cookie(&known.channel.handle));
         if unlocked.is_some_and(|token| self.tokens().admit(&known.channel, token, At::now())) {
-            return Ok(true);
+            return Ok(Some(Leave::Bearer));
         }
-        let Some(session) = value_of(pairs(), COOKIE) else { return Ok(false) };
+        let Some(session) = value_of(pairs(), COOKIE) else { return Ok(None) };
         let actor = self.inner.sessions.by_cookie(session, address, At::now()).await?;
-        Ok(actor.is_some_and(|actor| known.admits(&actor.user)))
+        let actor = actor.filter(|actor| known.admits(&actor.user));
+        Ok(actor.map(|actor| Leave::User(actor.user.id.as_str().into())))
     }
 
     /// Why a key that is there is not good.

@@ -192,11 +192,15 @@ impl Channels {
         Ok(())
     }
 
-    /// Takes note that an account has changed, which may no longer publish.
+    /// Takes note that an account has changed, or its sessions: it may no longer watch what is not open to everybody, nor
+    /// publish.
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) async fn apply_publishers(&self) -> Result<(), Error> {
+    pub(crate) async fn apply_user(&self, user: &UserId) -> Result<(), Error> {
+        if let Some(live) = self.inner.live.get() {
+            live.cut_user(user.as_str());
+        }
         let handles: Vec<String> = self.publishing().keys().cloned().collect();
         for handle in handles {
             if !self.may_publish_still(&handle).await?

@@ -128,6 +128,7 @@ const PURPOSES: &[(&str, &str)] = &[
     ("uninvite_viewer", "api.operation.uninvite_viewer"),
     ("set_avatar", "api.operation.set_avatar"),
     ("delete_avatar", "api.operation.delete_avatar"),
+    ("delete_avatar_of_user", "api.operation.delete_avatar_of_user"),
     ("set_channel_avatar", "api.operation.set_channel_avatar"),
     ("delete_channel_avatar", "api.operation.delete_channel_avatar"),
     ("set_channel_banner", "api.operation.set_channel_banner"),

@@ -22,6 +22,11 @@ impl Avatar {
     pub(super) fn of(name: &str, key: Option<&str>) -> Self {
         Self::new(name, key.map(crate::pictures::url))
     }
+
+    /// Whether there is a picture.
+    pub(super) fn is_picture(&self) -> bool {
+        self.url.is_some()
+    }
 }
 
 impl fmt::Display for Avatar {

@@ -154,7 +154,8 @@ impl Authorizer for Rules {
             match request.stream.name.as_str() {
                 "unheard-of" => Err(Refusal::NotFound),
                 "fickle" if self.fickle.fetch_add(1, Relaxed) > 0 => Err(Refusal::NotAllowed("no more")),
-                "secret" if request.query.contains("token=1") || request.cookies == "who=1" => Ok(Leave::Bearer),
+                "secret" if request.query.contains("token=1") => Ok(Leave::Bearer),
+                "secret" if request.cookies == "who=1" => Ok(Leave::User("1".into())),
                 "secret" => Err(Refusal::NotAllowed("not for you")),
                 "later" => Err(Refusal::Unavailable("ask again later")),
                 _ => Ok(Leave::Anybody),

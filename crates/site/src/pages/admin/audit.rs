@@ -105,6 +105,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("create-channel", "audit.create_channel"),
     ("delete-channel", "audit.delete_channel"),
     ("change-visibility", "audit.change_visibility"),
+    ("change-picture", "audit.change_picture"),
     ("reset-key", "audit.reset_key"),
     ("delete-key", "audit.delete_key"),
     ("kick", "audit.kick"),
