@@ -78,13 +78,29 @@ pub struct NewChannel<'a> {
     pub most: i64,
 }
 
-/// Which public channels.
+/// Which public channels, and in which order.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ChannelFilter<'a> {
     /// Of this category only.
     pub category: Option<&'a str>,
+    /// In this language only, whatever its region or script: the first part of a tag, in lower case.
+    pub language: Option<&'a str>,
     /// With all of these words, in lower case; more than [`MAX_WORDS`] are not looked at.
     pub words: &'a [String],
+    /// Without those of these handles.
+    pub without: &'a [&'a str],
+    /// In which order.
+    pub order: ChannelOrder,
+}
+
+/// The order of a list of channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChannelOrder {
+    /// The newest first.
+    #[default]
+    Newest,
+    /// By title.
+    Title,
 }
 
 /// Words that are looked for at a time.
@@ -168,7 +184,7 @@ impl Store {
         Ok(rows!(self.pool, fetch_all, Channel, sql, owner)?)
     }
 
-    /// The public channels that pass, the newest first.
+    /// The public channels that pass.
     ///
     /// # Errors
     /// When the database fails.
@@ -177,46 +193,58 @@ impl Store {
         filter: &ChannelFilter<'_>,
         page: &PageRequest,
     ) -> Result<Page<Channel>, Error> {
-        let (below, count) = (page.below(), page.rows());
+        let (category, language) = (filter.category.unwrap_or_default(), filter.language.unwrap_or_default());
         let words: [String; MAX_WORDS] =
             std::array::from_fn(|n| filter.words.get(n).map(|word| like(word)).unwrap_or_default());
-        let found = match filter.category {
-            _ if !filter.words.is_empty() => rows!(
+        // So many more that enough are left without those that are not wanted.
+        let count = page.rows() + i64::try_from(filter.without.len()).unwrap_or(i64::MAX / 2);
+        let found = match filter.order {
+            ChannelOrder::Title => rows!(
                 self.pool,
                 fetch_all,
                 Channel,
-                r"SELECT * FROM channels WHERE visibility = 'public' AND id < $1 AND ($3 = '' OR category = $3)
-                    AND search_text LIKE $4 ESCAPE '\' AND ($5 = '' OR search_text LIKE $5 ESCAPE '\')
-                    AND ($6 = '' OR search_text LIKE $6 ESCAPE '\') AND ($7 = '' OR search_text LIKE $7 ESCAPE '\')
-                  ORDER BY id DESC LIMIT $2",
-                below,
-                count,
-                filter.category.unwrap_or_default(),
+                concat!(
+                    passing!(),
+                    "AND ($8 = '' OR (lower(title), id) > (SELECT lower(title), id FROM channels WHERE id = $8)) ",
+                    "ORDER BY lower(title), id LIMIT $7"
+                ),
+                category,
+                language,
                 &words[0],
                 &words[1],
                 &words[2],
                 &words[3],
+                count,
+                page.above(),
             ),
-            Some(category) => rows!(
+            ChannelOrder::Newest if language.is_empty() && filter.words.is_empty() && !category.is_empty() => rows!(
                 self.pool,
                 fetch_all,
                 Channel,
                 "SELECT * FROM channels WHERE category = $1 AND visibility = 'public' AND id < $2
                  ORDER BY id DESC LIMIT $3",
                 category,
-                below,
+                page.below(),
                 count,
             ),
-            None => rows!(
+            ChannelOrder::Newest => rows!(
                 self.pool,
                 fetch_all,
                 Channel,
-                "SELECT * FROM channels WHERE visibility = 'public' AND id < $1 ORDER BY id DESC LIMIT $2",
-                below,
+                concat!(passing!(), "AND id < $8 ORDER BY id DESC LIMIT $7"),
+                category,
+                language,
+                &words[0],
+                &words[1],
+                &words[2],
+                &words[3],
                 count,
+                page.below(),
             ),
         };
-        Ok(page.page(found?, |channel| channel.id.as_str()))
+        let mut found = found?;
+        found.retain(|channel| !filter.without.contains(&channel.handle.as_str()));
+        Ok(page.page(found, |channel| channel.id.as_str()))
     }
 
     /// All channels, the newest first.
@@ -325,6 +353,18 @@ impl Store {
         Ok(page.page(users, |user| user.id.as_str()))
     }
 }
+
+/// The beginning of what finds public channels: $1 is a category, $2 a language, $3 to $6 patterns of words; each passes all
+/// where it is empty.
+macro_rules! passing {
+    () => {
+        r"SELECT * FROM channels WHERE visibility = 'public' AND ($1 = '' OR category = $1)
+            AND ($2 = '' OR lower(language) = $2 OR lower(language) LIKE $2 || '-%')
+            AND ($3 = '' OR search_text LIKE $3 ESCAPE '\') AND ($4 = '' OR search_text LIKE $4 ESCAPE '\')
+            AND ($5 = '' OR search_text LIKE $5 ESCAPE '\') AND ($6 = '' OR search_text LIKE $6 ESCAPE '\') "
+    };
+}
+use passing;
 
 /// A pattern for `LIKE … ESCAPE '\'` that finds `word` anywhere.
 fn like(word: &str) -> String {

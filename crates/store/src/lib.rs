@@ -33,7 +33,7 @@ mod users;
 pub use audit::{Action, AuditEntry, AuditFilter, NewAuditEntry};
 pub use backup::{BackupError, backup};
 pub use changes::{Change, Changes};
-pub use channels::{Channel, ChannelChange, ChannelFilter, MAX_WORDS, NewChannel, Visibility};
+pub use channels::{Channel, ChannelChange, ChannelFilter, ChannelOrder, MAX_WORDS, NewChannel, Visibility};
 pub use counts::Counts;
 pub use db::{Kind, Store};
 pub use error::Error;

@@ -45,6 +45,7 @@ on_both! {
     a_key_that_is_reset_is_no_longer_there
     a_channel_has_its_viewers
     an_owner_has_so_many_channels_and_they_are_found
+    channels_are_found_by_language_and_listed_by_title
     broadcasts_left_open_are_ended
     settings_are_set_together
     the_log_outlives_those_in_it
@@ -391,16 +392,48 @@ async fn an_owner_has_so_many_channels_and_they_are_found(store: Store) {
         (&["\\"], &[]),
     ] {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let filter = ChannelFilter { category: None, words: &words };
+        let filter = ChannelFilter { words: &words, ..Default::default() };
         let page = store.public_channels(&filter, &first(10)).await.unwrap();
         assert_eq!(page.items.iter().map(|c| c.handle.as_str()).collect::<Vec<_>>(), found, "{words:?}");
-        let filter = ChannelFilter { category: Some("art"), words: &words };
+        let filter = ChannelFilter { words: &words, ..of("art") };
         assert!(store.public_channels(&filter, &first(10)).await.unwrap().items.is_empty());
     }
 }
 
 fn of(category: &str) -> ChannelFilter<'_> {
-    ChannelFilter { category: Some(category), words: &[] }
+    ChannelFilter { category: Some(category), ..Default::default() }
+}
+
+async fn channels_are_found_by_language_and_listed_by_title(store: Store) {
+    let ada = user(&store, "ada").await;
+    for (handle, title, language) in [("one", "b", "zh-CN"), ("two", "C", "ZH"), ("three", "a", "zha")] {
+        let made = channel(&store, &ada, handle).await;
+        let change = ChannelChange { title: Some(title), language: Some(language), ..Default::default() };
+        store.update_channel(&made.id, made.version, &change).await.unwrap();
+    }
+    let handles = async |filter: ChannelFilter<'_>, limit: u32| {
+        let (mut page, mut handles) = (first(limit), Vec::new());
+        loop {
+            let part = store.public_channels(&filter, &page).await.unwrap();
+            assert!(part.items.len() <= limit as usize);
+            handles.extend(part.items.into_iter().map(|channel| channel.handle));
+            match part.next {
+                Some(next) => page.after = Some(next),
+                None => return handles,
+            }
+        }
+    };
+    let all = ChannelFilter::default();
+    for limit in [1, 2, 10] {
+        assert_eq!(handles(all, limit).await, ["three", "two", "one"], "the newest first");
+        let chinese = ChannelFilter { language: Some("zh"), ..all };
+        assert_eq!(handles(chinese, limit).await, ["two", "one"], "another language begins with the same letters");
+        let by_title = ChannelFilter { order: ChannelOrder::Title, ..all };
+        assert_eq!(handles(by_title, limit).await, ["three", "one", "two"]);
+        assert_eq!(handles(ChannelFilter { language: Some("zh"), ..by_title }, limit).await, ["one", "two"]);
+        assert_eq!(handles(ChannelFilter { without: &["one"], ..by_title }, limit).await, ["three", "two"]);
+        assert_eq!(handles(ChannelFilter { without: &["three", "two"], ..all }, limit).await, ["one"]);
+    }
 }
 
 async fn broadcasts_left_open_are_ended(store: Store) {

@@ -1,0 +1,3 @@
+-- Lists of public channels by title.
+
+CREATE INDEX channels_by_title ON channels (lower(title), id) WHERE visibility = 'public';
