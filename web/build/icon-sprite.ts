@@ -28,6 +28,7 @@ const ICONS = [
   'radio',
   'radio-tower',
   'rectangle-horizontal',
+  'search',
   'settings',
   'shield',
   'sliders-horizontal',

@@ -7,12 +7,13 @@ import Player from './player/Player.svelte';
 import { wantedTransport } from './player/transport';
 
 for (const root of document.querySelectorAll<HTMLElement>('[data-player]')) {
-  const { app = '', name = '', live, label = '', poster = '', lastOn } = root.dataset;
+  const { app = '', name = '', token, live, label = '', poster = '', lastOn } = root.dataset;
   mount(Player, {
     target: root,
     props: {
       app,
       name,
+      token,
       label,
       poster,
       root,

@@ -13,6 +13,7 @@ import { showCurrentTab } from './site/rail';
 import { keepFresh } from './site/refresh';
 import { enableSecondFactor } from './site/second-factor';
 import { hideSecrets, watchHealth } from './site/studio';
+import { enableTabs } from './site/tabs';
 import { enableTheme } from './site/theme';
 import { keepThumbnails } from './site/thumbnails';
 
@@ -27,6 +28,7 @@ enableCopying();
 enableForms();
 enablePictures();
 showCurrentTab();
+enableTabs();
 watchLive();
 watchChannel();
 watchDashboard();

@@ -21,6 +21,7 @@ const LIVE: LiveStream = {
   viewers: 1,
   title: null,
   category: null,
+  language: null,
   avatar_url: null,
   video: { codec: 'avc1.64001f', width: 1280, height: 720, frame_rate: 30 },
   audio: null,

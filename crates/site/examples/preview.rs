@@ -93,6 +93,7 @@ fn stream(index: usize, name: &str) -> LiveStream {
         name: name.to_owned(),
         title: None,
         category: None,
+        language: None,
         avatar_url: None,
         state: if index % 7 == 6 { LiveState::Reconnecting } else { LiveState::Live },
         started_at: OffsetDateTime::now_utc() - Duration::seconds(37 + step * step * 1_900),

@@ -16,7 +16,8 @@ use millrace_hub::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
-use crate::{LiveStream, Site, api::live::in_order};
+use crate::api::live::{LiveOrder, in_order};
+use crate::{LiveStream, Site};
 
 /// Where those who listen find what changes.
 #[derive(Debug)]
@@ -180,11 +181,13 @@ impl Picture {
             .map(|told| known(&told).unwrap_or_else(|| Arc::new(told)))
             .map(|told| (told.id.clone(), told))
             .collect();
-        let mut list: Vec<_> =
-            in_order(all.values().filter(|told| told.listed).map(|told| told.stream.clone()).collect())
-                .iter()
-                .filter_map(|stream| all.get(&format!("{}/{}", stream.app, stream.name)).cloned())
-                .collect();
+        let mut list: Vec<_> = in_order(
+            all.values().filter(|told| told.listed).map(|told| told.stream.clone()).collect(),
+            LiveOrder::Newest,
+        )
+        .iter()
+        .filter_map(|stream| all.get(&format!("{}/{}", stream.app, stream.name)).cloned())
+        .collect();
         list.truncate(MAX_TOLD);
         let Some(before) = before else {
             return Some(Self { version, process, all, list, change: None, whole: OnceLock::new() });

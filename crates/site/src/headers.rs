@@ -15,6 +15,8 @@ pub(crate) enum PagePolicy {
     Player,
     /// The player alone, made to be framed by other sites.
     Embed,
+    /// Words that stand in a frame of another site instead of it.
+    Notice,
 }
 
 /// The only hosts that may frame a page that is made to be framed, with spaces between them; none where it is empty.
@@ -27,6 +29,7 @@ impl PagePolicy {
             Self::Plain => csp!("'self'", "'none'"),
             Self::Player => csp!("'self' 'unsafe-inline'", "'none'"),
             Self::Embed => csp!("'self' 'unsafe-inline'", "*"),
+            Self::Notice => csp!("'self'", "*"),
         })
     }
 }
@@ -49,7 +52,7 @@ pub(crate) async fn secure(request: Request, next: Next) -> Response {
         csp = narrower;
     }
     headers.insert(header::CONTENT_SECURITY_POLICY, csp);
-    if policy != PagePolicy::Embed {
+    if !matches!(policy, PagePolicy::Embed | PagePolicy::Notice) {
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     }

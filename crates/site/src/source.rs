@@ -208,6 +208,7 @@ fn described(info: &StreamInfo) -> Option<LiveStream> {
         name: name.to_owned(),
         title: None,
         category: None,
+        language: None,
         avatar_url: None,
         state,
         started_at: info.started_at.into(),

@@ -48,6 +48,7 @@ fn stream(name: &str, viewers: u32, kbit_s: u32) -> LiveStream {
         name: name.to_owned(),
         title: None,
         category: None,
+        language: None,
         avatar_url: None,
         state: LiveState::Live,
         started_at: OffsetDateTime::UNIX_EPOCH + Duration::hours(name.len().try_into().unwrap()),

@@ -81,10 +81,10 @@ pub struct NewChannel<'a> {
 /// Which public channels, and in which order.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ChannelFilter<'a> {
-    /// Of this category only.
-    pub category: Option<&'a str>,
-    /// In this language only, whatever its region or script: the first part of a tag, in lower case.
-    pub language: Option<&'a str>,
+    /// Of this category only; of all where it is empty.
+    pub category: &'a str,
+    /// In this language only, whatever its region or script: the first part of a tag, in lower case; in all where it is empty.
+    pub language: &'a str,
     /// With all of these words, in lower case; more than [`MAX_WORDS`] are not looked at.
     pub words: &'a [String],
     /// Without those of these handles.
@@ -193,7 +193,7 @@ impl Store {
         filter: &ChannelFilter<'_>,
         page: &PageRequest,
     ) -> Result<Page<Channel>, Error> {
-        let (category, language) = (filter.category.unwrap_or_default(), filter.language.unwrap_or_default());
+        let (category, language) = (filter.category, filter.language);
         let words: [String; MAX_WORDS] =
             std::array::from_fn(|n| filter.words.get(n).map(|word| like(word)).unwrap_or_default());
         // So many more that enough are left without those that are not wanted.

@@ -401,7 +401,7 @@ async fn an_owner_has_so_many_channels_and_they_are_found(store: Store) {
 }
 
 fn of(category: &str) -> ChannelFilter<'_> {
-    ChannelFilter { category: Some(category), ..Default::default() }
+    ChannelFilter { category, ..Default::default() }
 }
 
 async fn channels_are_found_by_language_and_listed_by_title(store: Store) {
@@ -426,11 +426,11 @@ async fn channels_are_found_by_language_and_listed_by_title(store: Store) {
     let all = ChannelFilter::default();
     for limit in [1, 2, 10] {
         assert_eq!(handles(all, limit).await, ["three", "two", "one"], "the newest first");
-        let chinese = ChannelFilter { language: Some("zh"), ..all };
+        let chinese = ChannelFilter { language: "zh", ..all };
         assert_eq!(handles(chinese, limit).await, ["two", "one"], "another language begins with the same letters");
         let by_title = ChannelFilter { order: ChannelOrder::Title, ..all };
         assert_eq!(handles(by_title, limit).await, ["three", "one", "two"]);
-        assert_eq!(handles(ChannelFilter { language: Some("zh"), ..by_title }, limit).await, ["one", "two"]);
+        assert_eq!(handles(ChannelFilter { language: "zh", ..by_title }, limit).await, ["one", "two"]);
         assert_eq!(handles(ChannelFilter { without: &["one"], ..by_title }, limit).await, ["three", "two"]);
         assert_eq!(handles(ChannelFilter { without: &["three", "two"], ..all }, limit).await, ["one"]);
     }

@@ -8,6 +8,7 @@ export interface LiveStream {
   viewers: number;
   title: string | null;
   category: string | null;
+  language: string | null;
   avatar_url: string | null;
   video: { codec: string; width: number | null; height: number | null; frame_rate: number | null } | null;
   audio: { codec: string; sample_rate: number; channels: number } | null;
@@ -23,9 +24,10 @@ export interface LiveHealth extends LiveStream {
   damaged_frames: number;
 }
 
-/** One stream, or `null` where it is not on air. */
-export async function findLive(app: string, name: string): Promise<LiveHealth | null> {
-  const response = await get(`/api/v1/live/${encodeURIComponent(app)}/${encodeURIComponent(name)}`);
+/** One stream, or `null` where it is not on air. With a token to watch with, its addresses hold that as well. */
+export async function findLive(app: string, name: string, token?: string): Promise<LiveHealth | null> {
+  const query = token === undefined ? '' : `?token=${encodeURIComponent(token)}`;
+  const response = await get(`/api/v1/live/${encodeURIComponent(app)}/${encodeURIComponent(name)}${query}`);
   if (response.status === 404) return null;
   if (!response.ok) throw new Error(`the stream's state answered ${response.status}`);
   return (await response.json()) as LiveHealth;

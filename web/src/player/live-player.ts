@@ -30,6 +30,8 @@ export interface View extends Snapshot {
 export interface Options {
   app: string;
   name: string;
+  /** What the page was opened with to watch a stream that is not for everybody. */
+  token: string | undefined;
   known: LiveStream | null;
   wanted: Transport | null;
   onView: (view: View) => void;
@@ -65,7 +67,7 @@ export class LivePlayer {
     this.#options = options;
     this.#session = new Session(
       {
-        find: () => findLive(options.app, options.name),
+        find: () => findLive(options.app, options.name, options.token),
         open: (transport, live, events) => {
           const engine = this.#open(transport, live, events);
           this.#engine = engine;

@@ -17,6 +17,10 @@ export function watchLive(): void {
   const show = (): void => {
     const streams = [...live.values()].sort(latestFirst);
     update(list, template, streams);
+    // What has come on air stands among the cards, and not below them as well.
+    for (const row of grid.querySelectorAll<HTMLElement>('[data-channel]')) {
+      row.hidden = live.has(row.dataset.channel ?? '');
+    }
     for (const part of grid.querySelectorAll<HTMLElement>('[data-when]')) {
       part.hidden = (part.dataset.when === 'live') !== streams.length > 0;
     }

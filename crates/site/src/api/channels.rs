@@ -5,7 +5,8 @@ use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use millrace_store::{
-    Action, Channel as Row, ChannelChange as Change, ChannelFilter, Error, NewChannel as New, NewStreamKey, Visibility,
+    Action, Channel as Row, ChannelChange as Change, ChannelFilter, ChannelOrder, Error, NewChannel as New,
+    NewStreamKey, Visibility,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -14,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::body::Body;
 use super::refusals::Refusals;
 use super::users::{audit, version};
+use super::watch::{Ticket, may_watch};
 use crate::accounts::permissions::Act;
 use crate::accounts::rules::{self as account_rules, incorrect};
 use crate::accounts::sessions::Actor;
@@ -104,7 +106,7 @@ impl From<Visibility> for ChannelVisibility {
 /// Part of a list of channels.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ChannelPage {
-    /// The newest first.
+    /// In the order that was asked for.
     items: Vec<Channel>,
     /// The `cursor` of the next page; null on the last.
     next_cursor: Option<String>,
@@ -150,11 +152,37 @@ pub(crate) struct Search {
     q: Option<String>,
     /// Of this category only.
     category: Option<String>,
+    /// In this language only: the first part of a tag, such as `zh`, stands for all its regions and scripts.
+    language: Option<String>,
+    /// `newest`: the newest first; `name`: by title. By viewers, what is on air is sorted at `/api/v1/live`.
+    #[serde(default)]
+    #[param(inline, default = "newest")]
+    sort: ChannelSort,
     /// How many items at most.
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
+}
+
+/// The order of a list of channels.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ChannelSort {
+    /// The newest first.
+    #[default]
+    Newest,
+    /// By title.
+    Name,
+}
+
+impl From<ChannelSort> for ChannelOrder {
+    fn from(sort: ChannelSort) -> Self {
+        match sort {
+            ChannelSort::Newest => Self::Newest,
+            ChannelSort::Name => Self::Title,
+        }
+    }
 }
 
 /// List and search public channels
@@ -171,10 +199,18 @@ pub(crate) async fn list(
     if query.chars().count() > MAX_QUERY {
         return Err(incorrect("q must have at most 200 letters"));
     }
-    let category = search.category.as_deref().filter(|category| !category.is_empty());
-    category.map(rules::category).transpose().map_err(incorrect)?;
+    let category = search.category.unwrap_or_default();
+    rules::category(&category).map_err(incorrect)?;
+    let language = search.language.unwrap_or_default().to_ascii_lowercase();
+    rules::language(&language).map_err(incorrect)?;
     let words = rules::words(&query);
-    let filter = ChannelFilter { category, words: &words };
+    let filter = ChannelFilter {
+        category: &category,
+        language: &language,
+        words: &words,
+        without: &[],
+        order: search.sort.into(),
+    };
     let page = super::list::request(search.limit, search.cursor)?;
     let page = site.accounts.store.public_channels(&filter, &page).await.map_err(Problem::database)?;
     let items = page.items.into_iter().map(|row| Channel::new(&site, row, true)).collect();
@@ -258,7 +294,8 @@ pub(crate) async fn one(
     Path(handle): Path<String>,
 ) -> Result<Response, Problem> {
     let known = site.accounts.channels.find(&handle).await.map_err(Problem::database)?.ok_or_else(none)?;
-    let by_cookie = super::watch::may_watch(&site, &known, actor.as_ref(), &headers, address).await?;
+    let ticket = Ticket { actor: actor.as_ref(), headers: &headers, address, token: None };
+    let by_cookie = may_watch(&site, &known, ticket).await?;
     if known.channel.visibility == Visibility::Private && !by_cookie {
         return Err(Problem::new(ErrorCode::Forbidden, "this channel is private"));
     }

@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 
 use crate::accounts::sessions::Actor;
 use crate::actor::Address;
+use crate::api::watch::Ticket;
 use crate::feed::{Feed, Full, Subject};
 use crate::{ErrorCode, Problem, Site};
 
@@ -50,8 +51,9 @@ pub(crate) async fn listen(
         None => Subject::List,
         Some(id) => {
             let incorrect = || Problem::new(ErrorCode::BadRequest, "stream is not of the form app/name");
+            let ticket = Ticket { actor: actor.as_ref(), headers: &headers, address, token: None };
             let (app, name) = id.split_once('/').ok_or_else(incorrect)?;
-            let sight = site.sight(app, name, actor.as_ref(), &headers, address).await?.ok_or_else(incorrect)?;
+            let sight = site.sight(app, name, ticket).await?.ok_or_else(incorrect)?;
             if !sight.allowed {
                 return Err(Problem::new(ErrorCode::Forbidden, "you may not watch this stream"));
             }

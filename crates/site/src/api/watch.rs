@@ -1,5 +1,7 @@
 //! Leave to watch: passwords, tokens for players, and who is invited.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use axum::response::{IntoResponse, Response};
@@ -71,30 +73,37 @@ pub(crate) async fn play_token(
     Path(handle): Path<String>,
 ) -> Result<Json<PlayToken>, Problem> {
     let known = site.accounts.channels.find(&handle).await.map_err(Problem::database)?.ok_or_else(none)?;
-    if !may_watch(&site, &known, actor.as_ref(), &headers, address).await? {
+    // Not by another token: who has one for some hours must not have it for ever.
+    let ticket = Ticket { actor: actor.as_ref(), headers: &headers, address, token: None };
+    if !may_watch(&site, &known, ticket).await? {
         return Err(Problem::new(ErrorCode::Forbidden, "you may not watch this channel"));
     }
     Ok(Json(PlayToken::new(&site, &known)))
 }
 
-/// Whether somebody may watch, by who they are or by a password given before.
-pub(crate) async fn may_watch(
-    site: &Site,
-    known: &Known,
-    actor: Option<&Actor>,
-    headers: &HeaderMap,
-    address: std::net::IpAddr,
-) -> Result<bool, Problem> {
+/// What somebody who wants to watch is known by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket<'a> {
+    pub(crate) actor: Option<&'a Actor>,
+    /// Of the request, for its cookies.
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) address: IpAddr,
+    /// `?token=`, where it counts.
+    pub(crate) token: Option<&'a str>,
+}
+
+/// Whether somebody may watch: by who they are, by a password given before, or by a token.
+pub(crate) async fn may_watch(site: &Site, known: &Known, ticket: Ticket<'_>) -> Result<bool, Problem> {
     let by_name = |actor: &Actor| match &actor.by {
         By::Session(_) => known.admits(&actor.user),
         By::Token { .. } => known.admits(&actor.user) && actor.may(Act::OwnAccount),
     };
-    if known.is_open() || actor.is_some_and(by_name) {
+    if known.is_open() || ticket.actor.is_some_and(by_name) {
         return Ok(true);
     }
-    let cookies = headers.get(header::COOKIE).and_then(|cookies| cookies.to_str().ok()).unwrap_or_default();
+    let cookies = ticket.headers.get(header::COOKIE).and_then(|cookies| cookies.to_str().ok()).unwrap_or_default();
     let channels = &site.accounts.channels;
-    let leave = channels.by_cookies(known, cookies, &address.to_string()).await.map_err(Problem::database)?;
+    let leave = channels.leave_by(known, ticket.token, cookies, ticket.address).await.map_err(Problem::database)?;
     Ok(leave.is_some())
 }
 

@@ -1,5 +1,7 @@
 //! Leave to publish and to play, as the live core asks for it.
 
+use std::net::IpAddr;
+
 use millrace_hub::{Authorizer, BoxFuture, Grant, Leave, PlayRequest, PublishRequest, Refusal, StreamName};
 use millrace_store::{At, Error, StreamKey, UserState};
 
@@ -37,11 +39,8 @@ impl Authorizer for Channels {
                 return Ok(Leave::Anybody);
             }
             let token = value_of(request.query.split('&'), "token");
-            if token.is_some_and(|token| self.tokens().admit(&known.channel, token, At::now())) {
-                return Ok(Leave::Bearer);
-            }
-            let address = request.peer.ip().to_canonical().to_string();
-            let leave = self.by_cookies(&known, request.cookies, &address).await.map_err(unavailable)?;
+            let address = request.peer.ip().to_canonical();
+            let leave = self.leave_by(&known, token, request.cookies, address).await.map_err(unavailable)?;
             leave.ok_or(Refusal::NotAllowed("this stream is not for everybody; log in, or ask its owner"))
         })
     }
@@ -56,17 +55,30 @@ impl Channels {
         Ok(self.of_stream(app, name).await.map_err(unavailable)?.is_some())
     }
 
-    /// What leave to watch the cookies of a browser give it.
-    pub(crate) async fn by_cookies(&self, known: &Known, cookies: &str, address: &str) -> Result<Option<Leave>, Error> {
+    /// What leave to watch a channel that is not open a request has by what it brings: the token of its query, or the cookies
+    /// of its browser. Pages and API ask here as the live core does.
+    pub(crate) async fn leave_by(
+        &self,
+        known: &Known,
+        token: Option<&str>,
+        cookies: &str,
+        address: IpAddr,
+    ) -> Result<Option<Leave>, Error> {
         let pairs = || cookies.split(';').map(str::trim);
         let unlocked = value_of(pairs(), &unlock_cookie(&known.channel.handle));
-        if unlocked.is_some_and(|token| self.tokens().admit(&known.channel, token, At::now())) {
+        if token.is_some_and(|token| self.by_token(known, token)) || unlocked.is_some_and(|by| self.by_token(known, by))
+        {
             return Ok(Some(Leave::Bearer));
         }
         let Some(session) = value_of(pairs(), COOKIE) else { return Ok(None) };
-        let actor = self.inner.sessions.by_cookie(session, address, At::now()).await?;
+        let actor = self.inner.sessions.by_cookie(session, &address.to_string(), At::now()).await?;
         let actor = actor.filter(|actor| known.admits(&actor.user));
         Ok(actor.map(|actor| Leave::User(actor.user.id.as_str().into())))
+    }
+
+    /// Whether that token lets one watch.
+    pub(crate) fn by_token(&self, known: &Known, token: &str) -> bool {
+        self.tokens().admit(&known.channel, token, At::now())
     }
 
     /// Why a key that is there is not good.

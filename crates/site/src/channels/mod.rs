@@ -11,7 +11,7 @@ pub(crate) mod tokens;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use millrace_store::{At, Change, Channel, Error, Hash, Store, User, UserId, Visibility};
+use millrace_store::{At, Change, Channel, ChannelFilter, Error, Hash, PageRequest, Store, User, UserId, Visibility};
 use time::Duration;
 
 use crate::LiveSource;
@@ -30,6 +30,7 @@ struct Inner {
     store: Store,
     sessions: Arc<Sessions>,
     known: Cache<String, Option<Arc<Known>>>,
+    newest: Cache<(), Arc<[Channel]>>,
     pub(crate) tokens: tokens::PlayTokens,
     /// The hash of the key by which each channel's newest publisher here came.
     publishing: Mutex<HashMap<String, Hash>>,
@@ -85,6 +86,7 @@ impl Channels {
                 store,
                 sessions,
                 known: Cache::new(MAX_KNOWN),
+                newest: Cache::new(1),
                 tokens: tokens::PlayTokens::new(token_key),
                 publishing: Mutex::default(),
                 epochs: Mutex::default(),
@@ -129,6 +131,21 @@ impl Channels {
         if app == DEFAULT_APP { self.find(name).await } else { Ok(None) }
     }
 
+    /// The newest public channels, [`NEWEST`] at most, as they were some seconds ago at the latest.
+    pub(crate) async fn newest(&self) -> Result<Arc<[Channel]>, Error> {
+        let now = At::now();
+        let missed = match self.inner.newest.get(&(), now) {
+            Ok(newest) => return Ok(newest),
+            Err(missed) => missed,
+        };
+        let page = PageRequest { limit: NEWEST, after: None };
+        let found = self.inner.store.public_channels(&ChannelFilter::default(), &page).await?;
+        let newest: Arc<[Channel]> =
+            found.items.into_iter().filter(|channel| !self.is_taken(&channel.handle)).collect();
+        self.inner.newest.keep((), Arc::clone(&newest), now.plus(NEWEST_FRESH), missed);
+        Ok(newest)
+    }
+
     /// Leaves those names to others: a channel of one of them is as if it were not there, and none can be made. To be said
     /// once, before serving.
     pub fn leave_out(&self, taken: impl Fn(&str) -> bool + Send + Sync + 'static) {
@@ -162,6 +179,7 @@ impl Channels {
     /// When the database fails.
     pub(crate) async fn apply(&self, handle: &str) -> Result<(), Error> {
         self.inner.known.forget(|known, _| known == handle);
+        self.inner.newest.forget(|(), _| true);
         let epoch = self.inner.store.channel_by_handle(handle).await?.map(|channel| channel.play_epoch);
         let before = match epoch {
             Some(epoch) => self.epochs().insert(handle.to_owned(), epoch),
@@ -184,6 +202,7 @@ impl Channels {
     /// When the database fails.
     pub(crate) async fn apply_all(&self) -> Result<(), Error> {
         self.inner.known.forget(|_, _| true);
+        self.inner.newest.forget(|(), _| true);
         let mut handles: HashSet<String> = self.publishing().keys().cloned().collect();
         handles.extend(self.epochs().keys().cloned());
         for handle in handles {
@@ -246,5 +265,9 @@ impl Channels {
 
 /// So long the database is not asked again: what another node changed is known here by then, at the latest.
 const FRESH: Duration = Duration::seconds(60);
+/// The same for the list of the newest ones, which every visit of the home page needs.
+const NEWEST_FRESH: Duration = Duration::seconds(10);
+/// Newest channels that are known: enough to show some where many of them are on air.
+const NEWEST: u32 = 124;
 /// Channels known at a time, those included that are known not to be there.
 const MAX_KNOWN: usize = 50_000;

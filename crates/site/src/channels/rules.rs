@@ -58,6 +58,66 @@ pub(crate) fn language(text: &str) -> Result<&str, &'static str> {
     }
 }
 
+/// Languages that lists can be narrowed to, as the first part of a tag, with the messages of their names.
+pub(crate) const LANGUAGES: [(&str, &str); 45] = [
+    ("ar", "spoken.ar"),
+    ("bn", "spoken.bn"),
+    ("bg", "spoken.bg"),
+    ("yue", "spoken.yue"),
+    ("ca", "spoken.ca"),
+    ("zh", "spoken.zh"),
+    ("hr", "spoken.hr"),
+    ("cs", "spoken.cs"),
+    ("da", "spoken.da"),
+    ("nl", "spoken.nl"),
+    ("en", "spoken.en"),
+    ("et", "spoken.et"),
+    ("fil", "spoken.fil"),
+    ("fi", "spoken.fi"),
+    ("fr", "spoken.fr"),
+    ("de", "spoken.de"),
+    ("el", "spoken.el"),
+    ("he", "spoken.he"),
+    ("hi", "spoken.hi"),
+    ("hu", "spoken.hu"),
+    ("id", "spoken.id"),
+    ("it", "spoken.it"),
+    ("ja", "spoken.ja"),
+    ("ko", "spoken.ko"),
+    ("lv", "spoken.lv"),
+    ("lt", "spoken.lt"),
+    ("ms", "spoken.ms"),
+    ("nb", "spoken.nb"),
+    ("fa", "spoken.fa"),
+    ("pl", "spoken.pl"),
+    ("pt", "spoken.pt"),
+    ("ro", "spoken.ro"),
+    ("ru", "spoken.ru"),
+    ("sr", "spoken.sr"),
+    ("sk", "spoken.sk"),
+    ("sl", "spoken.sl"),
+    ("es", "spoken.es"),
+    ("sv", "spoken.sv"),
+    ("ta", "spoken.ta"),
+    ("te", "spoken.te"),
+    ("th", "spoken.th"),
+    ("tr", "spoken.tr"),
+    ("uk", "spoken.uk"),
+    ("ur", "spoken.ur"),
+    ("vi", "spoken.vi"),
+];
+
+/// The language of a tag, whatever its region or script, with the message of its name.
+pub(crate) fn language_of(tag: &str) -> Option<(&'static str, &'static str)> {
+    LANGUAGES.into_iter().find(|(language, _)| speaks(tag, language))
+}
+
+/// Whether a tag is that of `language`, or of one of its regions or scripts.
+pub(crate) fn speaks(tag: &str, language: &str) -> bool {
+    let begins = tag.get(..language.len()).is_some_and(|start| start.eq_ignore_ascii_case(language));
+    begins && matches!(tag.as_bytes().get(language.len()), None | Some(b'-'))
+}
+
 /// One of [`CATEGORIES`], or nothing.
 pub(crate) fn category(text: &str) -> Result<&str, &'static str> {
     if text.is_empty() || CATEGORIES.iter().any(|(name, _)| *name == text) {
@@ -122,6 +182,27 @@ pub(crate) fn embed_hosts(hosts: &[String]) -> Result<String, &'static str> {
         kept.push(host);
     }
     if kept.len() > MAX_HOSTS { Err("there may be at most 20 hosts") } else { Ok(kept.join(" ")) }
+}
+
+/// Whether a page of `origin` may embed a player that `hosts` may, as browsers read `frame-ancestors` (CSP 3, 6.7.2.8).
+pub(crate) fn may_embed(hosts: &str, origin: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let standard = if scheme == "https" { "443" } else { "80" };
+    let (host, port) = split_port(authority).unwrap_or((authority, standard));
+    hosts.split(' ').any(|allowed| {
+        let (name, wanted) = split_port(allowed).map_or((allowed, None), |(name, port)| (name, Some(port)));
+        let same_host = match name.strip_prefix('*') {
+            Some(end) => host.len() > end.len() && host.ends_with(end),
+            None => host == name,
+        };
+        // What is served over TLS is as good as what is not.
+        let same_port = wanted.is_none_or(|wanted| wanted == port || wanted == "80" && port == "443");
+        same_host && same_port && (wanted.is_some() || port == standard)
+    })
+}
+
+fn split_port(authority: &str) -> Option<(&str, &str)> {
+    authority.rsplit_once(':').filter(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// What a key is called; the first one is called nothing.

@@ -1,6 +1,5 @@
 //! A channel: the live player first, then who it is and what else is on.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use askama::Template;
@@ -9,16 +8,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, header};
-use millrace_store::{At, Channel as Row, Visibility};
+use millrace_store::{At, Channel as Row, Error, Visibility};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::{Avatar, Card, Shell, error, render, rfc3339};
+use crate::api::watch::Ticket;
 use crate::{
     LiveState, LiveUrls, Problem, Site,
     actor::Address,
     channels::Known,
-    channels::rules::{Link, category_message, list},
+    channels::rules::{self, Link, category_message, list},
     headers::PagePolicy,
     listing::Sight,
     source::DEFAULT_APP,
@@ -35,6 +35,7 @@ struct Channel {
     heading: String,
     avatar: Avatar,
     urls: LiveUrls,
+    token: Option<String>,
     live: Option<Card>,
     live_json: Option<String>,
     last_on: Option<String>,
@@ -46,6 +47,8 @@ struct Channel {
     embed: String,
     /// Message key of the kind, and address.
     elsewhere: [(&'static str, String); 3],
+    /// The last of these as the player's page has it.
+    hls_elsewhere: String,
     /// Whether those addresses are good for some hours only.
     for_hours: bool,
     about: Option<About>,
@@ -57,25 +60,36 @@ struct About {
     /// Address of the picture at the head.
     banner: Option<String>,
     handle: String,
-    first: String,
-    more: String,
+    description: String,
     category: Option<(String, &'static str)>,
     tags: Vec<String>,
     links: Vec<Link>,
+    /// The language and the message of its name, where it is one of those that have one.
+    language: Option<(&'static str, &'static str)>,
+    /// Its tag.
+    language_tag: String,
+    /// When it was made.
+    since: String,
 }
 
 impl About {
     fn new(channel: &Row) -> Self {
-        let (first, more) = channel.description.trim().split_once('\n').unwrap_or((channel.description.trim(), ""));
         Self {
             banner: channel.banner.as_deref().map(crate::pictures::url),
             handle: channel.handle.clone(),
-            first: first.trim().to_owned(),
-            more: more.trim().to_owned(),
+            description: channel.description.trim().to_owned(),
             category: category_message(&channel.category).map(|message| (channel.category.clone(), message)),
             tags: list(&channel.tags),
             links: list(&channel.links),
+            language: rules::language_of(&channel.language),
+            language_tag: channel.language.clone(),
+            since: rfc3339(channel.created_at.into()),
         }
+    }
+
+    /// The first line of the description.
+    fn first(&self) -> &str {
+        self.description.lines().next().unwrap_or_default()
     }
 }
 
@@ -100,7 +114,14 @@ pub(super) struct Which {
 /// A stream as the player needs it at once, so that it does not have to ask first.
 pub(super) struct Seed {
     pub(super) app: String,
+    /// The addresses that the page's player takes.
     pub(super) urls: LiveUrls,
+    /// The token that they hold, where the visitor brought one.
+    pub(super) token: Option<String>,
+    /// The addresses for players that carry no cookie.
+    pub(super) elsewhere: LiveUrls,
+    /// What RTMP players add to theirs.
+    pub(super) with: String,
     pub(super) live: Option<crate::LiveStream>,
     pub(super) live_json: Option<String>,
     pub(super) last_on: Option<String>,
@@ -109,15 +130,24 @@ pub(super) struct Seed {
 }
 
 impl Seed {
-    /// A stream for one who may watch it.
-    pub(super) fn of(site: &Site, app: &str, name: &str) -> Self {
-        let live = site.live.find(app, name);
-        Self::new(site, app.to_owned(), name, Sight { channel: None, allowed: true, live })
+    /// A channel's stream, for its owner.
+    pub(super) async fn own(site: &Site, handle: &str) -> Result<Self, Error> {
+        let channel = site.accounts.channels.find(handle).await?;
+        let live = site.live.find(DEFAULT_APP, handle);
+        let sight = Sight { channel, allowed: true, token: None, live };
+        Ok(Self::new(site, DEFAULT_APP.to_owned(), handle, sight))
     }
 
-    fn new(site: &Site, app: String, name: &str, Sight { channel, allowed, live }: Sight) -> Self {
+    fn new(site: &Site, app: String, name: &str, Sight { channel, allowed, token, live }: Sight) -> Self {
+        // A token is not made of another, so that it ends.
+        let closed = channel.as_ref().filter(|known| allowed && !known.is_open());
+        let issue = |known: &Arc<Known>| site.accounts.channels.tokens().issue(&known.channel, At::now()).0;
+        let elsewhere = token.clone().or_else(|| closed.map(issue));
         Self {
-            urls: LiveUrls::new(&app, name),
+            urls: LiveUrls::new(&app, name).with(token.as_deref()),
+            with: elsewhere.as_ref().map(|token| format!("?token={token}")).unwrap_or_default(),
+            elsewhere: LiveUrls::new(&app, name).with(elsewhere.as_deref()),
+            token,
             live_json: live.as_ref().and_then(|live| serde_json::to_string(live).ok()),
             last_on: site.live.last_on_air(&app, name).filter(|_| live.is_none()).map(rfc3339),
             live,
@@ -130,15 +160,12 @@ impl Seed {
     /// `None` where the names cannot be those of a stream.
     pub(super) async fn find(
         site: &Site,
-        visitor: &Visitor,
-        headers: &HeaderMap,
-        address: IpAddr,
         name: &str,
-        which: Result<Query<Which>, QueryRejection>,
+        app: Option<String>,
+        ticket: Ticket<'_>,
     ) -> Result<Option<Self>, Problem> {
-        let Ok(Query(which)) = which else { return Ok(None) };
-        let app = which.app.unwrap_or_else(|| DEFAULT_APP.to_owned());
-        let sight = site.sight(&app, name, visitor.user.as_ref(), headers, address).await?;
+        let app = app.unwrap_or_else(|| DEFAULT_APP.to_owned());
+        let sight = site.sight(&app, name, ticket).await?;
         Ok(sight.map(|sight| Self::new(site, app, name, sight)))
     }
 }
@@ -151,29 +178,28 @@ pub(super) async fn page(
     Address(address): Address,
     headers: HeaderMap,
 ) -> Response {
-    let seed = match Seed::find(&site, &visitor, &headers, address, &name, which).await {
+    let Ok(Query(Which { app })) = which else { return error::page(&site, visitor, error::NOT_FOUND) };
+    let ticket = Ticket { actor: visitor.user.as_ref(), headers: &headers, address, token: None };
+    let seed = match Seed::find(&site, &name, app, ticket).await {
         Ok(Some(seed)) if seed.allowed => seed,
         Ok(Some(seed)) => return locked(&site, visitor, &name, &seed),
         Ok(None) => return error::page(&site, visitor, error::NOT_FOUND),
         Err(_) => return error::page(&site, visitor, error::INTERNAL),
     };
-    let about = seed.channel.as_ref().map(|known| About::new(&known.channel));
     let picture = seed.channel.as_ref().and_then(|known| known.channel.avatar.clone());
-    let token = seed.channel.as_ref().filter(|known| !known.is_open());
-    let token = token.map(|known| site.accounts.channels.tokens().issue(&known.channel, At::now()).0);
-    let with = token.as_ref().map(|token| format!("?token={token}")).unwrap_or_default();
     let t = visitor.language.messages();
     let heading = seed.channel.as_ref().map_or_else(|| name.clone(), |known| known.channel.title.clone());
     let now = OffsetDateTime::now_utc();
+    let about = seed.channel.as_ref().map(|known| About::new(&known.channel));
     let title = if seed.live.is_some() { "channel.title" } else { "channel.title_offline" };
     let media = |path: &str| format!("{}{path}", visitor.origin);
     let elsewhere = [
         (
             "channel.url_rtmp",
-            format!("rtmp://{}:{}/{}/{name}{with}", visitor.host, site.config.rtmp_public_port, seed.app),
+            format!("rtmp://{}:{}/{}/{name}{}", visitor.host, site.config.rtmp_public_port, seed.app, seed.with),
         ),
-        ("channel.url_flv", media(&seed.urls.flv) + &with),
-        ("channel.url_hls", media(&seed.urls.hls) + &with),
+        ("channel.url_flv", media(&seed.elsewhere.flv)),
+        ("channel.url_hls", media(&seed.elsewhere.hls)),
     ];
     let label = escaped(&t.with("channel.title", "name", &heading));
     let embed = format!(
@@ -196,12 +222,13 @@ pub(super) async fn page(
     shell.kind = "video.other";
     let listed = seed.channel.as_ref().is_none_or(|known| known.is_listed());
     shell.indexed = listed && (seed.live.is_some() || seed.channel.is_some());
-    if let Some(about) = about.as_ref().filter(|about| !about.first.is_empty()) {
-        shell.description = about.first.clone();
+    if let Some(about) = about.as_ref().filter(|about| !about.first().is_empty()) {
+        about.first().clone_into(&mut shell.description);
     }
     if listed && seed.live.is_some() {
         shell.image = image;
     }
+    let for_hours = !seed.with.is_empty();
     let mut response = render(&Channel {
         avatar: Avatar::of(&heading, picture.as_deref()),
         heading,
@@ -212,16 +239,18 @@ pub(super) async fn page(
         live_json: seed.live_json,
         last_on: seed.last_on,
         urls: seed.urls,
+        token: seed.token,
         app: seed.app,
         name,
         elsewhere,
-        for_hours: !with.is_empty(),
+        hls_elsewhere: seed.elsewhere.hls,
+        for_hours,
         about,
         others,
         shell,
     });
     response.extensions_mut().insert(PagePolicy::Player);
-    if token.is_some() {
+    if for_hours {
         // It holds what this visitor alone may watch with, also where a password opened it and no session.
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     }

@@ -1,11 +1,14 @@
-//! Home: who is on air, or how to be the first.
+//! Home: who is on air, or how to be the first; then who else is here.
+
+use std::collections::HashSet;
 
 use askama::Template;
 use axum::{extract::State, response::Response};
 use time::OffsetDateTime;
 
-use super::{Card, Shell, guide, render};
-use crate::{Site, api::site::publish_url, visitor::Visitor};
+use super::{Card, ChannelRow, Shell, guide, render};
+use crate::source::DEFAULT_APP;
+use crate::{Problem, Site, api::site::publish_url, visitor::Visitor};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -14,6 +17,8 @@ struct Home {
     cards: Vec<Card>,
     /// Cards of streams that start later are made from this one in the browser.
     blank: Card,
+    /// The newest channels that are not on air.
+    further: Vec<ChannelRow>,
     publish_url: String,
     ffmpeg_command: String,
 }
@@ -22,10 +27,18 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response
     let publish_url = publish_url(&visitor, site.config.rtmp_public_port);
     let shell = Shell::new(&site, visitor, "");
     let now = OffsetDateTime::now_utc();
-    let cards = site.listed().await.iter().take(MAX_CARDS).map(|live| Card::new(live, shell.t, now)).collect();
+    let live = site.listed().await;
+    let cards = live.iter().take(MAX_CARDS).map(|live| Card::new(live, shell.t, now)).collect();
+    let on_air: HashSet<&str> =
+        live.iter().filter(|live| live.app == DEFAULT_APP).map(|live| live.name.as_str()).collect();
+    // What is on air is shown even where the database fails.
+    let newest = site.accounts.channels.newest().await.map_err(Problem::database).unwrap_or_default();
+    let further = newest.iter().filter(|channel| !on_air.contains(channel.handle.as_str()));
+    let further = further.take(MAX_FURTHER).map(|channel| ChannelRow::new(channel, false)).collect();
     let ffmpeg_command = guide::ffmpeg_command(&publish_url, shell.t);
-    render(&Home { shell, cards, blank: Card::default(), publish_url, ffmpeg_command })
+    render(&Home { shell, cards, blank: Card::default(), further, publish_url, ffmpeg_command })
 }
 
 /// Cards on the home page; as many as the island asks the API for.
 const MAX_CARDS: usize = 100;
+const MAX_FURTHER: usize = 24;

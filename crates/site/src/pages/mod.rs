@@ -20,6 +20,9 @@ use axum::{
     routing::get,
 };
 
+use millrace_store::Channel;
+
+use crate::channels::rules;
 use crate::{LiveState, LiveStream, Site, i18n::Messages};
 
 use self::avatar::Avatar;
@@ -107,6 +110,34 @@ impl Card {
     }
 }
 
+/// A channel as lists show it.
+struct ChannelRow {
+    handle: String,
+    title: String,
+    avatar: Avatar,
+    /// Message of its category.
+    category: Option<&'static str>,
+    /// The beginning of its description.
+    text: String,
+    on_air: bool,
+}
+
+impl ChannelRow {
+    fn new(channel: &Channel, on_air: bool) -> Self {
+        Self {
+            on_air,
+            category: rules::category_message(&channel.category),
+            text: channel.description.lines().next().unwrap_or_default().chars().take(MAX_TEXT).collect(),
+            avatar: Avatar::of(&channel.title, channel.avatar.as_deref()),
+            handle: channel.handle.clone(),
+            title: channel.title.clone(),
+        }
+    }
+}
+
 fn rfc3339(time: time::OffsetDateTime) -> String {
     time.truncate_to_millisecond().format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
+
+/// Letters of a description in a list.
+const MAX_TEXT: usize = 200;

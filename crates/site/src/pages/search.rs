@@ -1,14 +1,15 @@
-//! Finding channels: by words, and by category.
+//! Finding channels: by words, category and language.
 
 use askama::Template;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use axum::response::Response;
-use millrace_store::{Channel, ChannelFilter};
+use millrace_store::{Channel, ChannelFilter, ChannelOrder};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{Avatar, Card, Shell, error, render};
+use super::{Card, ChannelRow, Shell, error, render};
 use crate::api::list;
+use crate::api::live::{LiveOrder, in_order};
 use crate::channels::rules;
 use crate::source::DEFAULT_APP;
 use crate::visitor::Visitor;
@@ -18,131 +19,127 @@ use crate::{LiveStream, Problem, Site};
 #[template(path = "search.html")]
 struct Search {
     shell: Shell,
-    heading: &'static str,
-    /// What was searched.
-    words: String,
-    category: String,
+    place: Place,
+    wanted: Wanted,
     categories: &'static [(&'static str, &'static str)],
-    /// What is on air of it, on the first page.
+    /// Value, and message of its name.
+    languages: &'static [(&'static str, &'static str)],
+    orders: [(&'static str, &'static str, bool); 3],
+    /// What of it is on air, on the first page.
     cards: Vec<Card>,
     channels: Vec<ChannelRow>,
     /// Address of the next page.
     next: Option<String>,
 }
 
-/// A channel as lists show it.
-#[derive(Clone)]
-pub(super) struct ChannelRow {
-    handle: String,
-    title: String,
-    avatar: Avatar,
-    /// Message of its category.
-    category: Option<&'static str>,
-    /// The beginning of its description.
-    text: String,
-    on_air: bool,
-}
-
-impl ChannelRow {
-    pub(super) fn new(site: &Site, channel: Channel) -> Self {
-        Self {
-            on_air: site.live.find(DEFAULT_APP, &channel.handle).is_some(),
-            category: rules::category_message(&channel.category),
-            text: channel.description.lines().next().unwrap_or_default().chars().take(MAX_TEXT).collect(),
-            avatar: Avatar::of(&channel.title, channel.avatar.as_deref()),
-            handle: channel.handle,
-            title: channel.title,
-        }
-    }
-}
-
+/// What is looked for, by the query.
 #[derive(Deserialize)]
-pub(super) struct Words {
+pub(super) struct Wanted {
     #[serde(default)]
     q: String,
+    /// The first part of a tag; all where it is empty.
+    #[serde(default)]
+    language: String,
+    #[serde(default)]
+    sort: LiveOrder,
     cursor: Option<String>,
 }
 
-pub(super) async fn by_words(
-    State(site): State<Site>,
-    words: Result<Query<Words>, QueryRejection>,
-    visitor: Visitor,
-) -> Response {
-    let Ok(Query(Words { q, cursor })) = words else { return error::page(&site, visitor, error::NOT_FOUND) };
-    let heading = "search.title";
-    let path = format!("/search?q={}&", urlencode(&q));
-    let found = rules::words(&q);
-    let lively = |stream: &LiveStream| {
-        let text = format!("{} {}", stream.name, stream.title.as_deref().unwrap_or_default()).to_lowercase();
-        !found.is_empty() && found.iter().all(|word| text.contains(word.as_str()))
-    };
-    let filter = ChannelFilter { category: None, words: &found };
-    let place = Place { heading, words: &q, category: "", path: &path };
-    page(&site, visitor, place, &filter, cursor, lively).await
+impl Wanted {
+    /// Its part of a query but for the cursor, what is as usual left out; it ends in `&` where it is not empty.
+    fn query(&self) -> String {
+        let sort = if self.sort == LiveOrder::default() { "" } else { self.sort.as_str() };
+        let pairs = [("q", self.q.as_str()), ("language", &self.language), ("sort", sort)];
+        let pairs = pairs.iter().filter(|(_, value)| !value.is_empty());
+        pairs.map(|(name, value)| format!("{name}={}&", urlencode(value))).collect()
+    }
 }
 
-pub(super) async fn browse(
-    State(site): State<Site>,
-    words: Result<Query<Words>, QueryRejection>,
-    visitor: Visitor,
-) -> Response {
-    let cursor = words.ok().and_then(|Query(words)| words.cursor);
-    let place = Place { heading: "search.browse", words: "", category: "", path: "/browse?" };
-    page(&site, visitor, place, &ChannelFilter::default(), cursor, |_| true).await
+/// Where it is looked for: one of the page's addresses.
+struct Place {
+    heading: &'static str,
+    path: String,
+    /// Of this one only, where it is not empty.
+    category: String,
+}
+
+/// The query as the extractor gives it.
+type Asked = Result<Query<Wanted>, QueryRejection>;
+
+pub(super) async fn by_words(State(site): State<Site>, wanted: Asked, visitor: Visitor) -> Response {
+    let place = Place { heading: "search.title", path: "/search".to_owned(), category: String::new() };
+    page(&site, visitor, place, wanted).await
+}
+
+pub(super) async fn browse(State(site): State<Site>, wanted: Asked, visitor: Visitor) -> Response {
+    let place = Place { heading: "search.browse", path: "/browse".to_owned(), category: String::new() };
+    page(&site, visitor, place, wanted).await
 }
 
 pub(super) async fn by_category(
     State(site): State<Site>,
     Path(category): Path<String>,
-    words: Result<Query<Words>, QueryRejection>,
+    wanted: Asked,
     visitor: Visitor,
 ) -> Response {
     let Some(heading) = rules::category_message(&category) else {
         return error::page(&site, visitor, error::NOT_FOUND);
     };
-    let cursor = words.ok().and_then(|Query(words)| words.cursor);
-    let filter = ChannelFilter { category: Some(&category), words: &[] };
-    let of_it = |stream: &LiveStream| stream.category.as_deref() == Some(&*category);
-    let place = Place { heading, words: "", category: &category, path: &format!("/browse/{category}?") };
-    page(&site, visitor, place, &filter, cursor, of_it).await
+    let place = Place { heading, path: format!("/browse/{category}"), category };
+    page(&site, visitor, place, wanted).await
 }
 
-/// One of the addresses of the page.
-struct Place<'a> {
-    heading: &'static str,
-    words: &'a str,
-    category: &'a str,
-    /// To which the cursor of the next page is added.
-    path: &'a str,
-}
-
-async fn page(
-    site: &Site,
-    visitor: Visitor,
-    Place { heading, words, category, path }: Place<'_>,
-    filter: &ChannelFilter<'_>,
-    cursor: Option<String>,
-    on_air: impl Fn(&LiveStream) -> bool,
-) -> Response {
-    let first = cursor.is_none();
-    let Ok(request) = list::request(Some(PAGE), cursor) else { return error::page(site, visitor, error::NOT_FOUND) };
-    let found = match site.accounts.store.public_channels(filter, &request).await {
+async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Response {
+    let Ok(Query(mut wanted)) = wanted else { return error::page(site, visitor, error::NOT_FOUND) };
+    let first = wanted.cursor.is_none();
+    let request = list::request(Some(PAGE), wanted.cursor.take());
+    let (Ok(request), Ok(_)) = (request, rules::language(&wanted.language)) else {
+        return error::page(site, visitor, error::NOT_FOUND);
+    };
+    wanted.language.make_ascii_lowercase();
+    let words = rules::words(&wanted.q);
+    let mut live = in_order(site.listed().await, wanted.sort);
+    live.retain(|stream| stream.is_of(&place.category, &wanted.language) && has(stream, &words));
+    live.truncate(MAX_CARDS);
+    // What is on air stands at the head of the first page, and on no other.
+    let shown: Vec<&str> =
+        live.iter().filter(|stream| stream.app == DEFAULT_APP).map(|stream| stream.name.as_str()).collect();
+    let filter = ChannelFilter {
+        category: &place.category,
+        language: &wanted.language,
+        words: &words,
+        without: &shown,
+        order: if wanted.sort == LiveOrder::Name { ChannelOrder::Title } else { ChannelOrder::Newest },
+    };
+    let found = match site.accounts.store.public_channels(&filter, &request).await {
         Ok(found) => found,
         Err(failure) => {
             Problem::database(failure); // for the log
             return error::broken();
         }
     };
-    let title = visitor.language.messages().get(heading);
-    let shell = Shell::new(site, visitor, title);
+    let title = visitor.language.messages().get(place.heading);
+    let mut shell = Shell::new(site, visitor, title);
+    shell.words.clone_from(&wanted.q);
     let now = OffsetDateTime::now_utc();
-    let live = if first { site.listed().await } else { Vec::new() };
-    let cards = live.iter().filter(|stream| on_air(stream)).take(MAX_CARDS);
-    let cards = cards.map(|stream| Card::new(stream, shell.t, now)).collect();
-    let next = found.next.map(|cursor| format!("{path}cursor={}", urlencode(&cursor)));
-    let channels = found.items.into_iter().map(|channel| ChannelRow::new(site, channel)).collect();
-    let (category, words) = (category.to_owned(), words.to_owned());
-    render(&Search { shell, heading, words, category, categories: &rules::CATEGORIES, cards, channels, next })
+    let row = |channel: &Channel| ChannelRow::new(channel, site.live.find(DEFAULT_APP, &channel.handle).is_some());
+    render(&Search {
+        categories: &rules::CATEGORIES,
+        languages: &rules::LANGUAGES,
+        orders: LiveOrder::ALL.map(|order| (order.as_str(), order.message(), order == wanted.sort)),
+        cards: live.iter().filter(|_| first).map(|stream| Card::new(stream, shell.t, now)).collect(),
+        channels: found.items.iter().map(row).collect(),
+        next: found.next.map(|cursor| format!("{}?{}cursor={}", place.path, wanted.query(), urlencode(&cursor))),
+        place,
+        wanted,
+        shell,
+    })
+}
+
+/// Whether all words are in what is known of a stream without asking the database.
+fn has(stream: &LiveStream, words: &[String]) -> bool {
+    let text = format!("{} {}", stream.name, stream.title.as_deref().unwrap_or_default()).to_lowercase();
+    words.iter().all(|word| text.contains(word.as_str()))
 }
 
 /// For a value of a query (RFC 3986, 2.1).
@@ -159,4 +156,3 @@ fn urlencode(text: &str) -> String {
 
 const PAGE: u32 = 30;
 const MAX_CARDS: usize = 24;
-const MAX_TEXT: usize = 200;

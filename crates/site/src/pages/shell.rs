@@ -27,6 +27,8 @@ pub(super) struct Shell {
     pub(super) canonical: String,
     /// Whether search engines should list the page.
     pub(super) indexed: bool,
+    /// What the search field at the top holds.
+    pub(super) words: String,
     pub(super) built: bool,
     pub(super) version: &'static str,
     entries: &'static [&'static str],
@@ -47,6 +49,7 @@ impl Shell {
             kind: "website",
             canonical: format!("{}{}", visitor.origin, visitor.choosing_nothing()),
             indexed: true,
+            words: String::new(),
             built: assets::are_built(),
             version: env!("CARGO_PKG_VERSION"),
             site: Arc::clone(&site.config),

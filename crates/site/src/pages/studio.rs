@@ -43,7 +43,8 @@ struct Own {
 struct GoLive {
     shell: Shell,
     handle: String,
-    title: String,
+    /// Its name for people.
+    heading: String,
     publish_url: String,
     keys: Vec<Key>,
     on_air: bool,
@@ -53,6 +54,8 @@ struct GoLive {
     app: &'static str,
     name: String,
     urls: LiveUrls,
+    token: Option<String>,
+    hls_elsewhere: String,
     live_json: Option<String>,
     last_on: Option<String>,
     broadcasts: Vec<Broadcast>,
@@ -150,7 +153,10 @@ pub(super) async fn channel(
             (Err(error), _) | (_, Err(error)) => return failed(error),
         };
     let (t, now) = (shell.t, OffsetDateTime::now_utc());
-    let Seed { urls, live, live_json, last_on, .. } = Seed::of(&site, DEFAULT_APP, &handle);
+    let Seed { urls, elsewhere, live, live_json, last_on, .. } = match Seed::own(&site, &handle).await {
+        Ok(seed) => seed,
+        Err(error) => return failed(error),
+    };
     let mut response = render(&GoLive {
         keys: keys.iter().map(|key| Key::new(&site, key, t, now)).collect(),
         broadcasts: broadcasts.items.iter().map(|row| Broadcast::new(row, t, now)).collect(),
@@ -159,10 +165,12 @@ pub(super) async fn channel(
         advice: ADVICE.map(|(picture, rate)| (picture, t.with("script.unit_kbit", "n", rate))),
         app: DEFAULT_APP,
         name: handle,
-        title: channel.title,
+        heading: channel.title,
         handle: channel.handle,
         publish_url,
         urls,
+        token: None,
+        hls_elsewhere: elsewhere.hls,
         live_json,
         last_on,
         shell: shell.with_player(),
