@@ -1,7 +1,9 @@
 //! Serves the site with made-up streams, to look at the pages without a hub: `cargo run --example preview`.
 //!
 //! `PREVIEW_LISTEN` sets the address (default 127.0.0.1:18080). The streams shown are named by `?` of the path
-//! `/_preview/{scene}`: `empty`, `one`, `full`, `long`; that choice holds for every visitor until the next.
+//! `/_preview/{scene}`: `empty`, `one`, `full`, `long`; that choice holds for every visitor until the next. Beside them there are some channels
+//! that are off air, of which `yesterday` says all that a channel can say of itself, and `tide-pool` may be embedded by
+//! `example.org` alone.
 
 use std::{
     env, io,
@@ -18,6 +20,7 @@ use http::{StatusCode, header};
 use millrace_site::{
     Accounts, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, SiteKey, router,
 };
+use millrace_store::{ChannelChange, Error, NewChannel, NewUser, Role, Store, UserState, Visibility};
 use time::{Duration, OffsetDateTime};
 
 #[tokio::main]
@@ -30,11 +33,67 @@ async fn main() -> io::Result<()> {
         .route("/live/{file}", axum::routing::get(picture))
         .with_state(scene.clone());
     let directory = tempfile::tempdir()?;
-    let store = millrace_store::Store::open("sqlite://preview.db", directory.path()).await.map_err(io::Error::other)?;
+    let store = Store::open("sqlite://preview.db", directory.path()).await.map_err(io::Error::other)?;
     let objects = millrace_objects::Objects::open("file://objects", directory.path()).map_err(io::Error::other)?;
+    channels(&store).await.map_err(io::Error::other)?;
     let accounts = Accounts::new(store, objects, &SiteKey::new(), 1);
     let listener = tokio::net::TcpListener::bind(&address).await?;
     axum::serve(listener, router(scene, accounts, config).merge(preview)).await
+}
+
+/// Channels that are off air.
+async fn channels(store: &Store) -> Result<(), Error> {
+    let owner = NewUser {
+        handle: "ada",
+        display_name: "Ada",
+        email: None,
+        password_hash: "",
+        role: Role::Creator,
+        state: UserState::Active,
+    };
+    let owner = store.create_user(&owner).await?;
+    let long = "Everything that can be said about keeping bees on the roof of a house, and some things that cannot be";
+    for (handle, title, change) in [
+        (
+            "tide-pool",
+            "Tide pool",
+            ChannelChange {
+                description: Some("A camera at the shore."),
+                category: Some("science"),
+                embed_hosts: Some(Some("example.org")),
+                ..ChannelChange::default()
+            },
+        ),
+        (
+            "night-shift",
+            "夜班电台：给还没睡的人",
+            ChannelChange { language: Some("zh-CN"), ..ChannelChange::default() },
+        ),
+        ("bees", &long[..100], ChannelChange { description: Some(long), ..ChannelChange::default() }),
+        ("locked", "Locked", ChannelChange { visibility: Some(Visibility::Private), ..ChannelChange::default() }),
+        (
+            "yesterday",
+            "Yesterday’s news",
+            ChannelChange {
+                description: Some(
+                    "What happened the day before.\n\nEvery evening at six, with guests.\n每天傍晚六点。",
+                ),
+                language: Some("en-GB"),
+                category: Some("news"),
+                tags: Some(r#"["daily","evening","新闻"]"#),
+                links: Some(
+                    r#"[{"title":"Archive","url":"https://example.org/archive"},{"title":"播客","url":"https://example.org/"}]"#,
+                ),
+                ..ChannelChange::default()
+            },
+        ),
+    ] {
+        let text = title.to_lowercase();
+        let new = NewChannel { owner_id: &owner.id, handle, title, search_text: &text, most: 9 };
+        let made = store.create_channel(&new).await?;
+        store.update_channel(&made.id, made.version, &change).await?;
+    }
+    Ok(())
 }
 
 /// The scene that is shown now.

@@ -5,7 +5,7 @@ mod app;
 
 use std::sync::Arc;
 
-use app::{Answer, App, Client, PASSWORD, code};
+use app::{Answer, App, Client, PASSWORD, Stage, code, stream};
 use axum::body::Bytes;
 use http::{Method, StatusCode, header};
 use millrace_hub::{
@@ -13,7 +13,7 @@ use millrace_hub::{
     PublisherMeta, Refusal, StreamId, Subscription,
 };
 use millrace_media::{AacConfig, AudioConfig, Frame, Timestamp, TrackKind, Unit};
-use millrace_store::Role;
+use millrace_store::{NewChannel, Role};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -23,6 +23,13 @@ async fn site() -> (App, Hub) {
     let app = App::with(hub.clone()).await.with_administrator().await;
     tokio::spawn(app.accounts.follow());
     (app, hub)
+}
+
+/// The same, with the stream `engine` on air.
+async fn on_stage() -> (App, Stage) {
+    let stage = Stage::default();
+    stage.set(&[stream("engine", 1, 0)]);
+    (App::with(stage.clone()).await.with_administrator().await, stage)
 }
 
 async fn creator(app: &App) -> Client<'_> {
@@ -174,6 +181,15 @@ async fn public_channels_are_listed_and_found() {
     let first = app.anonymous().get("/api/v1/channels?limit=1").await.json;
     assert_eq!(titles(&format!("?limit=1&cursor={}", first["next_cursor"].as_str().unwrap())).await, ["engine"]);
     for wrong in ["?category=x", "?limit=0", "?limit=x", &format!("?q={}", "a".repeat(201))] {
+        assert_eq!(code(&app.anonymous().get(&format!("/api/v1/channels{wrong}")).await), "001", "{wrong}");
+    }
+    set(&creator, json!({ "language": "en-GB" })).await;
+    assert_eq!(titles("?language=EN").await, ["engine"]);
+    assert_eq!(titles("?language=en-gb&category=music&q=room").await, ["engine"]);
+    assert_eq!(titles("?language=en-US").await, Vec::<Value>::new());
+    assert_eq!(titles("?sort=name").await, ["engine", "market"]);
+    assert_eq!(titles("?sort=newest").await, ["market", "engine"]);
+    for wrong in ["?sort=age", "?sort=viewers", "?language=%25"] {
         assert_eq!(code(&app.anonymous().get(&format!("/api/v1/channels{wrong}")).await), "001", "{wrong}");
     }
     for hidden in ["unlisted", "private"] {
@@ -474,8 +490,7 @@ async fn a_channel_says_who_may_embed_it() {
     let creator = creator(&app).await;
     let policy = async || {
         let (_, headers, _) = app.anonymous().page("/embed/@engine").await;
-        let policy = headers["content-security-policy"].to_str().unwrap().to_owned();
-        policy.rsplit_once("frame-ancestors ").unwrap().1.to_owned()
+        ancestors(&headers)
     };
     assert_eq!(policy().await, "*");
     set(&creator, json!({ "embed_hosts": ["example.org", "*.example.net:8080"] })).await;
@@ -484,6 +499,221 @@ async fn a_channel_says_who_may_embed_it() {
     assert_eq!(policy().await, "'none'");
     set(&creator, json!({ "embed_anywhere": true })).await;
     assert_eq!(policy().await, "*");
+}
+
+#[tokio::test]
+async fn a_frame_where_the_player_may_not_be_says_so() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    // A frame of that page, as browsers ask for it; the player's policy where it is answered, None where it is refused.
+    let framed = async |referer: &str| {
+        let (status, headers, body) = app.anonymous().framed("/embed/@engine", Some("iframe"), referer).await;
+        assert_eq!(body.contains("data-player"), status == StatusCode::OK);
+        assert!(!headers.contains_key("x-frame-options"));
+        assert!(headers.get_all(header::VARY).iter().any(|vary| vary.to_str().unwrap().contains("referer")));
+        if status == StatusCode::OK {
+            return Some(ancestors(&headers));
+        }
+        assert_eq!((status, ancestors(&headers).as_str()), (StatusCode::FORBIDDEN, "*"));
+        assert!(body.contains("does not allow this site"), "{body}");
+        assert!(body.contains(r#"<a class="button" href="http://video.example/@engine" target="_blank""#), "{body}");
+        None
+    };
+    set(&creator, json!({ "embed_hosts": ["example.org", "*.example.net:8080"] })).await;
+    let policy = Some("'self' example.org *.example.net:8080".to_owned());
+    for allowed in [
+        "http://example.org/",
+        "https://example.org/a?b",
+        "https://a.b.example.net:8080/",
+        "http://video.example/",
+        "", // a site that hides itself: the browser decides
+    ] {
+        assert_eq!(framed(allowed).await, policy, "{allowed}");
+    }
+    for refused in [
+        "https://evil.example/",
+        "https://www.example.org/",
+        "https://example.org:8443/",
+        "https://example.org.evil.example/",
+        "https://evil-example.org/",
+        "https://example.net:8080/",
+        "https://a.example.net/",
+    ] {
+        assert_eq!(framed(refused).await, None, "{refused}");
+    }
+    let evil = "https://evil.example/";
+    let asked = async |destination| app.anonymous().framed("/embed/@engine", destination, evil).await.0;
+    assert_eq!(asked(Some("document")).await, StatusCode::OK, "a link that was followed is no frame");
+    assert_eq!(asked(None).await, StatusCode::FORBIDDEN, "to plain HTTP no browser says what it fills");
+    set(&creator, json!({ "embed_hosts": [] })).await;
+    for anywhere in ["", "https://example.org/", "http://video.example/"] {
+        assert_eq!(framed(anywhere).await, None, "{anywhere}");
+    }
+    set(&creator, json!({ "embed_anywhere": true })).await;
+    assert_eq!(app.anonymous().framed("/embed/@engine", Some("iframe"), evil).await.0, StatusCode::OK);
+    for (path, status) in [("/embed/@none", StatusCode::OK), ("/embed/@A", StatusCode::NOT_FOUND)] {
+        let (got, headers, _) = app.anonymous().framed(path, Some("iframe"), evil).await;
+        assert_eq!((got, ancestors(&headers).as_str()), (status, "*"), "{path}: what may be framed everywhere");
+    }
+}
+
+#[tokio::test]
+async fn a_token_opens_the_player_of_a_private_channel_on_another_site() {
+    let (app, _) = on_stage().await;
+    let creator = creator(&app).await;
+    let open = app.anonymous().page("/embed/@engine?token=x").await;
+    assert!(open.0 == StatusCode::OK && !open.2.contains("token="), "an open one needs none: {}", open.2);
+    set(&creator, json!({ "visibility": "private" })).await;
+    let token = creator.post("/api/v1/channels/engine/play-token", json!({})).await.json;
+    let token = token["token"].as_str().unwrap();
+    let embed = format!("/embed/@engine?token={token}");
+    let (status, headers, body) = app.anonymous().page(&embed).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(headers[header::CACHE_CONTROL], "private, no-store");
+    for carried in [
+        format!(r#"data-token="{token}""#),
+        format!(r#"data-flv="/live/engine.flv?token={token}""#),
+        format!(r#"data-poster="/live/engine.jpg?token={token}""#),
+        format!("<code>http://video.example/live/engine.m3u8?token={token}</code>"),
+    ] {
+        assert!(body.contains(&carried), "{carried} in {body}");
+    }
+    let answer = app.anonymous().get(&format!("/api/v1/live/live/engine?token={token}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.json);
+    assert_eq!(answer.json["urls"]["hls"], format!("/live/engine.m3u8?token={token}"));
+    assert_eq!(answer.json["urls"]["page"], "/@engine");
+    assert_eq!(answer.headers[header::CACHE_CONTROL], "private, no-store");
+
+    // It opens nothing else, and makes no other that would last longer.
+    assert_eq!(app.anonymous().page(&format!("/@engine?token={token}")).await.0, StatusCode::FORBIDDEN);
+    let further = app.anonymous().post(&format!("/api/v1/channels/engine/play-token?token={token}"), json!({})).await;
+    assert_eq!(code(&further), "005");
+    for wrong in ["", "x", "%22%3E%3Cscript%3E", &token[1..]] {
+        assert_eq!(code(&app.anonymous().get(&format!("/api/v1/live/live/engine?token={wrong}")).await), "005");
+        let (status, headers, body) = app.anonymous().page(&format!("/embed/@engine?token={wrong}")).await;
+        assert_eq!((status, ancestors(&headers).as_str()), (StatusCode::FORBIDDEN, "*"));
+        assert!(body.contains("chooses who may watch") && !body.contains("Engine room"), "{body}");
+    }
+    // Its owner's browser has a cookie; what is copied out of the page has none.
+    let (_, _, body) = creator.page("/embed/@engine").await;
+    assert!(body.contains(r#"data-flv="/live/engine.flv""#) && !body.contains("data-token"), "{body}");
+    assert!(body.contains("<code>http://video.example/live/engine.m3u8?token="), "{body}");
+    set(&creator, json!({ "visibility": "public" })).await;
+    set(&creator, json!({ "visibility": "private" })).await;
+    assert_eq!(app.anonymous().page(&embed).await.0, StatusCode::FORBIDDEN, "what was handed out before is over");
+}
+
+#[tokio::test]
+async fn a_channels_page_tells_what_it_is_about() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let (_, _, body) = app.anonymous().page("/@engine").await;
+    assert!(body.contains(r##"<a href="#about">"##) && body.contains("has not said anything about itself"), "{body}");
+    assert!(!body.contains("/browse?language="), "{body}");
+    let about = json!({
+        "description": "Steam.\nEvery day.", "language": "zh-Hant-TW", "tags": ["brass"], "category": "technology",
+        "links": [{ "title": "Site", "url": "https://example.org/" }],
+    });
+    set(&creator, about).await;
+    let (_, _, body) = app.anonymous().page("/@engine").await;
+    assert!(body.contains(r#"<meta name="description" content="Steam.">"#), "{body}");
+    let about = &body[body.find(r#"<section id="about""#).unwrap()..];
+    for told in
+        ["Steam.\nEvery day.", r#"<a class="link" href="/browse?language=zh">Chinese</a>"#, "#brass", "Site", "Since"]
+    {
+        assert!(about.contains(told), "{told} in {about}");
+    }
+    let (_, _, body) = app.anonymous().page("/@engine?lang=zh-CN").await;
+    assert!(body.contains(r#"<a class="link" href="/browse?language=zh">中文</a>"#), "{body}");
+    set(&creator, json!({ "language": "tlh-XX" })).await;
+    assert!(app.anonymous().page("/@engine").await.2.contains("<dd>tlh-XX</dd>"), "a tag whose name is not known");
+    assert!(!app.anonymous().page("/@movie").await.2.contains("data-tabs"), "a stream that is no channel's");
+}
+
+#[tokio::test]
+async fn a_channel_is_listed_once() {
+    let (app, stage) = on_stage().await;
+    stage.set(&[]);
+    let creator = creator(&app).await;
+    for n in 0..3 {
+        let market = json!({ "handle": format!("market{n}"), "title": format!("Market {n}") });
+        assert_eq!(creator.post("/api/v1/channels", market).await.status, StatusCode::CREATED);
+    }
+    let paths =
+        ["/", "/browse", "/browse/travel", "/search?q=engine", "/search?language=en&sort=name", "/browse?sort=viewers"];
+    set(&creator, json!({ "category": "travel", "language": "en" })).await;
+    let count = async |path: &str| app.anonymous().page(path).await.2.matches(r#"href="/@engine""#).count();
+    for path in paths {
+        assert_eq!(count(path).await, 1, "{path}");
+    }
+    stage.set(&[stream("engine", 1, 0)]);
+    for path in paths {
+        let (_, _, body) = app.anonymous().page(path).await;
+        assert!(
+            body.contains(r#"data-stream="live/engine""#) && !body.contains(r#"data-channel="live/engine""#),
+            "{path}"
+        );
+        assert_eq!(count(path).await, 1, "{path}");
+    }
+    let (_, _, home) = app.anonymous().page("/").await;
+    let places: Vec<_> = (0..3).map(|n| home.find(&format!("data-channel=\"live/market{n}\"")).unwrap()).collect();
+    assert!(places[0] > places[1] && places[1] > places[2], "the newest first");
+    for path in ["/browse/music", "/search?q=boiler", "/search?language=de"] {
+        assert_eq!(count(path).await, 0, "{path}");
+    }
+    // What one may not know of is nowhere, at once.
+    for hidden in ["private", "unlisted"] {
+        set(&creator, json!({ "visibility": hidden })).await;
+        for path in paths {
+            assert_eq!(count(path).await, 0, "{path} {hidden}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_search_is_kept_in_the_fields_and_on_the_next_page() {
+    let (app, _) = site().await;
+    creator(&app).await;
+    let owner = app.store.user_by_handle("eve").await.unwrap().unwrap();
+    for n in 0..40 {
+        let (handle, title) = (format!("lathe{n}"), format!("Lathe {n:02}"));
+        let new = NewChannel {
+            owner_id: &owner.id,
+            handle: &handle,
+            title: &title,
+            search_text: &title.to_lowercase(),
+            most: 99,
+        };
+        app.store.create_channel(&new).await.unwrap();
+    }
+    let (_, _, body) = app.anonymous().page("/search?q=%22lathe&sort=name").await;
+    assert_eq!(
+        body.matches(r#"name="q" maxlength="200" value="&#34;lathe""#).count(),
+        2,
+        "at the top, and in the page"
+    );
+    assert!(body.contains(r#"<option value="name" selected>"#), "{body}");
+    assert!(!body.contains("autofocus"));
+    assert!(app.anonymous().page("/search").await.2.contains("autofocus"), "where one comes to write");
+    let (mut path, mut found) = ("/search?q=LATHE&sort=name".to_owned(), Vec::new());
+    loop {
+        let (status, _, body) = app.anonymous().page(&path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        found.extend(body.split(r#"data-channel="live/"#).skip(1).map(|row| row.split('"').next().unwrap().to_owned()));
+        let Some(next) = body.split(r#"rel="next" href=""#).nth(1) else { break };
+        path = next.split('"').next().unwrap().replace("&#38;", "&");
+        assert!(path.starts_with("/search?q=LATHE&sort=name&cursor="), "{path}");
+    }
+    assert_eq!(found, (0..40).map(|n| format!("lathe{n}")).collect::<Vec<_>>());
+    for wrong in ["/search?sort=age", "/browse?language=%25", "/browse?cursor=%00"] {
+        assert_eq!(app.anonymous().page(wrong).await.0, StatusCode::NOT_FOUND, "{wrong}");
+    }
+}
+
+/// Who may frame the page with those headers.
+fn ancestors(headers: &http::HeaderMap) -> String {
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    policy.rsplit_once("frame-ancestors ").unwrap().1.to_owned()
 }
 
 #[tokio::test]

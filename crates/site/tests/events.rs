@@ -3,69 +3,16 @@
 
 mod app;
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::body::{Body, Bytes};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use millrace_site::{LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo};
 use millrace_store::Role;
 use serde_json::{Value, json};
-use time::{Duration, OffsetDateTime};
 use tower::ServiceExt;
 
-use app::App;
-
-/// Streams that a test puts on air.
-#[derive(Clone, Default)]
-struct Stage {
-    streams: Arc<Mutex<Vec<LiveStream>>>,
-    closing: Arc<AtomicBool>,
-}
-
-impl LiveSource for Stage {
-    fn on_air(&self) -> Vec<LiveStream> {
-        self.streams.lock().unwrap().clone()
-    }
-    fn find(&self, app: &str, name: &str) -> Option<LiveStream> {
-        self.on_air().into_iter().find(|stream| stream.app == app && stream.name == name)
-    }
-    fn is_closing(&self) -> bool {
-        self.closing.load(Relaxed)
-    }
-}
-
-impl Stage {
-    fn set(&self, streams: &[LiveStream]) {
-        *self.streams.lock().unwrap() = streams.to_vec();
-    }
-}
-
-fn stream(name: &str, viewers: u32, kbit_s: u32) -> LiveStream {
-    LiveStream {
-        app: "live".to_owned(),
-        name: name.to_owned(),
-        title: None,
-        category: None,
-        language: None,
-        avatar_url: None,
-        state: LiveState::Live,
-        started_at: OffsetDateTime::UNIX_EPOCH + Duration::hours(name.len().try_into().unwrap()),
-        viewers,
-        video: Some(LiveVideo {
-            codec: "avc1.64001f".to_owned(),
-            width: None,
-            height: None,
-            frame_rate: Some(f64::from(kbit_s)),
-            kbit_s,
-        }),
-        audio: None,
-        damaged_frames: 0,
-        gop_seconds: None,
-        urls: LiveUrls::new("live", name),
-    }
-}
+use app::{App, Stage, stream};
 
 /// One who listens.
 struct Listener(Body);

@@ -39,6 +39,48 @@ async fn lists_live_streams_page_by_page() {
 }
 
 #[tokio::test]
+async fn lists_live_streams_by_language_category_and_order() {
+    let mut all = streams(4);
+    for (stream, (title, viewers, language, category)) in all.iter_mut().zip([
+        ("b", 5, Some("zh-CN"), Some("music")),
+        ("A.", 9, Some("zh"), None),
+        ("c", 5, Some("en"), Some("music")),
+        ("a", 0, None, None),
+    ]) {
+        (stream.title, stream.viewers) = (Some(title.to_owned()), viewers);
+        (stream.language, stream.category) = (language.map(str::to_owned), category.map(str::to_owned));
+    }
+    let site = Visit::to(all).await;
+    for (query, expected) in [
+        ("sort=newest", &["s3", "s2", "s1", "s0"][..]),
+        ("sort=viewers", &["s1", "s0", "s2", "s3"]),
+        ("sort=name", &["s3", "s1", "s0", "s2"]),
+        ("language=ZH", &["s1", "s0"]),
+        ("language=zh-cn", &["s0"]),
+        ("category=music&sort=name", &["s0", "s2"]),
+        ("category=music&language=de", &[]),
+    ] {
+        for limit in [1, 3, 100] {
+            let (mut names, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let path = format!("/api/v1/live?{query}&limit={limit}{cursor}");
+                let page = site.api(&path, "/api/v1/live", 200).await;
+                names.extend(
+                    page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()),
+                );
+                let Some(next) = page["next_cursor"].as_str() else { break };
+                cursor = format!("&cursor={}", next.replace(' ', "%20"));
+            }
+            assert_eq!(names, expected, "{query} {limit}");
+        }
+    }
+    for wrong in ["sort=age", "language=%25", "category=x", "sort=name&cursor=live.s0", "sort=viewers&cursor=live.s0.x"]
+    {
+        site.api(&format!("/api/v1/live?{wrong}"), "/api/v1/live", 400).await;
+    }
+}
+
+#[tokio::test]
 async fn an_empty_list_is_a_list() {
     let page = Visit::to(vec![]).await.api("/api/v1/live", "/api/v1/live", 200).await;
     assert_eq!(page, json!({ "items": [], "next_cursor": null }));
@@ -47,8 +89,8 @@ async fn an_empty_list_is_a_list() {
 #[tokio::test]
 async fn a_wrong_parameter_is_named() {
     let site = Visit::to(streams(1)).await;
-    for (query, word) in [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("cursor=1.x", "cursor")]
-    {
+    let wrong = [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("cursor=1.x", "cursor")];
+    for (query, word) in wrong {
         let problem = site.api(&format!("/api/v1/live?{query}"), "/api/v1/live", 400).await;
         assert_eq!(problem["error_code"], "001");
         assert!(problem["error"].as_str().unwrap().contains(word), "{query}: {problem}");
@@ -184,6 +226,10 @@ async fn a_channel_brings_what_its_player_needs() {
     let (_, _, body) = site.get("/@s0", &[]).await;
     assert!(body.contains("data-state=\"connecting\""));
     assert!(body.contains("avc1.64001f"));
+    assert!(
+        body.contains(r#"data-label="Live video of s0""#)
+            && body.contains("<code>http://localhost/live/s0.m3u8</code>")
+    );
     assert!(body.contains(r#"<meta property="og:image" content="http://localhost/live/s0.jpg">"#));
     let (status, _, body) = site.get("/@offline", &[]).await;
     assert_eq!(status, StatusCode::OK);

@@ -156,7 +156,7 @@ pub(crate) struct Search {
     language: Option<String>,
     /// `newest`: the newest first; `name`: by title. By viewers, what is on air is sorted at `/api/v1/live`.
     #[serde(default)]
-    #[param(inline, default = "newest")]
+    #[param(inline)]
     sort: ChannelSort,
     /// How many items at most.
     #[param(minimum = 1, maximum = 100, default = 50)]

@@ -154,7 +154,7 @@ pub(crate) struct Wanted {
     language: Option<String>,
     /// `newest`: the latest to go on air first; `viewers`: what most watch first; `name`: by title.
     #[serde(default)]
-    #[param(inline, default = "newest")]
+    #[param(inline)]
     sort: LiveOrder,
     /// How many items at most.
     #[param(minimum = 1, maximum = 100, default = 50)]

@@ -4,8 +4,8 @@
 pub(crate) mod mailbox;
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -13,12 +13,14 @@ use axum::extract::ConnectInfo;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_objects::Objects;
-use millrace_site::{Accounts, LiveSource, LiveStream, Mail, SiteConfig, SiteKey, openapi, router};
+use millrace_site::{
+    Accounts, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, Mail, SiteConfig, SiteKey, openapi, router,
+};
 use millrace_store::testing::fresh_postgres;
 use millrace_store::{At, LinkKind, NewLink, Role, Store, UserState};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use tower::ServiceExt;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -38,6 +40,57 @@ impl LiveSource for NothingLive {
     }
     fn find(&self, _: &str, _: &str) -> Option<LiveStream> {
         None
+    }
+}
+
+/// Streams that a test puts on air.
+#[derive(Clone, Default)]
+pub(crate) struct Stage {
+    streams: Arc<Mutex<Vec<LiveStream>>>,
+    pub(crate) closing: Arc<AtomicBool>,
+}
+
+impl LiveSource for Stage {
+    fn on_air(&self) -> Vec<LiveStream> {
+        self.streams.lock().unwrap().clone()
+    }
+    fn find(&self, app: &str, name: &str) -> Option<LiveStream> {
+        self.on_air().into_iter().find(|stream| stream.app == app && stream.name == name)
+    }
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+}
+
+impl Stage {
+    pub(crate) fn set(&self, streams: &[LiveStream]) {
+        *self.streams.lock().unwrap() = streams.to_vec();
+    }
+}
+
+/// A stream of the app `live`; those with longer names came later.
+pub(crate) fn stream(name: &str, viewers: u32, kbit_s: u32) -> LiveStream {
+    LiveStream {
+        app: "live".to_owned(),
+        name: name.to_owned(),
+        title: None,
+        category: None,
+        language: None,
+        avatar_url: None,
+        state: LiveState::Live,
+        started_at: OffsetDateTime::UNIX_EPOCH + Duration::hours(name.len().try_into().unwrap()),
+        viewers,
+        video: Some(LiveVideo {
+            codec: "avc1.64001f".to_owned(),
+            width: None,
+            height: None,
+            frame_rate: Some(f64::from(kbit_s)),
+            kbit_s,
+        }),
+        audio: None,
+        damaged_frames: 0,
+        gop_seconds: None,
+        urls: LiveUrls::new("live", name),
     }
 }
 
@@ -163,7 +216,23 @@ impl Client<'_> {
 
     /// A page: its status, headers and text.
     pub(crate) async fn page(&self, path: &str) -> (StatusCode, HeaderMap, String) {
+        self.framed(path, None, "").await
+    }
+
+    /// A page in the place that the browser says, asked for by the page of that address where it says so.
+    pub(crate) async fn framed(
+        &self,
+        path: &str,
+        destination: Option<&str>,
+        referer: &str,
+    ) -> (StatusCode, HeaderMap, String) {
         let mut request = Request::get(path).header(header::HOST, "video.example");
+        if let Some(destination) = destination {
+            request = request.header("sec-fetch-dest", destination);
+        }
+        if !referer.is_empty() {
+            request = request.header(header::REFERER, referer);
+        }
         if let Some(cookie) = &*self.cookie.lock().unwrap() {
             request = request.header(header::COOKIE, format!("lang=en; session={cookie}"));
         }
