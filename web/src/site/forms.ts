@@ -119,6 +119,17 @@ function wrong(field: string | undefined): string {
       return t('form_site_name');
     case 'description':
       return t('form_description');
+    case 'name':
+    case 'label':
+      return t('form_label');
+    case 'scopes':
+      return t('form_scopes');
+    case 'note':
+      return t('form_note');
+    case 'days':
+      return t('form_days');
+    case 'code':
+      return t('form_code');
     default:
       return t('form_001');
   }
