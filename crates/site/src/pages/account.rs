@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use millrace_store::User;
 use serde::Deserialize;
 
-use super::{Shell, render, rfc3339};
+use super::{Shell, device, render, rfc3339};
 use crate::accounts::sessions::By;
 use crate::settings::RegistrationMode;
 use crate::visitor::Visitor;
@@ -96,6 +96,8 @@ struct Confirm {
 struct OpenSession {
     id: String,
     current: bool,
+    /// Browser and system.
+    device: String,
     user_agent: String,
     address: String,
     last_used: String,
@@ -164,6 +166,7 @@ pub(super) async fn settings(State(site): State<Site>, visitor: Visitor) -> Resp
         OpenSession {
             current: actor.by == By::Session(session.id.clone()),
             id: session.id.to_string(),
+            device: device::name(&session.user_agent),
             user_agent: session.user_agent,
             address: session.address,
             last_used: t.duration(u64::try_from((now - last_used).whole_seconds()).unwrap_or(0)),

@@ -5,6 +5,7 @@ mod account;
 mod admin;
 mod avatar;
 mod channel;
+mod device;
 mod embed;
 pub(crate) mod error;
 mod guide;
