@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { axe } from './axe.ts';
 import { launch, SCREENS } from './browser.ts';
+import { Elsewhere } from './elsewhere.ts';
 import { Preview, type Scene } from './preview.ts';
 
 let preview: Preview;
@@ -46,7 +47,13 @@ const PAGES: [scene: Scene, path: string][] = [
   ['long', '/'],
   ['full', '/@kitchen'],
   ['one', '/@yesterday'],
+  ['full', '/@yesterday#about'],
+  ['full', '/@bees#about'],
+  ['full', '/browse'],
+  ['empty', '/browse/art'],
+  ['full', '/search?q=night&sort=viewers'],
   ['empty', '/embed/@yesterday'],
+  ['empty', '/embed/@locked'],
   ['empty', '/about'],
   ['empty', '/about/api'],
   ['empty', '/go-live'],
@@ -85,6 +92,7 @@ describe('home', () => {
     await page.locator('[data-stream="live/kitchen"]').waitFor({ timeout: 15_000 });
     expect(await page.locator('[data-stream]').count()).toBe(10);
     expect(await link.evaluate((element) => element === document.activeElement)).toBe(true);
+    expect(await page.locator('[data-channel="live/tide-pool"]').isVisible()).toBe(true);
     expect(await page.locator('[data-stream="live/night-market"]').innerText()).toContain('1.2K watching');
     await preview.show('empty');
     await page.getByRole('heading', { name: 'Nobody is live yet' }).waitFor({ timeout: 15_000 });
@@ -139,6 +147,72 @@ describe('channel', () => {
     await page.goto(preview.origin);
     expect(await page.locator('[data-stream="live/kitchen"] .badge-live').innerText()).toBe('Reconnecting');
     expect(await page.locator('[data-stream="live/harbour"] .badge-live').innerText()).toBe('LIVE');
+    await page.context().close();
+  });
+});
+
+describe("a channel's tabs", () => {
+  const shown = async (page: Page): Promise<boolean[]> =>
+    Promise.all(['#live', '#about'].map((part) => page.locator(part).isVisible()));
+
+  test('show one part at a time, by press, by address and by the keys back and forward', async () => {
+    await preview.show('full');
+    const { page } = await open('/@yesterday');
+    const tab = (name: string) => page.getByRole('navigation', { name: 'Parts of this page' }).getByRole('link', { name });
+    expect(await shown(page)).toEqual([true, false]);
+    expect(await tab('Live').getAttribute('aria-current')).toBe('true');
+    const height = await page.evaluate(() => scrollY);
+    await tab('About').focus();
+    await page.keyboard.press('Enter');
+    await page.locator('#about').getByText('Every evening at six').waitFor();
+    expect(await shown(page)).toEqual([false, true]);
+    expect(await tab('Live').getAttribute('aria-current')).toBe(null);
+    expect(await tab('About').getAttribute('aria-current')).toBe('true');
+    expect(await page.evaluate(() => scrollY), 'the picture stays where it is').toBe(height);
+    await page.goBack();
+    await expect.poll(() => shown(page)).toEqual([true, false]);
+    await page.goto(`${preview.origin}/@yesterday#about`);
+    expect(await shown(page)).toEqual([false, true]);
+    await page.context().close();
+  });
+
+  test('work without JavaScript', async () => {
+    const { page } = await open('/@yesterday', { javaScriptEnabled: false });
+    await page.getByRole('link', { name: 'About' }).first().click();
+    expect(await shown(page)).toEqual([false, true]);
+    expect(await page.locator('#about').getByRole('link', { name: 'Archive' }).isVisible()).toBe(true);
+    await page.context().close();
+  });
+});
+
+describe('search', () => {
+  test('on a phone an icon leads to a field that has the focus', async () => {
+    await preview.show('empty');
+    const { page } = await open('/', SCREENS.phone);
+    expect(await page.locator('#search').isVisible()).toBe(false);
+    await page.getByRole('link', { name: 'Search channels' }).click();
+    await page.waitForURL('**/search');
+    await page.locator('input[name=q]:focus').waitFor();
+    await page.keyboard.type('shore');
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/search?q=shore&**');
+    expect(await page.getByLabel('Search channels').last().inputValue()).toBe('shore');
+    await page.context().close();
+  });
+
+  test('keeps its words in the top bar, and narrows by language', async () => {
+    const { page } = await open('/');
+    await page.keyboard.press('/');
+    await page.keyboard.type('night');
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/search?q=night');
+    expect(await page.locator('#search').inputValue()).toBe('night');
+    await page.getByLabel('Language', { exact: true }).last().selectOption({ label: 'English' });
+    await page.getByRole('button', { name: 'Show' }).click();
+    await page.getByText('No channel was found').waitFor();
+    await page.getByLabel('Language', { exact: true }).last().selectOption({ label: 'Chinese' });
+    await page.getByRole('button', { name: 'Show' }).click();
+    await page.getByRole('link', { name: '夜班电台：给还没睡的人' }).waitFor();
     await page.context().close();
   });
 });
@@ -219,6 +293,22 @@ describe('player', () => {
       expect(await page.locator('[data-player] [role=status]').innerText()).toContain(words);
       await page.context().close();
     }
+  });
+
+  test('a site that may not embed a channel shows why, and where it can be watched', async () => {
+    await preview.show('empty');
+    const elsewhere = await Elsewhere.start();
+    const { page } = await open('/about');
+    await page.goto(elsewhere.framing(`${preview.origin}/embed/@tide-pool`));
+    const frame = page.frameLocator('iframe');
+    await frame.getByRole('heading', { name: 'Not to be shown here' }).waitFor();
+    expect(await frame.locator('[data-player]').count()).toBe(0);
+    const [channel] = await Promise.all([page.waitForEvent('popup'), frame.getByRole('link', { name: 'Go to the channel' }).click()]);
+    await channel.waitForURL('**/@tide-pool');
+    await page.goto(elsewhere.framing(`${preview.origin}/embed/@yesterday`));
+    await frame.locator('[data-player][data-state="offline"]').waitFor();
+    await page.context().close();
+    elsewhere.stop();
   });
 
   test('only the embed page may be framed', async () => {

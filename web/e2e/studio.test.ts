@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { axe } from './axe.ts';
 import { launch, SCREENS } from './browser.ts';
+import { Elsewhere } from './elsewhere.ts';
 import { type Publisher, Server, until } from './server.ts';
 
 let server: Server;
@@ -57,14 +58,26 @@ test('a creator makes a channel, publishes with its key, and another browser wat
   expect(await secret.getAttribute('data-secret')).toBe('shown');
   expect(await axe(creator)).toEqual([]);
 
+  const viewer = await visitor('/');
+  const below = viewer.locator('[data-channel="live/night-market"]');
+  await below.waitFor();
   publisher = server.publishWith(await key(), { gop: 6 });
   await creator.locator('[data-health]').waitFor();
   await creator.getByText('A keyframe comes every 6 s').waitFor({ timeout: 30_000 });
   await plays(creator);
-  const viewer = await visitor('/');
+  await viewer.locator('[data-stream="live/night-market"]').waitFor();
+  expect(await below.isVisible(), 'it is listed once').toBe(false);
   await viewer.getByRole('link', { name: 'Night market 夜市' }).first().click();
   await viewer.waitForURL('**/@night-market');
   await plays(viewer);
+
+  // Reading about the channel disturbs nothing.
+  const video = await viewer.locator('[data-player] video').elementHandle();
+  const time = () => video?.evaluate((v) => (v.isConnected ? (v as HTMLVideoElement).currentTime : -1)) ?? -1;
+  const before = await time();
+  await viewer.getByRole('link', { name: 'About', exact: true }).first().click();
+  await viewer.locator('#about').waitFor();
+  await until('it plays on', 20_000, async () => (await time()) > before + 0.5);
 }, 90_000);
 
 test('a private stream is refused without right, and whoever watches is cut', async () => {
@@ -85,6 +98,24 @@ test('a private stream is refused without right, and whoever watches is cut', as
   await plays(owner);
   await owner.close();
 }, 60_000);
+
+test('a token opens the player of a private channel in a page of another site', async () => {
+  const token = await creator.evaluate(async () => {
+    const response = await fetch('/api/v1/channels/night-market/play-token', { method: 'POST' });
+    return ((await response.json()) as { token: string }).token;
+  });
+  const elsewhere = await Elsewhere.start();
+  const page = await visitor('/about');
+  const frame = page.frameLocator('iframe');
+  await page.goto(elsewhere.framing(`${server.origin}/embed/@night-market`));
+  await frame.getByRole('heading', { name: 'Not for everybody' }).waitFor();
+  for (const transport of ['ws-flv', 'http-flv', 'll-hls', 'hls']) {
+    await page.goto(elsewhere.framing(`${server.origin}/embed/@night-market?token=${token}&transport=${transport}`));
+    await frame.locator(`[data-player][data-state="playing"][data-transport="${transport}"]`).waitFor({ timeout: 30_000 });
+  }
+  await page.context().close();
+  elsewhere.stop();
+}, 120_000);
 
 test('a reset of the key cuts its publisher at once', async () => {
   await creator.goto(`${server.origin}/studio/night-market`);
@@ -125,7 +156,7 @@ test('channels are found, and their pages are sound on a desktop and on a phone'
   await page.keyboard.press('Enter');
   await page.getByRole('link', { name: 'Night market 夜市' }).first().waitFor();
   const storageState = await creator.context().storageState();
-  const paths = ['/search?q=nothing-at-all', '/browse/travel', '/@night-market', '/studio', '/studio/night-market', '/settings'];
+  const paths = ['/search?q=nothing-at-all', '/browse/travel', '/@night-market', '/@night-market#about', '/studio', '/studio/night-market', '/settings'];
   for (const [screen, locale, colorScheme] of [
     ['desktop', 'zh-CN', 'dark'],
     ['phone', 'en', 'light'],

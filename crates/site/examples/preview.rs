@@ -73,7 +73,7 @@ async fn channels(store: &Store) -> Result<(), Error> {
         ("locked", "Locked", ChannelChange { visibility: Some(Visibility::Private), ..ChannelChange::default() }),
         (
             "yesterday",
-            "Yesterday’s news",
+            "Yesterday's news",
             ChannelChange {
                 description: Some(
                     "What happened the day before.\n\nEvery evening at six, with guests.\n每天傍晚六点。",
@@ -88,7 +88,7 @@ async fn channels(store: &Store) -> Result<(), Error> {
             },
         ),
     ] {
-        let text = title.to_lowercase();
+        let text = format!("{handle} {}", title.to_lowercase());
         let new = NewChannel { owner_id: &owner.id, handle, title, search_text: &text, most: 9 };
         let made = store.create_channel(&new).await?;
         store.update_channel(&made.id, made.version, &change).await?;

@@ -21,6 +21,8 @@ struct Search {
     shell: Shell,
     place: Place,
     wanted: Wanted,
+    /// The same as a query.
+    query: String,
     categories: &'static [(&'static str, &'static str)],
     /// Value, and message of its name.
     languages: &'static [(&'static str, &'static str)],
@@ -46,12 +48,16 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Its part of a query but for the cursor, what is as usual left out; it ends in `&` where it is not empty.
+    /// The same as a query, without what is as usual and without the cursor; empty where nothing is left.
     fn query(&self) -> String {
         let sort = if self.sort == LiveOrder::default() { "" } else { self.sort.as_str() };
         let pairs = [("q", self.q.as_str()), ("language", &self.language), ("sort", sort)];
-        let pairs = pairs.iter().filter(|(_, value)| !value.is_empty());
-        pairs.map(|(name, value)| format!("{name}={}&", urlencode(value))).collect()
+        let mut query = String::new();
+        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+            let join = if query.is_empty() { '?' } else { '&' };
+            query.push_str(&format!("{join}{name}={}", urlencode(value)));
+        }
+        query
     }
 }
 
@@ -119,6 +125,8 @@ async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Res
         }
     };
     let title = visitor.language.messages().get(place.heading);
+    let query = wanted.query();
+    let join = if query.is_empty() { '?' } else { '&' };
     let mut shell = Shell::new(site, visitor, title);
     shell.words.clone_from(&wanted.q);
     let now = OffsetDateTime::now_utc();
@@ -129,7 +137,8 @@ async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Res
         orders: LiveOrder::ALL.map(|order| (order.as_str(), order.message(), order == wanted.sort)),
         cards: live.iter().filter(|_| first).map(|stream| Card::new(stream, shell.t, now)).collect(),
         channels: found.items.iter().map(row).collect(),
-        next: found.next.map(|cursor| format!("{}?{}cursor={}", place.path, wanted.query(), urlencode(&cursor))),
+        next: found.next.map(|cursor| format!("{}{query}{join}cursor={}", place.path, urlencode(&cursor))),
+        query,
         place,
         wanted,
         shell,
