@@ -293,6 +293,42 @@ mod tests {
     }
 
     #[test]
+    fn a_language_is_known_by_the_first_part_of_its_tag() {
+        assert_eq!(language_of("zh-Hant-TW"), Some(("zh", "spoken.zh")));
+        assert_eq!(language_of("EN"), Some(("en", "spoken.en")));
+        assert!(language_of("zha").is_none() && language_of("").is_none() && language_of("z").is_none());
+        assert!(speaks("pt-BR", "pt-br") && !speaks("pt", "pt-br"));
+    }
+
+    #[test]
+    fn who_may_embed_is_read_as_browsers_read_it() {
+        let hosts = "example.org *.a.example:8080 b.example:80 [::1]:8080";
+        for origin in [
+            "http://example.org",
+            "https://example.org",
+            "http://x.y.a.example:8080",
+            "http://b.example",
+            "https://b.example",
+            "http://[::1]:8080",
+        ] {
+            assert!(may_embed(hosts, origin), "{origin}");
+        }
+        for origin in [
+            "http://example.org:8080",
+            "https://www.example.org",
+            "http://a.example:8080",
+            "http://x.a.example",
+            "https://b.example:8443",
+            "http://[::1]",
+            "null",
+            "",
+        ] {
+            assert!(!may_embed(hosts, origin), "{origin}");
+        }
+        assert!(!may_embed("", "http://example.org"));
+    }
+
+    #[test]
     fn a_channel_is_found_by_its_words_in_any_case() {
         let text = search_text("night_market", "Nachtmarkt ÄÖ", "All\n\nday", r#"["食物"]"#);
         assert_eq!(text, "night_market nachtmarkt äö 食物 all day");
