@@ -99,11 +99,15 @@ help:
 
 # Parts of the above.
 
+# Tests of the site that meet its database, which the first run puts on PostgreSQL: the second on SQLite.
+ON_BOTH := accounts admin channels mail pictures
+
 # With a PostgreSQL of its own beside SQLite. This builds the server, too: its own tests need it, and the end-to-end tests take it from MILLRACE_BIN.
 .PHONY: test-rust
 test-rust:
 	MILLRACE_BIN=$(TARGET)/debug/millrace MILLRACE_TEST_FFMPEG_CURRENT=$(TOOLS)/ffmpeg-current \
 		scripts/with-postgres cargo test --locked --workspace
+	cargo test --locked --workspace $(foreach test,$(ON_BOTH),--test $(test))
 
 .PHONY: test-web
 test-web: node-modules

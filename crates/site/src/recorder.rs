@@ -240,6 +240,7 @@ mod tests {
 
     use millrace_hub::{HubConfig, Protocol, Publisher, PublisherMeta};
     use millrace_media::{AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
+    use millrace_store::testing::fresh_store;
     use millrace_store::{LiveSession, NewChannel, NewUser, PageRequest, Role, UserState};
 
     use super::*;
@@ -255,7 +256,16 @@ mod tests {
         /// A hub whose streams end a moment after their publisher is lost, and the channel `engine`.
         async fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
-            let store = Store::open("sqlite://site.db", directory.path()).await.unwrap();
+            Self::on(fresh_store(directory.path()).await, directory).await
+        }
+
+        /// As [`Self::new`], on SQLite, which no other server has.
+        async fn alone() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            Self::on(Store::open("sqlite://site.db", directory.path()).await.unwrap(), directory).await
+        }
+
+        async fn on(store: Store, directory: tempfile::TempDir) -> Self {
             let channel = channel(&store).await;
             let config = HubConfig { publish_grace: Duration::ZERO, ..HubConfig::default() };
             Self { hub: Hub::new(config), store, channel, _directory: directory }
@@ -335,7 +345,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_stops_closes_its_rows_and_one_that_died_has_them_closed() {
-        let stage = Stage::new().await;
+        let stage = Stage::alone().await;
         let died = NewLiveSession { channel_id: &stage.channel, started_at: At::now() };
         stage.store.begin_live_session(&died).await.unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

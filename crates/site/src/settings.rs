@@ -183,12 +183,14 @@ const MAX_DESCRIPTION: usize = 500;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use millrace_store::testing::fresh_store;
+
     use super::*;
 
     #[tokio::test]
     async fn what_is_not_understood_counts_as_not_set() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open("sqlite://settings.db", directory.path()).await.unwrap();
+        let store = fresh_store(directory.path()).await;
         store.change_settings(0, &[(REGISTRATION, "by-lot"), (NAME, ""), ("other", "x")]).await.unwrap();
         let kept = KeptSettings::new(store);
         kept.load().await.unwrap();
@@ -198,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_read_late_does_not_undo_a_change() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open("sqlite://settings.db", directory.path()).await.unwrap();
+        let store = fresh_store(directory.path()).await;
         let kept = KeptSettings::new(store.clone());
         let old = store.settings().await.unwrap();
         let change = SettingsChange { registration: Some(RegistrationMode::Open), ..SettingsChange::default() };

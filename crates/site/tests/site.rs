@@ -11,7 +11,7 @@ use millrace_site::{
     Accounts, Language, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, SiteKey,
     openapi, router,
 };
-use millrace_store::Store;
+use millrace_store::testing::fresh_store;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, macros::datetime};
 use tower::ServiceExt;
@@ -380,7 +380,7 @@ impl Visit {
 
     async fn of(live: impl LiveSource, config: SiteConfig) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open("sqlite://site.db", directory.path()).await.unwrap();
+        let store = fresh_store(directory.path()).await;
         let objects = Objects::open("file://objects", directory.path()).unwrap();
         Self { router: router(live, Accounts::new(store, objects, &SiteKey::new(), 1), config), _directory: directory }
     }

@@ -1,6 +1,23 @@
 //! Databases for tests, of this crate and of those that use it.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::Store;
+
+/// The store of one test: on PostgreSQL where a server was given (see [`fresh_postgres`]), else SQLite in `directory`.
+///
+/// # Panics
+/// Where it cannot be made.
+#[allow(clippy::expect_used)]
+pub async fn fresh_store(directory: &Path) -> Store {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let url = fresh_postgres(&name).await.unwrap_or_else(|| "sqlite://test.db".to_owned());
+    Store::open(&url, directory).await.expect("a fresh database opens")
+}
 
 /// Makes a database on the PostgreSQL server that `MILLRACE_TEST_POSTGRES` names (`scripts/with-postgres` starts one), anew;
 /// its address. `None` where no server was given.

@@ -62,14 +62,15 @@ const LENGTH: usize = 27;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use millrace_store::{NewChannel, NewUser, Role, Store, UserState};
+    use millrace_store::testing::fresh_store;
+    use millrace_store::{NewChannel, NewUser, Role, UserState};
 
     use super::*;
 
     #[tokio::test]
     async fn a_token_is_good_for_its_channel_its_epoch_and_its_time() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open("sqlite://x.db", directory.path()).await.unwrap();
+        let store = fresh_store(directory.path()).await;
         let user = NewUser {
             handle: "ada",
             display_name: "Ada",

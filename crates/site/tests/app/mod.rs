@@ -4,7 +4,7 @@
 pub(crate) mod mailbox;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -16,7 +16,7 @@ use millrace_objects::Objects;
 use millrace_site::{
     Accounts, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, Mail, SiteConfig, SiteKey, openapi, router,
 };
-use millrace_store::testing::fresh_postgres;
+use millrace_store::testing::fresh_store;
 use millrace_store::{At, LinkKind, NewLink, Role, Store, UserState};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -116,7 +116,7 @@ impl App {
     /// One with these live streams.
     pub(crate) async fn with(live: impl LiveSource) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&database().await, directory.path()).await.unwrap();
+        let store = fresh_store(directory.path()).await;
         let accounts = Accounts::new(store.clone(), objects(&directory), &SiteKey::new(), 2);
         let router = router(live, accounts.clone(), SiteConfig::default());
         Self { router, accounts, store, _directory: directory }
@@ -291,13 +291,6 @@ impl Client<'_> {
 /// The pictures of a site whose files are there.
 pub(crate) fn objects(directory: &tempfile::TempDir) -> Objects {
     Objects::open("file://objects", directory.path()).unwrap()
-}
-
-/// The address of a database of a test's own: on PostgreSQL where a server was given, else SQLite.
-async fn database() -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("site_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    fresh_postgres(&name).await.unwrap_or_else(|| "sqlite://site.db".to_owned())
 }
 
 /// Checks an answer against what the document says of it. Answers of whole layers are described nowhere.
