@@ -5,7 +5,7 @@ use axum::extract::{Query, State, rejection::QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::accounts::sessions::Actor;
 use crate::actor::Address;
@@ -22,6 +22,20 @@ pub(crate) struct Which {
     stream: Option<String>,
 }
 
+/// An event, by its fields.
+#[derive(ToSchema)]
+#[allow(dead_code)] // described, never made: events are written as text
+pub(crate) struct LiveEvent {
+    /// `list`, `change` or `stream`.
+    #[schema(example = "change")]
+    event: String,
+    /// To come back with.
+    id: String,
+    /// What there is to tell, as JSON.
+    #[schema(example = r#"{"changed": [], "gone": ["live/movie"]}"#)]
+    data: String,
+}
+
 /// Listen to what changes on air
 ///
 /// Server-sent events, as `EventSource` reads them. Without `stream`: a `list` first, `{"items": [LiveStream]}`, the latest
@@ -32,7 +46,7 @@ pub(crate) struct Which {
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "listen", tag = "live", params(Which,
     ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event, as `EventSource` sends it"),
 ), responses(
-    (status = 200, description = "Events, without end", body = String, content_type = "text/event-stream"),
+    (status = 200, description = "Events, without end", body = LiveEvent, content_type = "text/event-stream"),
     (status = 400, description = "A parameter is not correct", body = Problem, content_type = "application/problem+json"),
     (status = 401, description = "The token is no good", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "Not for everybody", body = Problem, content_type = "application/problem+json"),
