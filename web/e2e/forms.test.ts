@@ -223,6 +223,59 @@ test('who logs out everywhere is logged out everywhere', async () => {
   await there.getByRole('link', { name: 'Log in' }).waitFor();
 });
 
+test('what is refused is told beside its field, or for the whole form', async () => {
+  await go(ada, '/studio');
+  await ada.getByLabel('Title').fill('Another');
+  await ada.getByLabel('Address').fill('river');
+  await ada.getByRole('button', { name: 'Create channel' }).click();
+  const address = ada.locator('.field').filter({ has: ada.getByLabel('Address') });
+  await address.getByRole('alert').getByText('taken').waitFor();
+  await expect.poll(() => ada.evaluate(() => document.activeElement?.getAttribute('name'))).toBe('handle');
+  await accessible(ada);
+  await ada.keyboard.press('ControlOrMeta+A');
+  await ada.keyboard.type('admin');
+  await ada.keyboard.press('Enter');
+  await address.getByRole('alert').getByText('reserved').waitFor();
+  expect(await address.getByRole('alert').count()).toBe(1);
+
+  await go(ada, '/settings');
+  const wrong = part(ada, 'Change the password');
+  await wrong.getByLabel('Password so far').fill('not my sentence');
+  await wrong.getByLabel('New password').fill(PASSWORD);
+  await wrong.getByRole('button', { name: 'Change the password' }).click();
+  await wrong.locator('.field').first().getByRole('alert').getByText('The password is wrong.').waitFor();
+
+  const eve = await visitor('/login');
+  await logIn(eve, 'eve', `${PASSWORD} and more`);
+  await eve.getByLabel('Your account').waitFor();
+  await go(eve, '/settings');
+  await go(ada, '/admin/users/eve');
+  await ada.getByRole('button', { name: 'Lock the account' }).click();
+  await ada.getByRole('button', { name: 'Unlock the account' }).waitFor();
+  await eve.getByRole('button', { name: 'Save' }).click();
+  await eve.getByRole('alert').getByText('You are logged out.').waitFor();
+  await logIn(eve, 'eve', `${PASSWORD} and more`);
+  await eve.getByRole('alert').getByText('This account is locked.').waitFor();
+});
+
+test('who tries passwords learns how long to wait', async () => {
+  const page = await visitor('/login');
+  await logIn(page, 'nobody', 'a wrong sentence');
+  const said = page.locator('main').getByRole('alert');
+  await said.getByText('The name or the password is wrong.').waitFor();
+  await expect
+    .poll(
+      async () => {
+        const answered = page.waitForResponse('**/api/v1/sessions');
+        await page.locator('main').getByRole('button', { name: 'Log in' }).click();
+        return (await answered).status();
+      },
+      { timeout: 30_000 },
+    )
+    .toBe(429);
+  await said.getByText(/^Too many tries\. Try again in \d+ (s|min)\.$/).waitFor();
+});
+
 /** The settings of somebody who was invited. */
 async function invited(handle: string): Promise<Page> {
   await go(ada, '/admin/invitations');

@@ -1,4 +1,5 @@
 import { t } from '../lib/messages';
+import { explain, type Meaning, type Problem } from './problems';
 
 /**
  * Forms that go to the JSON API: `data-api` holds method and path. What follows is `data-next`, a page, or `data-done`,
@@ -30,11 +31,12 @@ async function send(form: HTMLFormElement): Promise<void> {
     if (!response.ok) {
       const problem = (await response.json().catch(() => ({}))) as Problem;
       const factor = form.querySelector<HTMLElement>('[data-second-factor]');
-      if (problem.second_factor && factor) {
-        say(form, factor.hidden ? t('form_second_factor') : t('form_code'));
+      if (problem.second_factor && factor?.hidden) {
+        say(form, t('form_second_factor'));
         factor.hidden = false;
         factor.querySelector('input')?.focus();
-      } else say(form, explain(problem));
+      } else if (problem.second_factor && factor) refuse(form, { words: t('form_code'), fields: ['code'] });
+      else refuse(form, explain(problem));
     } else if (form.dataset.next) {
       const next = new URL(filled(form.dataset.next, form), location.href);
       location.assign(next);
@@ -62,77 +64,6 @@ async function showResult(form: HTMLFormElement, response: Response): Promise<vo
   const made = (await response.json()) as { path?: string; token?: string };
   text.textContent = made.token ?? location.origin + (made.path ?? '');
   result.hidden = false;
-}
-
-export interface Problem {
-  error?: string;
-  error_code?: string;
-  second_factor?: boolean;
-}
-
-/** What went wrong, in the visitor's language. The API's own words begin with the name of the field that is wrong. */
-export function explain(problem: Problem): string {
-  switch (problem.error_code) {
-    case '001':
-      return wrong(problem.error?.match(/^\w+/)?.[0]);
-    case '002':
-      return t('form_002');
-    case '005':
-      return t('form_005');
-    case '006':
-      return t('form_006');
-    case '007':
-      return t('form_007');
-    case '009':
-      return t('form_009');
-    default:
-      return t('form_failed');
-  }
-}
-
-function wrong(field: string | undefined): string {
-  switch (field) {
-    case 'handle':
-      return t('form_handle');
-    case 'password':
-      return t('form_password');
-    case 'display_name':
-      return t('form_display_name');
-    case 'email':
-      return t('form_email');
-    case 'bio':
-      return t('form_bio');
-    case 'viewers':
-      return t('form_viewers_password');
-    case 'title':
-      return t('form_title');
-    case 'a':
-    case 'there':
-      return t('form_tags');
-    case 'embed_hosts':
-      return t('form_embed_hosts');
-    case 'language':
-      return t('form_language');
-    case 'expires_at':
-      return t('form_expires_at');
-    case 'site_name':
-      return t('form_site_name');
-    case 'description':
-      return t('form_description');
-    case 'name':
-    case 'label':
-      return t('form_label');
-    case 'scopes':
-      return t('form_scopes');
-    case 'note':
-      return t('form_note');
-    case 'days':
-      return t('form_days');
-    case 'code':
-      return t('form_code');
-    default:
-      return t('form_001');
-  }
 }
 
 type Field = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
@@ -177,10 +108,32 @@ function links(text: string): { title: string; url: string }[] {
 
 /** Shows words in a form, as an error or as good news. */
 export function say(form: HTMLFormElement, words: string, good = false): void {
+  form.querySelector('.field-error')?.remove();
+  form.querySelector('[aria-invalid]')?.removeAttribute('aria-invalid');
   const place = form.querySelector<HTMLElement>('[data-error]');
   if (!place) return;
   place.textContent = words;
   place.toggleAttribute('data-good', good);
+}
+
+/** Says what is wrong: below the field that it is about, or else for the whole form. */
+export function refuse(form: HTMLFormElement, { words, fields }: Meaning): void {
+  const found = fields.map((name) => form.querySelector<Field>(`[name="${name}"]:not([type=hidden])`));
+  const field = found.find((one) => one !== null);
+  // What lies within its label has no place for further words there.
+  const box = field?.closest('.field:not(label)');
+  say(form, box ? '' : words);
+  field?.setAttribute('aria-invalid', 'true');
+  if (field && box) {
+    const place = document.createElement('p');
+    place.id = `${field.id || field.name}-error`;
+    place.className = 'form-error field-error';
+    place.role = 'alert';
+    place.textContent = words;
+    box.append(place);
+    field.setAttribute('aria-errormessage', place.id);
+  }
+  field?.focus();
 }
 
 const REQUEST_TIMEOUT_MS = 15_000;

@@ -1,5 +1,6 @@
 import { t } from '../lib/messages';
-import { explain, say, type Problem } from './forms';
+import { refuse, say } from './forms';
+import { explain, type Problem } from './problems';
 
 /**
  * Places for a picture: `data-picture` holds the path that takes it, `data-picture-field` the field of the answer that
@@ -39,7 +40,8 @@ async function change(form: HTMLFormElement, picture: File | null): Promise<void
         say(form, t(picture ? 'form_picture_kept' : 'form_picture_removed'), true);
         // Where one was that is gone.
         if (!picture) file?.focus();
-      } else say(form, ['001', '008'].includes(answer.error_code ?? '') ? t('form_picture') : explain(answer));
+      } else if (['001', '008'].includes(answer.error_code ?? '')) say(form, t('form_picture'));
+      else refuse(form, explain(answer));
     }
   } catch {
     say(form, t('form_failed'));

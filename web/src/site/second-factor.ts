@@ -1,7 +1,7 @@
 /** Setting up the second factor: a picture to scan, the first code, and codes to keep. */
 
-import { t } from '../lib/messages';
-import { explain } from './forms';
+import { refuse } from './forms';
+import { explain, type Problem } from './problems';
 
 export function enableSecondFactor(): void {
   const place = document.querySelector<HTMLElement>('[data-factor]');
@@ -27,7 +27,6 @@ export function enableSecondFactor(): void {
     event.preventDefault();
     const code = form.querySelector<HTMLInputElement>('input[name=code]')?.value ?? '';
     void ask('PUT', { setup, code }).then(async (response) => {
-      const error = form.querySelector('[data-error]');
       if (response?.ok) {
         const { codes } = (await response.json()) as { codes: string[] };
         const list = place.querySelector<HTMLElement>('[data-factor-codes]');
@@ -35,10 +34,7 @@ export function enableSecondFactor(): void {
         if (text) text.textContent = codes.join('\n');
         form.hidden = true;
         if (list) list.hidden = false;
-      } else if (error) {
-        const problem = (await response?.json().catch(() => ({}))) as { error_code?: string } | undefined;
-        error.textContent = problem?.error_code === '001' ? t('form_code') : explain(problem ?? {});
-      }
+      } else refuse(form, explain(((await response?.json().catch(() => ({}))) ?? {}) as Problem));
     });
   });
 }
