@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use millrace_store::User;
 use serde::Deserialize;
 
+use super::admin::End;
 use super::{Shell, device, render, rfc3339};
 use crate::accounts::sessions::By;
 use crate::settings::RegistrationMode;
@@ -68,7 +69,7 @@ struct PersonalToken {
     name: String,
     scopes: String,
     last_used: Option<String>,
-    ends: Option<String>,
+    ends: Option<End>,
 }
 
 #[derive(Template)]
@@ -187,7 +188,7 @@ pub(super) async fn settings(State(site): State<Site>, visitor: Visitor) -> Resp
         name: token.name,
         scopes: token.scopes,
         last_used: token.last_used_at.map(|at| ago(at.into())),
-        ends: token.expires_at.map(|at| rfc3339(at.into())),
+        ends: token.expires_at.map(|at| End::new(at.into(), now, t)),
     });
     let tokens = tokens.collect();
     let User { handle, display_name, bio, email, email_verified_at, avatar, version, .. } = (*actor.user).clone();

@@ -7,9 +7,9 @@ use millrace_store::{Channel, LiveSession, PageRequest, StreamKey, Visibility};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::admin::Moment;
+use super::admin::{End, Moment};
 use super::channel::Seed;
-use super::{Avatar, Shell, error, render, rfc3339};
+use super::{Avatar, Shell, error, render};
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
 use crate::api::broadcasts::mean_viewers;
@@ -67,7 +67,7 @@ struct Key {
     id: String,
     label: String,
     key: Option<String>,
-    expires: Option<String>,
+    ends: Option<End>,
     last_used: Option<Moment>,
 }
 
@@ -245,7 +245,7 @@ impl Key {
             id: key.id.to_string(),
             label: key.label.clone(),
             key: keys::read(&site.accounts.sealer, key),
-            expires: key.expires_at.map(|end| rfc3339(end.into())),
+            ends: key.expires_at.map(|end| End::new(end.into(), now, t)),
             last_used: key.last_used_at.map(|at| Moment::new(at.into(), now, t)),
         }
     }

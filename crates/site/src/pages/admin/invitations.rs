@@ -8,7 +8,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::super::{Shell, render};
-use super::{Moment, Rail, enter, failed};
+use super::{End, Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
 use crate::settings::RegistrationMode;
 use crate::{Site, visitor::Visitor};
@@ -28,9 +28,7 @@ struct Row {
     id: String,
     note: String,
     created: Moment,
-    /// Span of time until it works no more.
-    left: String,
-    expires_at: String,
+    ends: End,
 }
 
 #[derive(Default, Deserialize)]
@@ -49,15 +47,11 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
         Err(error) => return failed(error),
     };
     let now = OffsetDateTime::now_utc();
-    let invitations = page.items.into_iter().map(|link| {
-        let until = Moment::new(now, link.expires_at.into(), shell.t);
-        Row {
-            id: link.id.to_string(),
-            note: link.subject,
-            created: Moment::new(link.created_at.into(), now, shell.t),
-            left: until.span,
-            expires_at: super::super::rfc3339(link.expires_at.into()),
-        }
+    let invitations = page.items.into_iter().map(|link| Row {
+        id: link.id.to_string(),
+        note: link.subject,
+        created: Moment::new(link.created_at.into(), now, shell.t),
+        ends: End::new(link.expires_at.into(), now, shell.t),
     });
     let invitations = invitations.collect();
     let closed = site.accounts.settings.now().registration == RegistrationMode::Closed;

@@ -121,3 +121,21 @@ impl Moment {
         Self { at: rfc3339(at), ago: t.with("admin.ago", "time", &span), span }
     }
 }
+
+/// When something ends, for people and programs.
+pub(super) struct End {
+    /// RFC 3339.
+    pub(super) at: String,
+    /// How much time is left, in words, or that it is over.
+    pub(super) left: String,
+}
+
+impl End {
+    pub(super) fn new(at: OffsetDateTime, now: OffsetDateTime, t: &Messages) -> Self {
+        let left = match u64::try_from((at - now).whole_seconds()) {
+            Ok(seconds @ 1..) => t.with("site.ends_in", "time", &t.duration(seconds)),
+            _ => t.get("site.is_over").to_owned(),
+        };
+        Self { at: rfc3339(at), left }
+    }
+}
