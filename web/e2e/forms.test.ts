@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { axe } from './axe.ts';
+import { accessible } from './axe.ts';
 import { launch, SCREENS } from './browser.ts';
 import { Server } from './server.ts';
 
@@ -63,17 +63,6 @@ async function logIn(page: Page, name: string, password = PASSWORD): Promise<voi
   await page.getByLabel('Name or e-mail address').fill(name);
   await page.getByLabel('Password').fill(password);
   await page.locator('main').getByRole('button', { name: 'Log in' }).click();
-}
-
-/** Every width at which pages are looked at. */
-async function accessible(page: Page): Promise<void> {
-  for (const { viewport } of Object.values(SCREENS)) {
-    await page.setViewportSize(viewport);
-    expect(await axe(page), `${page.url()} at ${viewport.width}`).toEqual([]);
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    expect(overflow, `${page.url()} at ${viewport.width}`).toBe(0);
-  }
-  await page.setViewportSize(SCREENS.desktop.viewport);
 }
 
 test('a picture is shown where it was chosen and on the channel, and taken away', async () => {
