@@ -22,7 +22,7 @@ export function explain({ error_code: code = '', error = '' }: Problem): Meaning
     return { words: seconds ? t('form_009_until', { time: wait(Number(seconds)) }) : t('form_009'), fields: [] };
   }
   const [, message, ...fields] = MEANINGS.find(([begins]) => error.startsWith(begins)) ?? [];
-  return { words: t(message ?? (CODES.has(code) ? `form_${code}` : 'form_failed')), fields };
+  return { words: t(message ?? CODES.get(code) ?? 'form_failed'), fields };
 }
 
 /** A span that is long enough: minutes are not cut off but begun. */
@@ -30,8 +30,14 @@ function wait(seconds: number): string {
   return duration(seconds < 60 ? seconds : Math.ceil(seconds / 60) * 60, t);
 }
 
-/** Codes that have words for whatever else they are about. */
-const CODES = new Set(['001', '002', '005', '006', '007']);
+/** What codes mean, whatever else they are about. */
+const CODES = new Map([
+  ['001', 'form_001'],
+  ['002', 'form_002'],
+  ['005', 'form_005'],
+  ['006', 'form_006'],
+  ['007', 'form_007'],
+]);
 
 /** How the API's words begin, the message that they become, and the names of the field; the first that fits counts. */
 export const MEANINGS: readonly (readonly [begins: string, message: string, ...fields: string[]])[] = [

@@ -139,3 +139,19 @@ impl End {
         Self { at: rfc3339(at), left }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+    use crate::i18n::Language;
+
+    #[test]
+    fn what_ends_says_how_much_is_left() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let left = |seconds| End::new(now + Duration::seconds(seconds), now, Language::En.messages()).left;
+        assert_eq!(left(7_500), "ends in 2 h 5 min");
+        assert_eq!([left(0), left(-7_500)], ["ended", "ended"]);
+    }
+}
