@@ -133,7 +133,7 @@ pub(super) struct End {
 impl End {
     pub(super) fn new(at: OffsetDateTime, now: OffsetDateTime, t: &Messages) -> Self {
         let left = match u64::try_from((at - now).whole_seconds()) {
-            Ok(seconds @ 1..) => t.with("site.ends_in", "time", &t.duration(seconds)),
+            Ok(seconds @ 1..) => t.with("site.ends_in", "time", t.duration(seconds)),
             _ => t.get("site.is_over").to_owned(),
         };
         Self { at: rfc3339(at), left }
