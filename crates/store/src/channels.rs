@@ -295,12 +295,22 @@ impl Store {
         Ok(new)
     }
 
-    /// Deletes a channel with its keys and what is known of its broadcasts.
+    /// Deletes a channel with its keys, its videos, and what is known of its broadcasts.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn delete_channel(&self, id: &ChannelId) -> Result<(), Error> {
-        found(run!(self.pool, "DELETE FROM channels WHERE id = $1", id)?)
+        let mut tx = self.begin().await?;
+        run_in!(
+            tx,
+            "INSERT INTO garbage (object_key, added_at)
+             SELECT object_key, $1 FROM files JOIN videos ON videos.id = files.video_id
+             WHERE videos.channel_id = $2 ON CONFLICT DO NOTHING",
+            At::now(),
+            id,
+        )?;
+        found(run_in!(tx, "DELETE FROM channels WHERE id = $1", id)?)?;
+        tx.commit().await
     }
 
     /// Lets somebody watch a private channel.

@@ -55,6 +55,14 @@ id! {
     KeyId
     /// Names a broadcast.
     LiveSessionId
+    /// Names a video in the database.
+    VideoId
+    /// Names a file of a video.
+    FileId
+    /// Names an upload on its way.
+    UploadId
+    /// Names a report.
+    ReportId
     /// Names an entry of the audit log.
     AuditId
 }

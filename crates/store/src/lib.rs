@@ -1,4 +1,4 @@
-//! The database: accounts, sessions, channels, keys, settings, audit log.
+//! The database: accounts, sessions, channels, keys, videos and their files, settings, audit log.
 //!
 //! One SQL text per query runs on SQLite (embedded, the default) and on PostgreSQL: placeholders `$1`, `ON CONFLICT`,
 //! `RETURNING`, and columns of the kinds TEXT, BIGINT, BOOLEAN and bytes. Queries are sorted by topic, one module each,
@@ -16,19 +16,24 @@ mod channels;
 mod counts;
 mod db;
 mod error;
+mod files;
 mod ids;
 mod keys;
 mod links;
 mod live;
 mod look;
 mod page;
+mod reports;
 mod sessions;
 mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod texts;
 mod tokens;
+mod uploads;
 mod users;
+mod videos;
+mod views;
 
 pub use audit::{Action, AuditEntry, AuditFilter, NewAuditEntry};
 pub use backup::{BackupError, backup};
@@ -37,16 +42,25 @@ pub use channels::{Channel, ChannelChange, ChannelFilter, ChannelOrder, MAX_WORD
 pub use counts::Counts;
 pub use db::{Kind, Store};
 pub use error::Error;
-pub use ids::{AuditId, ChannelId, KeyId, LinkId, LiveSessionId, SessionId, TokenId, UserId};
+pub use files::{File, FileKind, NewFile};
+pub use ids::{
+    AuditId, ChannelId, FileId, KeyId, LinkId, LiveSessionId, ReportId, SessionId, TokenId, UploadId, UserId, VideoId,
+};
 pub use keys::{NewStreamKey, StreamKey};
 pub use links::{Link, LinkKind, NewLink};
 pub use live::{LiveEnd, LiveSession, LiveSessionEnd, NewLiveSession};
 pub use look::{Found, look};
 pub use page::{Page, PageRequest};
+pub use reports::{NewReport, Report, ReportReason};
 pub use sessions::{NewSession, Session};
 pub use settings::StoredSettings;
 pub use tokens::{ApiToken, NewApiToken};
+pub use uploads::{NewUpload, Upload};
 pub use users::{NewUser, Profile, Role, User, UserFilter, UserState};
+
+pub use videos::{
+    ListedVideo, NewVideo, Review, Shelf, Video, VideoChange, VideoFacts, VideoFilter, VideoOrder, VideoState,
+};
 
 /// SHA-256 of a secret that is high-entropy by itself.
 pub type Hash = [u8; 32];

@@ -359,6 +359,15 @@ impl Store {
     pub async fn delete_user(&self, id: &UserId) -> Result<(), Error> {
         let mut tx = self.begin().await?;
         hold_administrators(&mut tx).await?;
+        run_in!(
+            tx,
+            "INSERT INTO garbage (object_key, added_at)
+             SELECT object_key, $1 FROM files JOIN videos ON videos.id = files.video_id
+             JOIN channels ON channels.id = videos.channel_id
+             WHERE channels.owner_id = $2 ON CONFLICT DO NOTHING",
+            At::now(),
+            id,
+        )?;
         found(run_in!(tx, "DELETE FROM users WHERE id = $1", id)?)?;
         has_administrator(&mut tx).await?;
         tx.commit().await

@@ -1,0 +1,214 @@
+//! What is kept among the objects for videos, and what is to be deleted there.
+
+use crate::db::{rows, rows_in, run, run_in};
+use crate::texts::texts;
+use crate::{At, Error, FileId, Store, UserId, VideoId};
+
+/// What a file of a video is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// As it was uploaded.
+    Original,
+    /// The same pictures and sound in a container that can be played; its name is empty.
+    Remux,
+    /// In another size; its name is the shorter side's pixels.
+    Rendition,
+    /// A picture to choose from; its name is its number, or `own`.
+    Thumbnail,
+    /// The picture that stands for the video; its name is empty.
+    Poster,
+    /// A sheet of small pictures; its name is its number.
+    Storyboard,
+    /// Where the small pictures are on the sheets (WebVTT); its name is empty.
+    StoryboardIndex,
+    /// Captions (WebVTT); its name is their language.
+    Caption,
+}
+
+texts!(FileKind {
+    Original = "original",
+    Remux = "remux",
+    Rendition = "rendition",
+    Thumbnail = "thumbnail",
+    Poster = "poster",
+    Storyboard = "storyboard",
+    StoryboardIndex = "storyboard-index",
+    Caption = "caption",
+});
+
+/// A file of a video.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct File {
+    /// Its id.
+    pub id: FileId,
+    /// The video whose it is.
+    pub video_id: VideoId,
+    /// What it is.
+    #[sqlx(try_from = "String")]
+    pub kind: FileKind,
+    /// Which of its kind.
+    pub name: String,
+    /// Its key among the objects.
+    pub object_key: String,
+    /// Bytes.
+    pub size: i64,
+    /// Its media type.
+    pub media_type: String,
+    /// Pixels; 0 where it has none.
+    pub width: i64,
+    /// Pixels; 0 where it has none.
+    pub height: i64,
+    /// What else its kind needs, as its kind has it.
+    pub details: String,
+    /// When it was made.
+    pub created_at: At,
+}
+
+/// A file that is there now.
+#[derive(Debug, Clone, Copy)]
+pub struct NewFile<'a> {
+    /// See [`File::kind`].
+    pub kind: FileKind,
+    /// See [`File::name`].
+    pub name: &'a str,
+    /// See [`File::object_key`].
+    pub object_key: &'a str,
+    /// See [`File::size`].
+    pub size: u64,
+    /// See [`File::media_type`].
+    pub media_type: &'a str,
+    /// See [`File::width`].
+    pub width: i64,
+    /// See [`File::height`].
+    pub height: i64,
+    /// See [`File::details`].
+    pub details: &'a str,
+}
+
+impl Store {
+    /// Gives a video files, in place of those of the same kind and name, whose objects become garbage. All of them are
+    /// there afterwards, or none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such video any more: the objects are garbage then.
+    pub async fn put_files(&self, video: &VideoId, files: &[NewFile<'_>]) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let there = rows_in!(tx, fetch_optional, (VideoId,), "SELECT id FROM videos WHERE id = $1", video)?;
+        for file in files {
+            let garbage = "INSERT INTO garbage (object_key, added_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            if there.is_none() {
+                run_in!(tx, garbage, file.object_key, At::now())?;
+                continue;
+            }
+            let sql = "DELETE FROM files WHERE video_id = $1 AND kind = $2 AND name = $3 RETURNING object_key";
+            let old = rows_in!(tx, fetch_optional, (String,), sql, video, file.kind.as_str(), file.name)?;
+            if let Some((key,)) = old {
+                run_in!(tx, garbage, key, At::now())?;
+            }
+            run_in!(
+                tx,
+                "INSERT INTO files (id, video_id, kind, name, object_key, size, media_type, width, height, details,
+                                    created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                FileId::new(),
+                video,
+                file.kind.as_str(),
+                file.name,
+                file.object_key,
+                i64::try_from(file.size).unwrap_or(i64::MAX),
+                file.media_type,
+                file.width,
+                file.height,
+                file.details,
+                At::now(),
+            )?;
+        }
+        tx.commit().await?;
+        there.map(drop).ok_or(Error::NotFound)
+    }
+
+    /// Takes a file of a video away; its object becomes garbage.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn delete_file(&self, video: &VideoId, kind: FileKind, name: &str) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let sql = "DELETE FROM files WHERE video_id = $1 AND kind = $2 AND name = $3 RETURNING object_key";
+        let (key,) =
+            rows_in!(tx, fetch_optional, (String,), sql, video, kind.as_str(), name)?.ok_or(Error::NotFound)?;
+        let sql = "INSERT INTO garbage (object_key, added_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        run_in!(tx, sql, key, At::now())?;
+        tx.commit().await
+    }
+
+    /// All files of a video, in the order in which they were made.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn files(&self, video: &VideoId) -> Result<Vec<File>, Error> {
+        let sql = "SELECT * FROM files WHERE video_id = $1 ORDER BY id";
+        Ok(rows!(self.pool, fetch_all, File, sql, video)?)
+    }
+
+    /// Whether a row holds that object: a file of a video, or a picture of an account or channel.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refers_to(&self, object_key: &str) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM files WHERE object_key = $1
+                   UNION ALL SELECT 1 FROM users WHERE avatar = $1
+                   UNION ALL SELECT 1 FROM channels WHERE avatar = $1 OR banner = $1 LIMIT 1";
+        Ok(rows!(self.pool, fetch_optional, (i32,), sql, object_key)?.is_some())
+    }
+
+    /// Files in the order of their keys, from one on: to be compared with the objects that are there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn files_from(&self, after: &str, most: i64) -> Result<Vec<File>, Error> {
+        let sql = "SELECT * FROM files WHERE object_key > $1 ORDER BY object_key LIMIT $2";
+        Ok(rows!(self.pool, fetch_all, File, sql, after, most)?)
+    }
+
+    /// Bytes that are stored for an account's videos, trash included, and those that its uploads were promised.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stored_bytes_of(&self, owner: &UserId) -> Result<i64, Error> {
+        let sql = "SELECT CAST(COALESCE((SELECT SUM(files.size) FROM files JOIN videos ON videos.id = files.video_id
+                                         JOIN channels ON channels.id = videos.channel_id
+                                         WHERE channels.owner_id = $1), 0)
+                        + COALESCE((SELECT SUM(length) FROM uploads WHERE user_id = $1), 0) AS BIGINT)";
+        let (bytes,) = rows!(self.pool, fetch_one, (i64,), sql, owner)?;
+        Ok(bytes)
+    }
+
+    /// Objects to be deleted, the longest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn garbage(&self, most: i64) -> Result<Vec<String>, Error> {
+        let sql = "SELECT object_key FROM garbage ORDER BY added_at LIMIT $1";
+        let keys = rows!(self.pool, fetch_all, (String,), sql, most)?;
+        Ok(keys.into_iter().map(|(key,)| key).collect())
+    }
+
+    /// Notes an object that nothing refers to.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_garbage(&self, object_key: &str) -> Result<(), Error> {
+        let sql = "INSERT INTO garbage (object_key, added_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        run!(self.pool, sql, object_key, At::now())?;
+        Ok(())
+    }
+
+    /// Notes that an object is deleted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_garbage(&self, object_key: &str) -> Result<(), Error> {
+        run!(self.pool, "DELETE FROM garbage WHERE object_key = $1", object_key)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,337 @@
+//! Videos and what belongs to them, on SQLite, or on the PostgreSQL server that `MILLRACE_TEST_POSTGRES` names.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use millrace_store::testing::fresh_store;
+use millrace_store::*;
+use tempfile::TempDir;
+use time::Duration;
+
+struct Site {
+    store: Store,
+    owner: User,
+    channel: Channel,
+    _directory: TempDir,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = fresh_store(directory.path()).await;
+        let owner = user(&store, "ada").await;
+        let new = NewChannel { owner_id: &owner.id, handle: "engine", title: "Engine", search_text: "", most: 9 };
+        let channel = store.create_channel(&new).await.unwrap();
+        Self { store, owner, channel, _directory: directory }
+    }
+
+    async fn video(&self, short_id: &str) -> Video {
+        self.store.create_video(&self.new_video(short_id)).await.unwrap()
+    }
+
+    fn new_video<'a>(&'a self, short_id: &'a str) -> NewVideo<'a> {
+        NewVideo {
+            short_id,
+            channel_id: &self.channel.id,
+            title: "A video",
+            description: "",
+            language: "",
+            category: "music",
+            tags: "[]",
+            search_text: "a video",
+            visibility: Visibility::Public,
+            password_hash: None,
+            publish_at: None,
+            review: Review::None,
+            file_name: "video.mp4",
+        }
+    }
+
+    async fn ready(&self, short_id: &str) -> Video {
+        let video = self.video(short_id).await;
+        self.store.set_video_state(&video.id, VideoState::Ready, "").await.unwrap()
+    }
+
+    async fn listed(&self, filter: VideoFilter<'_>) -> Vec<String> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = PageRequest { limit: 2, after };
+            let found = self.store.listed_videos(&filter, &page).await.unwrap();
+            all.extend(found.items.into_iter().map(|found| found.video.short_id));
+            after = found.next;
+            if after.is_none() {
+                return all;
+            }
+        }
+    }
+}
+
+async fn user(store: &Store, handle: &str) -> User {
+    account(store, handle, Role::Creator).await
+}
+
+async fn account(store: &Store, handle: &str, role: Role) -> User {
+    let new = NewUser { handle, display_name: handle, email: None, password_hash: "x", role, state: UserState::Active };
+    store.create_user(&new).await.unwrap()
+}
+
+fn file<'a>(kind: FileKind, name: &'a str, object_key: &'a str) -> NewFile<'a> {
+    NewFile { kind, name, object_key, size: 100, media_type: "video/mp4", width: 0, height: 0, details: "" }
+}
+
+const WEEK: Duration = Duration::days(7);
+
+#[tokio::test]
+async fn lists_show_what_everybody_may_see_and_nothing_else() {
+    let site = Site::new().await;
+    let ready = site.ready("ready").await;
+    assert!(ready.listed && ready.is_out() && ready.published_at.is_some());
+    site.video("uploading").await;
+    let failed = site.video("failed").await;
+    site.store.set_video_state(&failed.id, VideoState::Failed, "no video").await.unwrap();
+    for (short_id, visibility) in
+        [("unlisted", Visibility::Unlisted), ("private", Visibility::Private), ("password", Visibility::Password)]
+    {
+        let video = site.store.create_video(&NewVideo { visibility, ..site.new_video(short_id) }).await.unwrap();
+        site.store.set_video_state(&video.id, VideoState::Ready, "").await.unwrap();
+    }
+    for (short_id, review) in [("pending", Review::Pending), ("rejected", Review::Rejected)] {
+        let video = site.store.create_video(&NewVideo { review, ..site.new_video(short_id) }).await.unwrap();
+        let video = site.store.set_video_state(&video.id, VideoState::Ready, "").await.unwrap();
+        assert!(video.published_at.is_none() && !video.is_out());
+    }
+    let trashed = site.ready("trashed").await;
+    site.store.trash_video(&trashed.id, &site.owner.id, At::now().plus(WEEK)).await.unwrap();
+    let later = NewVideo { publish_at: Some(At::now().plus(WEEK)), ..site.new_video("later") };
+    let later = site.store.create_video(&later).await.unwrap();
+    assert!(!site.store.set_video_state(&later.id, VideoState::Ready, "").await.unwrap().is_out());
+
+    assert_eq!(site.listed(VideoFilter::default()).await, ["ready"]);
+    assert_eq!(site.listed(VideoFilter { channel: Some(&site.channel.id), ..VideoFilter::default() }).await, ["ready"]);
+    assert_eq!(site.listed(VideoFilter { category: "music", ..VideoFilter::default() }).await, ["ready"]);
+    assert!(site.listed(VideoFilter { category: "art", ..VideoFilter::default() }).await.is_empty());
+    let by_views = VideoFilter { order: VideoOrder::Views, ..VideoFilter::default() };
+    assert_eq!(site.listed(by_views).await, ["ready"]);
+}
+
+#[tokio::test]
+async fn lists_are_in_order_over_their_pages() {
+    let site = Site::new().await;
+    for n in 0..5 {
+        let video = site.ready(&format!("v{n}")).await;
+        for viewer in 0..[3, 1, 4, 1, 5][n] {
+            site.store.note_view(&video.id, &[viewer; 32], 1).await.unwrap();
+        }
+    }
+    assert_eq!(site.store.roll_up_views(0).await.unwrap(), 14);
+    assert_eq!(site.listed(VideoFilter::default()).await, ["v4", "v3", "v2", "v1", "v0"]);
+    let of_channel = VideoFilter { channel: Some(&site.channel.id), ..VideoFilter::default() };
+    assert_eq!(site.listed(of_channel).await, ["v4", "v3", "v2", "v1", "v0"]);
+    let by_views = VideoFilter { order: VideoOrder::Views, ..VideoFilter::default() };
+    assert_eq!(site.listed(by_views).await, ["v4", "v2", "v0", "v3", "v1"]);
+}
+
+#[tokio::test]
+async fn what_is_due_is_published_once() {
+    let site = Site::new().await;
+    let due = At::now().plus(WEEK);
+    let new = NewVideo { publish_at: Some(due), ..site.new_video("later") };
+    let video = site.store.create_video(&new).await.unwrap();
+    site.store.set_video_state(&video.id, VideoState::Ready, "").await.unwrap();
+    assert!(site.store.publish_due_videos(At(due.0 - 1)).await.unwrap().is_empty());
+    let out = site.store.publish_due_videos(due).await.unwrap();
+    assert!(out.len() == 1 && out[0].is_out() && out[0].listed && out[0].published_at.is_some());
+    assert!(site.store.publish_due_videos(due).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_trashed_video_comes_back_whole_until_its_time_is_over() {
+    let site = Site::new().await;
+    let video = site.ready("one").await;
+    site.store.put_files(&video.id, &[file(FileKind::Original, "", "a")]).await.unwrap();
+    let purge_at = At::now().plus(WEEK);
+    let trashed = site.store.trash_video(&video.id, &site.owner.id, purge_at).await.unwrap();
+    assert!(!trashed.is_out() && trashed.play_epoch > video.play_epoch, "who watches is sent away");
+    let again = site.store.trash_video(&video.id, &site.owner.id, purge_at.plus(WEEK)).await.unwrap();
+    assert_eq!(again.purge_at, Some(purge_at), "a second time changes nothing");
+
+    assert!(!site.store.purge_video(&video.id, At(purge_at.0 - 1)).await.unwrap(), "too early");
+    let back = site.store.restore_video(&video.id, At(purge_at.0 - 1)).await.unwrap();
+    assert!(back.is_out() && back.published_at == video.published_at);
+    assert_eq!(site.store.files(&video.id).await.unwrap().len(), 1);
+    assert!(!site.store.purge_video(&video.id, purge_at).await.unwrap(), "what was restored stays");
+
+    site.store.trash_video(&video.id, &site.owner.id, purge_at).await.unwrap();
+    assert!(matches!(site.store.restore_video(&video.id, purge_at).await, Err(Error::NotFound)), "too late");
+    assert_eq!(site.store.videos_to_purge(purge_at, 10).await.unwrap(), [video.id.clone()]);
+    assert!(site.store.purge_video(&video.id, purge_at).await.unwrap());
+    assert!(!site.store.purge_video(&video.id, purge_at).await.unwrap(), "once more does no harm");
+    assert_eq!(site.store.garbage(10).await.unwrap(), ["a"]);
+    assert!(site.store.video(&video.id).await.unwrap().is_none());
+    site.store.forget_garbage("a").await.unwrap();
+    assert!(site.store.garbage(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn all_of_an_account_go_and_come_back_together() {
+    let site = Site::new().await;
+    let moderator = user(&site.store, "mia").await;
+    site.ready("one").await;
+    site.ready("two").await;
+    let own = site.ready("own").await;
+    let purge_at = At::now().plus(WEEK);
+    site.store.trash_video(&own.id, &site.owner.id, purge_at).await.unwrap();
+    let mut gone = site.store.trash_videos_of(&site.owner.id, &moderator.id, purge_at).await.unwrap();
+    gone.sort();
+    assert_eq!(gone, ["one", "two"]);
+    let mut back = site.store.restore_videos_of(&site.owner.id, &moderator.id, At::now()).await.unwrap();
+    back.sort();
+    assert_eq!(back, ["one", "two"], "what its owner put there stays there");
+    assert_eq!(site.listed(VideoFilter::default()).await, ["two", "one"]);
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_another_makes_that_garbage() {
+    let site = Site::new().await;
+    let video = site.video("one").await;
+    let files = [file(FileKind::Original, "", "a"), file(FileKind::Rendition, "720", "b")];
+    site.store.put_files(&video.id, &files).await.unwrap();
+    site.store.put_files(&video.id, &[file(FileKind::Rendition, "720", "c")]).await.unwrap();
+    let keys = |files: Vec<File>| files.into_iter().map(|file| file.object_key).collect::<Vec<_>>();
+    assert_eq!(keys(site.store.files(&video.id).await.unwrap()), ["a", "c"]);
+    assert_eq!(site.store.garbage(10).await.unwrap(), ["b"]);
+    site.store.delete_file(&video.id, FileKind::Original, "").await.unwrap();
+    let again = site.store.delete_file(&video.id, FileKind::Original, "").await;
+    assert!(matches!(again, Err(Error::NotFound)));
+    assert!(site.store.refers_to("c").await.unwrap() && !site.store.refers_to("a").await.unwrap());
+
+    // A job that comes too late leaves nothing behind.
+    let gone = VideoId::new();
+    let late = site.store.put_files(&gone, &[file(FileKind::Rendition, "480", "d")]).await;
+    assert!(matches!(late, Err(Error::NotFound)));
+    let mut garbage = site.store.garbage(10).await.unwrap();
+    garbage.sort();
+    assert_eq!(garbage, ["a", "b", "d"]);
+}
+
+#[tokio::test]
+async fn with_a_channel_or_an_account_goes_what_it_stored() {
+    let site = Site::new().await;
+    let video = site.ready("one").await;
+    site.store.put_files(&video.id, &[file(FileKind::Original, "", "a")]).await.unwrap();
+    let new = NewChannel { owner_id: &site.owner.id, handle: "second", title: "S", search_text: "", most: 9 };
+    let second = site.store.create_channel(&new).await.unwrap();
+    let other = NewVideo { channel_id: &second.id, ..site.new_video("two") };
+    let other = site.store.create_video(&other).await.unwrap();
+    site.store.put_files(&other.id, &[file(FileKind::Original, "", "b")]).await.unwrap();
+    let upload = NewUpload {
+        video_id: &other.id,
+        user_id: &site.owner.id,
+        length: 7,
+        metadata: "",
+        expires_at: At::now(),
+        most: 1,
+    };
+    site.store.create_upload(&upload).await.unwrap();
+    assert_eq!(site.store.stored_bytes_of(&site.owner.id).await.unwrap(), 207);
+    site.store.delete_channel(&site.channel.id).await.unwrap();
+    assert_eq!(site.store.garbage(10).await.unwrap(), ["a"]);
+    account(&site.store, "root", Role::Admin).await;
+    site.store.delete_user(&site.owner.id).await.unwrap();
+    let mut garbage = site.store.garbage(10).await.unwrap();
+    garbage.sort();
+    assert_eq!(garbage, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn uploads_are_so_many_and_end() {
+    let site = Site::new().await;
+    let (one, two) = (site.video("one").await, site.video("two").await);
+    let end = At::now().plus(WEEK);
+    let new = NewUpload {
+        video_id: &one.id,
+        user_id: &site.owner.id,
+        length: 1 << 33,
+        metadata: "filename YQ==",
+        expires_at: end,
+        most: 1,
+    };
+    let upload = site.store.create_upload(&new).await.unwrap();
+    let second = site.store.create_upload(&NewUpload { video_id: &two.id, ..new }).await;
+    assert!(matches!(second, Err(Error::TooMany(_))));
+    assert_eq!(site.store.upload(&upload.id).await.unwrap().unwrap().length, 1 << 33);
+    site.store.prolong_upload(&upload.id, end.plus(WEEK)).await.unwrap();
+    assert!(site.store.expired_uploads(end, 10).await.unwrap().is_empty());
+    assert_eq!(site.store.expired_uploads(end.plus(WEEK), 10).await.unwrap().len(), 1);
+    site.store.delete_upload(&upload.id).await.unwrap();
+    assert!(site.store.video(&one.id).await.unwrap().is_none(), "nothing is left of what never came");
+    assert!(site.store.video(&two.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_viewer_counts_once_a_day() {
+    let site = Site::new().await;
+    let video = site.ready("one").await;
+    for day in [1, 1, 2] {
+        site.store.note_view(&video.id, &[7; 32], day).await.unwrap();
+        site.store.roll_up_views(0).await.unwrap();
+    }
+    site.store.roll_up_views(3).await.unwrap();
+    let views = || async { site.store.video(&video.id).await.unwrap().unwrap().views };
+    assert_eq!(views().await, 2);
+    site.store.roll_up_views(3).await.unwrap();
+    assert_eq!(views().await, 2, "what is forgotten is not uncounted");
+}
+
+#[tokio::test]
+async fn likes_are_counted_by_account() {
+    let site = Site::new().await;
+    let video = site.ready("one").await;
+    let viewer = user(&site.store, "vera").await;
+    for (likes, count) in [(true, 1), (true, 1), (false, 0), (false, 0)] {
+        assert_eq!(site.store.like_video(&video.id, &viewer.id, likes).await.unwrap(), count);
+        assert_eq!(site.store.likes_video(&video.id, &viewer.id).await.unwrap(), likes);
+    }
+    assert!(matches!(site.store.like_video(&VideoId::new(), &viewer.id, true).await, Err(Error::NotFound)));
+}
+
+#[tokio::test]
+async fn moderators_see_what_waits_and_what_is_reported() {
+    let site = Site::new().await;
+    let new = NewVideo { review: Review::Pending, ..site.new_video("waits") };
+    let video = site.store.create_video(&new).await.unwrap();
+    site.store.set_video_state(&video.id, VideoState::Ready, "").await.unwrap();
+    let page = PageRequest { limit: 10, after: None };
+    assert_eq!(site.store.videos_in_review(&page).await.unwrap().items.len(), 1);
+    assert_eq!(site.store.approved_videos_of(&site.owner.id).await.unwrap(), 0);
+    let stale = site.store.review_video(&video.id, video.version + 1, Review::Approved, "").await;
+    assert!(matches!(stale, Err(Error::Changed)));
+    let approved = site.store.review_video(&video.id, video.version, Review::Approved, "").await.unwrap();
+    assert!(approved.listed && approved.published_at.is_some());
+    assert!(site.store.videos_in_review(&page).await.unwrap().items.is_empty());
+    assert_eq!(site.store.approved_videos_of(&site.owner.id).await.unwrap(), 1);
+
+    let viewer = user(&site.store, "vera").await;
+    for words in ["first", "better words"] {
+        let report = NewReport { video_id: &video.id, reporter_id: &viewer.id, reason: ReportReason::Spam, words };
+        site.store.report_video(&report).await.unwrap();
+    }
+    let reports = site.store.open_reports(&page).await.unwrap().items;
+    assert_eq!(reports.len(), 1);
+    assert_eq!((reports[0].words.as_str(), reports[0].reporter.as_deref()), ("better words", Some("vera")));
+    assert_eq!(site.store.close_reports(&video.id).await.unwrap(), 1);
+    assert!(site.store.open_reports(&page).await.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn a_video_that_was_changed_meanwhile_is_not_overwritten() {
+    let site = Site::new().await;
+    let video = site.ready("one").await;
+    let change = VideoChange { title: Some("New"), ..VideoChange::default() };
+    let new = site.store.update_video(&video.id, video.version, &change).await.unwrap();
+    assert_eq!((new.title.as_str(), new.play_epoch), ("New", video.play_epoch));
+    assert!(matches!(site.store.update_video(&video.id, video.version, &change).await, Err(Error::Changed)));
+    let hide = VideoChange { visibility: Some(Visibility::Private), ..VideoChange::default() };
+    let hidden = site.store.update_video(&video.id, new.version, &hide).await.unwrap();
+    assert!(hidden.play_epoch > new.play_epoch && !hidden.listed);
+    let shelf = site.store.videos_of(&site.owner.id, Shelf::Kept, &PageRequest { limit: 9, after: None }).await;
+    assert_eq!(shelf.unwrap().items.len(), 1);
+}
