@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::db::Pool;
-use crate::{Error, Store, UserId};
+use crate::{Error, JobId, Store, UserId};
 
 /// What changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub enum Change {
     Keys(String),
     /// The site's settings.
     Settings,
+    /// There is a job to take up.
+    Jobs,
+    /// A job that runs is to be cancelled.
+    CancelJob(JobId),
     /// Something was missed: whatever is kept may be out of date.
     Everything,
 }
@@ -154,6 +158,8 @@ impl Change {
             Self::Channel(handle) => format!("channel {handle}"),
             Self::Keys(handle) => format!("keys {handle}"),
             Self::Settings => "settings".to_owned(),
+            Self::Jobs => "jobs".to_owned(),
+            Self::CancelJob(id) => format!("cancel-job {}", id.as_str()),
             Self::Everything => "everything".to_owned(),
         }
     }
@@ -165,6 +171,8 @@ impl Change {
             ("channel", handle) => Self::Channel(handle.to_owned()),
             ("keys", handle) => Self::Keys(handle.to_owned()),
             ("settings", _) => Self::Settings,
+            ("jobs", _) => Self::Jobs,
+            ("cancel-job", id) => id.parse().map_or(Self::Everything, Self::CancelJob),
             _ => Self::Everything,
         }
     }
@@ -191,6 +199,8 @@ mod tests {
             Change::Channel("a-b".to_owned()),
             Change::Keys("movie".to_owned()),
             Change::Settings,
+            Change::Jobs,
+            Change::CancelJob(JobId::new()),
             Change::Everything,
         ];
         for change in changes {

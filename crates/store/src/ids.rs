@@ -63,6 +63,8 @@ id! {
     UploadId
     /// Names a report.
     ReportId
+    /// Names a job.
+    JobId
     /// Names an entry of the audit log.
     AuditId
 }

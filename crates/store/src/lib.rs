@@ -1,4 +1,5 @@
 //! The database: accounts, sessions, channels, keys, videos and their files, settings, audit log.
+//! The database: accounts, sessions, channels, keys, settings, jobs, audit log.
 //!
 //! One SQL text per query runs on SQLite (embedded, the default) and on PostgreSQL: placeholders `$1`, `ON CONFLICT`,
 //! `RETURNING`, and columns of the kinds TEXT, BIGINT, BOOLEAN and bytes. Queries are sorted by topic, one module each,
@@ -18,6 +19,7 @@ mod db;
 mod error;
 mod files;
 mod ids;
+mod jobs;
 mod keys;
 mod links;
 mod live;
@@ -29,6 +31,7 @@ mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod texts;
+mod timers;
 mod tokens;
 mod uploads;
 mod users;
@@ -46,6 +49,8 @@ pub use files::{File, FileKind, NewFile};
 pub use ids::{
     AuditId, ChannelId, FileId, KeyId, LinkId, LiveSessionId, ReportId, SessionId, TokenId, UploadId, UserId, VideoId,
 };
+pub use ids::{AuditId, ChannelId, JobId, KeyId, LinkId, LiveSessionId, SessionId, TokenId, UserId};
+pub use jobs::{Beat, Claim, Job, JobCount, JobFilter, JobOutcome, JobState, Lease, NewJob};
 pub use keys::{NewStreamKey, StreamKey};
 pub use links::{Link, LinkKind, NewLink};
 pub use live::{LiveEnd, LiveSession, LiveSessionEnd, NewLiveSession};
@@ -54,6 +59,7 @@ pub use page::{Page, PageRequest};
 pub use reports::{NewReport, Report, ReportReason};
 pub use sessions::{NewSession, Session};
 pub use settings::StoredSettings;
+pub use timers::Timer;
 pub use tokens::{ApiToken, NewApiToken};
 pub use uploads::{NewUpload, Upload};
 pub use users::{NewUser, Profile, Role, User, UserFilter, UserState};

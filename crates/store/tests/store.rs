@@ -9,26 +9,8 @@ use millrace_store::testing::fresh_postgres;
 use millrace_store::*;
 use time::Duration;
 
-/// A fresh database of each kind, for one test.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $name() {
-                let directory = tempfile::tempdir().unwrap();
-                super::$name(super::Store::open("sqlite://test.db", directory.path()).await.unwrap()).await;
-            })*
-        }
-
-        mod postgres {
-            $(#[tokio::test]
-            async fn $name() {
-                let Some(url) = super::fresh_postgres(stringify!($name)).await else { return };
-                super::$name(super::Store::open(&url, std::path::Path::new("")).await.unwrap()).await;
-            })*
-        }
-    };
-}
+#[macro_use]
+mod both;
 
 on_both! {
     a_name_or_address_is_given_once
