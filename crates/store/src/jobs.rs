@@ -242,8 +242,8 @@ impl Store {
     }
 
     /// Takes the next job of a kind that is due, for `worker` until `now` + `lease`: the one with most priority, then the one
-    /// that is due longest. One whose worker was lost counts as due; it comes with more attempts than it may have where it was
-    /// lost in its last one, so that it can be ended properly.
+    /// that is due longest. One whose worker was lost counts as due. So that they can be ended properly, those come as well
+    /// that are to be cancelled, and those whose worker was lost in their last attempt: they have more attempts than they may.
     ///
     /// # Errors
     /// When the database fails.
@@ -312,8 +312,8 @@ impl Store {
         })
     }
 
-    /// Writes what came of an attempt; whether it was still the worker's to write. One that would wait, and of which somebody
-    /// asked that it be cancelled, is.
+    /// Writes what came of an attempt; whether it was still the worker's to write. One that is to be cancelled does not wait
+    /// for long: it is due at once, so that a worker ends it properly.
     ///
     /// # Errors
     /// When the database fails.
@@ -328,9 +328,9 @@ impl Store {
         };
         let changed = run!(
             self.pool,
-            "UPDATE jobs SET state = CASE WHEN $1 = 'waiting' AND cancel_requested THEN 'cancelled' ELSE $1 END,
-                    due_at = CASE WHEN cancel_requested THEN NULL ELSE $2 END,
-                    ended_at = CASE WHEN $1 = 'waiting' AND NOT cancel_requested THEN NULL ELSE $3 END,
+            "UPDATE jobs SET state = $1,
+                    due_at = CASE WHEN $1 = 'waiting' AND cancel_requested THEN $3 ELSE $2 END,
+                    ended_at = CASE WHEN $1 = 'waiting' THEN NULL ELSE $3 END,
                     error = CASE WHEN $1 = 'done' THEN NULL ELSE COALESCE($4, error) END, attempts = attempts - $5,
                     progress = CASE WHEN $1 = 'done' THEN 1000 ELSE progress END
              WHERE id = $6 AND claims = $7 AND state = 'running'",

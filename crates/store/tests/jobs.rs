@@ -214,11 +214,15 @@ async fn what_waits_is_cancelled_at_once_and_what_runs_is_asked(store: Store) {
 }
 
 async fn what_is_to_be_cancelled_does_not_wait_again(store: Store) {
-    for outcome in [JobOutcome::GivenBack, JobOutcome::Again("no".to_owned(), At::now())] {
+    let then = At::now().plus(Duration::HOUR);
+    for outcome in [JobOutcome::GivenBack, JobOutcome::Again("no".to_owned(), then)] {
         let id = enqueue(&store, &job("a")).await;
         let held = claim(&store, "a", "w", At::now()).await;
         store.cancel_job(&id).await.unwrap();
         assert!(store.settle_job(&held.lease(), &outcome).await.unwrap());
+        let taken = claim(&store, "a", "other", At::now()).await;
+        assert!(taken.id == id && taken.cancel_requested, "it is due, to be ended: {outcome:?}");
+        assert!(store.settle_job(&taken.lease(), &JobOutcome::Cancelled).await.unwrap());
         let ended = get(&store, &id).await;
         assert_eq!((ended.state, ended.due_at), (JobState::Cancelled, None), "{outcome:?}");
         assert!(ended.ended_at.is_some());
