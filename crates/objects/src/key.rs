@@ -35,10 +35,6 @@ impl Key {
     pub fn extension(&self) -> &str {
         &self.0[DIGITS + 1..]
     }
-
-    pub(crate) fn path(&self) -> object_store::path::Path {
-        object_store::path::Path::from(self.0.as_str())
-    }
 }
 
 impl fmt::Display for Key {

@@ -1,55 +1,49 @@
-//! Files that the site keeps beside its database: pictures, under keys of its own making.
+//! Files that the site keeps beside its database: videos and pictures, under keys of its own making.
 //!
 //! ```text
-//! bytes -> Objects::put -> key (in the database) -> Objects::get -> bytes
+//! bytes, one by one -> Objects::writer -.                        .-> Objects::blob -> ranges
+//! bytes             -> Objects::put ----+-> key (in the database)+-> Objects::get  -> all of it
+//! a finished file   -> Objects::put_file'                        '-> Objects::local, fetch_to -> a path for FFmpeg
 //! ```
 //!
 //! Invariants:
 //! - A key is made here, of random bits: nothing that a visitor says becomes part of a path.
 //! - What is under a key never changes. It is there as a whole or not at all.
+//! - Once a key is given out, its object outlives a loss of power.
 
+mod blob;
+mod disk;
+mod error;
 mod key;
+mod writer;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_core::stream::BoxStream;
-use object_store::local::LocalFileSystem;
-use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::io::AsyncWriteExt;
 
+pub use blob::{Blob, Chunks};
+use disk::Disk;
+pub use error::Error;
 pub use key::Key;
+pub use writer::Writer;
 
 /// Where a site's files are. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Objects {
-    store: Arc<dyn ObjectStore>,
+    backend: Backend,
 }
 
-/// Why a file cannot be kept or read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The address is none, or of a kind that is not known.
-    #[error("{0}")]
-    Address(&'static str),
-    /// The directory cannot be made.
-    #[error("{path}: the directory cannot be made: {source}", path = .path.display())]
-    Directory {
-        /// Where it should be.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// There is none of that key.
-    #[error("there is no such object")]
-    NotFound,
-    /// The storage failed.
-    #[error("{0}")]
-    Storage(#[source] object_store::Error),
+#[derive(Debug, Clone)]
+enum Backend {
+    Disk(Arc<Disk>),
 }
 
 /// A file that is read.
@@ -61,8 +55,19 @@ pub struct Object {
     pub chunks: Chunks,
 }
 
-/// The bytes of a file, as they are read.
-pub struct Chunks(BoxStream<'static, Result<Bytes, object_store::Error>>);
+/// What a list says of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is found by.
+    pub key: Key,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it came.
+    pub modified: SystemTime,
+}
+
+/// The objects that there are, in no order.
+pub struct Entries(BoxStream<'static, Result<Entry, Error>>);
 
 impl Objects {
     /// Opens what is at `url`: `file://` and a directory, below `data_dir` unless its path is absolute. It is made where it
@@ -71,45 +76,162 @@ impl Objects {
     /// # Errors
     /// [`Error::Address`], [`Error::Directory`].
     pub fn open(url: &str, data_dir: &Path) -> Result<Self, Error> {
-        let path = data_dir.join(directory(url)?);
-        std::fs::create_dir_all(&path).map_err(|source| Error::Directory { path: path.clone(), source })?;
-        // A picture outlives a loss of power once its key is in the database.
-        let files = LocalFileSystem::new_with_prefix(&path)?.with_fsync(true);
-        Ok(Self { store: Arc::new(files) })
+        let disk = Disk::open(data_dir.join(directory(url)?))?;
+        Ok(Self { backend: Backend::Disk(Arc::new(disk)) })
     }
 
     /// Keeps `bytes` under a new key, whose `extension` says what they are.
     ///
     /// # Errors
-    /// [`Error::Storage`]; nothing is kept then.
+    /// [`Error::Full`], or what else the storage says; nothing is kept then.
     ///
     /// # Panics
     /// Where `extension` is none: 1 to 8 of a-z and 0-9.
-    pub async fn put(&self, extension: &'static str, bytes: Vec<u8>) -> Result<Key, Error> {
-        let key = Key::new(extension);
-        self.store.put(&key.path(), bytes.into()).await?;
+    pub async fn put(&self, extension: &'static str, bytes: impl Into<Bytes>) -> Result<Key, Error> {
+        let (key, bytes) = (Key::new(extension), bytes.into());
+        match &self.backend {
+            Backend::Disk(disk) => disk.put(&key, bytes).await?,
+        }
         Ok(key)
     }
 
-    /// Reads what is under a key.
+    /// Begins an object that is written bit by bit. Nothing of it is there before [`Writer::finish`].
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Storage`].
+    /// What the storage says.
+    ///
+    /// # Panics
+    /// As [`put`](Self::put) does.
+    pub async fn writer(&self, extension: &'static str) -> Result<Writer, Error> {
+        self.write_as(Key::new(extension)).await
+    }
+
+    async fn write_as(&self, key: Key) -> Result<Writer, Error> {
+        match &self.backend {
+            Backend::Disk(disk) => Writer::on_disk(disk, key).await,
+        }
+    }
+
+    /// Takes a finished file over. On the disk that the objects are on it is moved, which takes no time; elsewhere it is
+    /// copied. In the end it is no longer at `path`; after an error it still is.
+    ///
+    /// # Errors
+    /// [`Error::File`] where there is no file at `path`, and what the storage says.
+    ///
+    /// # Panics
+    /// As [`put`](Self::put) does.
+    pub async fn put_file(&self, extension: &'static str, path: &Path) -> Result<Key, Error> {
+        let key = Key::new(extension);
+        match &self.backend {
+            Backend::Disk(disk) => disk.take(&key, path).await?,
+        }
+        Ok(key)
+    }
+
+    /// Opens what is under a key, to read parts of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and what the storage says.
+    pub async fn blob(&self, key: &Key) -> Result<Blob, Error> {
+        match &self.backend {
+            Backend::Disk(disk) => disk.blob(key).await,
+        }
+    }
+
+    /// Reads all that is under a key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and what the storage says.
     pub async fn get(&self, key: &Key) -> Result<Object, Error> {
-        let found = self.store.get(&key.path()).await?;
-        Ok(Object { size: found.meta.size, chunks: Chunks(found.into_stream()) })
+        let blob = self.blob(key).await?;
+        Ok(Object { size: blob.size(), chunks: blob.stream([0..blob.size()]) })
+    }
+
+    /// Reads a part of what is under a key into memory.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Range`] where the part is not within the object, and what the storage says.
+    pub async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes, Error> {
+        self.blob(key).await?.read(range).await
+    }
+
+    /// The length in bytes of what is under a key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and what the storage says.
+    pub async fn size(&self, key: &Key) -> Result<u64, Error> {
+        Ok(self.blob(key).await?.size())
+    }
+
+    /// The file that an object is, for programs that read files. `None` where the storage has none: see
+    /// [`fetch_to`](Self::fetch_to). Whether it is there is not looked at.
+    #[must_use]
+    pub fn local(&self, key: &Key) -> Option<PathBuf> {
+        match &self.backend {
+            Backend::Disk(disk) => Some(disk.path(key)),
+        }
+    }
+
+    /// Copies an object to a new file, for programs that read files. Gives its length in bytes. The file is for passing
+    /// use: it is not made safe against a loss of power. After an error there is none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::File`] where it cannot be written or is there already, and what the storage says.
+    pub async fn fetch_to(&self, key: &Key, path: &Path) -> Result<u64, Error> {
+        let object = self.get(key).await?;
+        let size = object.size;
+        let file = tokio::fs::File::create_new(path).await.map_err(|source| Error::file(path, source))?;
+        let written = write_all(object.chunks, file, path).await;
+        if written.is_err() {
+            // What went wrong first is what is told.
+            let _ = tokio::fs::remove_file(path).await;
+        }
+        written.map(|()| size)
     }
 
     /// Deletes what is under a key. That there is nothing is no error.
     ///
     /// # Errors
-    /// [`Error::Storage`].
+    /// What the storage says.
     pub async fn delete(&self, key: &Key) -> Result<(), Error> {
-        match self.store.delete(&key.path()).await.map_err(Error::from) {
-            Err(Error::NotFound) => Ok(()),
-            done => done,
+        self.delete_all(vec![key.clone()]).await
+    }
+
+    /// Deletes what is under many keys, at less cost than one by one. That there is nothing is no error.
+    ///
+    /// # Errors
+    /// What the storage says; some may be gone then. It may be called again.
+    pub async fn delete_all(&self, keys: Vec<Key>) -> Result<(), Error> {
+        match &self.backend {
+            Backend::Disk(disk) => disk.delete_all(keys).await,
         }
     }
+
+    /// All objects, in no order, and nothing else that lies about. What comes or goes meanwhile may be in it or not.
+    #[must_use]
+    pub fn list(&self) -> Entries {
+        match &self.backend {
+            Backend::Disk(disk) => Entries(disk.list()),
+        }
+    }
+
+    /// Removes what writers left behind that were killed: what was last written to longer than `age` ago. Gives the number
+    /// of files. A writer that pauses longer than `age` loses its file and fails.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn sweep(&self, age: Duration) -> Result<u64, Error> {
+        match &self.backend {
+            Backend::Disk(disk) => disk.sweep(age).await,
+        }
+    }
+}
+
+async fn write_all(mut chunks: Chunks, mut file: tokio::fs::File, path: &Path) -> Result<(), Error> {
+    while let Some(chunk) = chunks.next().await {
+        file.write_all(&chunk?).await.map_err(|source| Error::file(path, source))?;
+    }
+    file.flush().await.map_err(|source| Error::file(path, source))
 }
 
 /// The directory that an address names.
@@ -125,65 +247,31 @@ pub fn directory(url: &str) -> Result<&Path, Error> {
     Ok(Path::new(path))
 }
 
-impl From<object_store::Error> for Error {
-    fn from(error: object_store::Error) -> Self {
-        match error {
-            object_store::Error::NotFound { .. } => Self::NotFound,
-            other => Self::Storage(other),
-        }
+impl Entries {
+    /// The next object.
+    pub async fn next(&mut self) -> Option<Result<Entry, Error>> {
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 }
 
-impl Stream for Chunks {
-    type Item = Result<Bytes, Error>;
+impl Stream for Entries {
+    type Item = Result<Entry, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(context).map_err(Error::from)
+        self.0.as_mut().poll_next(context)
     }
 }
 
-impl std::fmt::Debug for Chunks {
+impl std::fmt::Debug for Entries {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Chunks(…)")
+        f.write_str("Entries(…)")
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
-    use std::future::poll_fn;
-
+    #![allow(clippy::unwrap_used)]
     use super::*;
-
-    async fn read(objects: &Objects, key: &Key) -> Vec<u8> {
-        let mut object = objects.get(key).await.unwrap();
-        let mut all = Vec::new();
-        while let Some(chunk) = poll_fn(|context| Pin::new(&mut object.chunks).poll_next(context)).await {
-            all.extend_from_slice(&chunk.unwrap());
-        }
-        assert_eq!(object.size, all.len() as u64);
-        all
-    }
-
-    #[tokio::test]
-    async fn what_is_put_is_there_until_it_is_deleted() {
-        let directory = tempfile::tempdir().unwrap();
-        let objects = Objects::open("file://objects", directory.path()).unwrap();
-        let large = vec![7; 100_000];
-        let (one, other) =
-            (objects.put("jpg", large.clone()).await.unwrap(), objects.put("jpg", large.clone()).await.unwrap());
-        assert_ne!(one, other, "each has a key of its own");
-        assert_eq!(read(&objects, &one).await, large);
-        assert!(directory.path().join("objects").join(one.as_str()).is_file());
-
-        let reopened = Objects::open("file://objects", directory.path()).unwrap();
-        assert_eq!(read(&reopened, &other).await, large);
-        reopened.delete(&one).await.unwrap();
-        reopened.delete(&one).await.unwrap();
-        assert!(matches!(objects.get(&one).await, Err(Error::NotFound)));
-        let left = std::fs::read_dir(directory.path().join("objects")).unwrap().count();
-        assert_eq!(left, 1, "nothing is left of what is gone, nor of the writing");
-    }
 
     #[test]
     fn an_absolute_path_stays_as_it_is() {

@@ -1,0 +1,242 @@
+//! Objects as files of one directory.
+//!
+//! The directory is flat: ext4 and XFS index millions of names in one directory, and an object is where its key says.
+//! What is not finished is in [`PARTS`] below it, under the name that it will have: on the same file system, so that
+//! finishing is a rename, and apart, so that leftovers are found without a walk through all objects.
+
+mod read;
+mod write;
+
+use std::fs::{self, File, ReadDir};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::{Blob, Entry, Error, Key};
+
+pub(crate) use read::OpenFile;
+pub(crate) use write::DiskWriter;
+
+/// A directory of objects.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    root: PathBuf,
+}
+
+impl Disk {
+    /// Makes the directory where it is not there.
+    pub(crate) fn open(root: PathBuf) -> Result<Self, Error> {
+        let parts = root.join(PARTS);
+        fs::create_dir_all(&parts).map_err(|source| Error::Directory { path: root.clone(), source })?;
+        Ok(Self { root })
+    }
+
+    pub(crate) fn path(&self, key: &Key) -> PathBuf {
+        self.root.join(key.as_str())
+    }
+
+    pub(crate) async fn put(&self, key: &Key, bytes: Bytes) -> Result<(), Error> {
+        let part = self.part(key);
+        blocking(move || {
+            let mut file = part.create()?;
+            file.write_all(&bytes).map_err(|source| Error::file(part.path(), source))?;
+            part.publish(&file)
+        })
+        .await
+    }
+
+    pub(crate) async fn take(&self, key: &Key, path: &Path) -> Result<(), Error> {
+        let (part, path) = (self.part(key), path.to_owned());
+        blocking(move || take(part, &path)).await
+    }
+
+    pub(crate) async fn blob(&self, key: &Key) -> Result<Blob, Error> {
+        let path = self.path(key);
+        blocking(move || {
+            let wrong = |source: io::Error| match source.kind() {
+                ErrorKind::NotFound => Error::NotFound,
+                _ => Error::file(&path, source),
+            };
+            let file = File::open(&path).map_err(wrong)?;
+            let size = file.metadata().map_err(wrong)?.len();
+            Ok(Blob::on_disk(size, OpenFile::new(file, path)))
+        })
+        .await
+    }
+
+    pub(crate) async fn delete_all(&self, keys: Vec<Key>) -> Result<(), Error> {
+        let root = self.root.clone();
+        blocking(move || {
+            for key in keys {
+                let path = root.join(key.as_str());
+                match fs::remove_file(&path) {
+                    Err(source) if source.kind() != ErrorKind::NotFound => return Err(Error::file(&path, source)),
+                    _ => {}
+                }
+            }
+            sync_directory(&root)
+        })
+        .await
+    }
+
+    pub(crate) fn list(&self) -> BoxStream<'static, Result<Entry, Error>> {
+        let root = self.root.clone();
+        let batches = stream::try_unfold(None, move |names| {
+            let root = root.clone();
+            async move {
+                let (batch, names) = blocking(move || batch(&root, names)).await?;
+                Ok::<_, Error>((!batch.is_empty()).then_some((batch, Some(names))))
+            }
+        });
+        batches.map_ok(|batch| stream::iter(batch.into_iter().flatten().map(Ok))).try_flatten().boxed()
+    }
+
+    pub(crate) async fn sweep(&self, age: Duration) -> Result<u64, Error> {
+        let parts = self.root.join(PARTS);
+        blocking(move || {
+            let now = SystemTime::now();
+            let mut swept = 0;
+            let wrong = |source| Error::file(&parts, source);
+            for part in fs::read_dir(&parts).map_err(wrong)? {
+                let part = part.map_err(wrong)?;
+                // A part that is finished meanwhile is gone, which is well.
+                let Ok(modified) = part.metadata().and_then(|metadata| metadata.modified()) else { continue };
+                let is_part = part.file_name().to_str().is_some_and(|name| Key::parse(name).is_some());
+                if is_part && now.duration_since(modified).is_ok_and(|since| since >= age) {
+                    swept += u64::from(fs::remove_file(part.path()).is_ok());
+                }
+            }
+            Ok(swept)
+        })
+        .await
+    }
+
+    fn part(&self, key: &Key) -> Part {
+        let path = self.root.join(PARTS).join(key.as_str());
+        Part { root: self.root.clone(), target: self.path(key), path, settled: false }
+    }
+}
+
+/// A file on its way to be an object. It is removed where it does not become one.
+#[derive(Debug)]
+struct Part {
+    root: PathBuf,
+    target: PathBuf,
+    path: PathBuf,
+    /// There is nothing left to remove.
+    settled: bool,
+}
+
+impl Part {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn create(&self) -> Result<File, Error> {
+        File::create_new(&self.path).map_err(|source| Error::file(&self.path, source))
+    }
+
+    /// Makes the object appear, with all that was written to its file. It outlives a loss of power from here on.
+    fn publish(mut self, file: &File) -> Result<(), Error> {
+        file.sync_all().map_err(|source| Error::file(&self.path, source))?;
+        fs::rename(&self.path, &self.target).map_err(|source| Error::file(&self.path, source))?;
+        self.settled = true;
+        sync_directory(&self.root).inspect_err(|_| drop(fs::remove_file(&self.target)))
+    }
+
+    /// Leaves nothing to remove.
+    fn settle(mut self) {
+        self.settled = true;
+    }
+
+    /// Removes the file.
+    fn remove(mut self) -> Result<(), Error> {
+        self.settled = true;
+        fs::remove_file(&self.path).map_err(|source| Error::file(&self.path, source))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        // To remove a large file takes a while. There may be none: it was not created, or it was swept.
+        let path = std::mem::take(&mut self.path);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || fs::remove_file(path))),
+            Err(_) => drop(fs::remove_file(path)),
+        }
+    }
+}
+
+fn take(part: Part, path: &Path) -> Result<(), Error> {
+    let wrong = |source| Error::file(path, source);
+    if !fs::symlink_metadata(path).map_err(wrong)?.is_file() {
+        return Err(wrong(ErrorKind::InvalidInput.into()));
+    }
+    let mut file = File::open(path).map_err(wrong)?;
+    file.sync_all().map_err(wrong)?;
+    match fs::rename(path, &part.target) {
+        Ok(()) => {
+            sync_directory(&part.root).inspect_err(|_| drop(fs::rename(&part.target, path)))?;
+            part.settle();
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+            let mut copy = part.create()?;
+            io::copy(&mut file, &mut copy).map_err(|source| Error::file(part.path(), source))?;
+            part.publish(&copy)?;
+            fs::remove_file(path).map_err(wrong)
+        }
+        Err(error) => Err(wrong(error)),
+    }
+}
+
+/// The next objects of a directory, `None` for what is none. Empty at its end.
+fn batch(root: &Path, names: Option<ReadDir>) -> Result<(Vec<Option<Entry>>, ReadDir), Error> {
+    let wrong = |source| Error::file(root, source);
+    let mut names = names.map_or_else(|| fs::read_dir(root).map_err(wrong), Ok)?;
+    let batch = names.by_ref().take(BATCH).map(|entry| match entry {
+        Ok(entry) => listed(&entry).map_err(wrong),
+        Err(error) => Err(wrong(error)),
+    });
+    Ok((batch.collect::<Result<_, _>>()?, names))
+}
+
+fn listed(entry: &fs::DirEntry) -> io::Result<Option<Entry>> {
+    let Some(key) = entry.file_name().to_str().and_then(Key::parse) else { return Ok(None) };
+    let metadata = match entry.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let entry = || Ok(Entry { key, size: metadata.len(), modified: metadata.modified()? });
+    metadata.is_file().then(entry).transpose()
+}
+
+/// Makes names that appeared in a directory, or went, outlive a loss of power.
+fn sync_directory(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(|source| Error::file(path, source))
+}
+
+/// Runs what waits for the disk where it holds up nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and whoever waits with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// Directory of what is not finished.
+const PARTS: &str = ".parts";
+/// Names of a directory that are read at a time.
+const BATCH: usize = 1024;

@@ -1,0 +1,52 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a file cannot be kept or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address is none, or of a kind that is not known.
+    #[error("{0}")]
+    Address(&'static str),
+    /// The directory cannot be made.
+    #[error("{path}: the directory cannot be made: {source}", path = .path.display())]
+    Directory {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is none of that key.
+    #[error("there is no such object")]
+    NotFound,
+    /// A part was asked for that is not within the object.
+    #[error("the range is not within the {size} bytes of the object")]
+    Range {
+        /// The object's length in bytes.
+        size: u64,
+    },
+    /// There is no room left.
+    #[error("the storage is full")]
+    Full,
+    /// A file cannot be read or written.
+    #[error("{path}: {source}", path = .path.display())]
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A writer failed before, and so has no object to give.
+    #[error("what was written before this failed")]
+    Broken,
+}
+
+impl Error {
+    /// What the operating system says about a file that is there, or should be.
+    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::File { path: path.to_owned(), source },
+        }
+    }
+}
