@@ -11,6 +11,7 @@ use futures_core::stream::BoxStream;
 
 use crate::Error;
 use crate::disk::OpenFile;
+use crate::s3::RemoteFile;
 
 /// An object that is open: any part of it can be read, by many at once. Cheap to clone. On disk it stays readable after it
 /// is deleted.
@@ -23,6 +24,7 @@ pub struct Blob {
 #[derive(Debug, Clone)]
 enum Source {
     Disk(OpenFile),
+    S3(RemoteFile),
 }
 
 /// The bytes of an object, as they are read.
@@ -31,6 +33,10 @@ pub struct Chunks(BoxStream<'static, Result<Bytes, Error>>);
 impl Blob {
     pub(crate) fn on_disk(size: u64, file: OpenFile) -> Self {
         Self { size, source: Source::Disk(file) }
+    }
+
+    pub(crate) fn on_s3(size: u64, file: RemoteFile) -> Self {
+        Self { size, source: Source::S3(file) }
     }
 
     /// Its length in bytes.
@@ -44,6 +50,7 @@ impl Blob {
     pub fn file(&self) -> Option<&Arc<File>> {
         match &self.source {
             Source::Disk(file) => Some(file.get()),
+            Source::S3(_) => None,
         }
     }
 
@@ -55,6 +62,7 @@ impl Blob {
         self.check(&range)?;
         match &self.source {
             Source::Disk(file) => file.read(range).await,
+            Source::S3(file) => file.read(range).await,
         }
     }
 
@@ -67,6 +75,7 @@ impl Blob {
         }
         match &self.source {
             Source::Disk(file) => Chunks(file.stream(ranges)),
+            Source::S3(file) => Chunks(file.stream(ranges)),
         }
     }
 

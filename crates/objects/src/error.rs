@@ -36,6 +36,34 @@ pub enum Error {
         /// What the operating system says.
         source: io::Error,
     },
+    /// There is no bucket of that name.
+    #[error("there is no bucket {bucket}, or not at this endpoint")]
+    NoBucket {
+        /// Its name.
+        bucket: String,
+    },
+    /// The storage does not know the credentials, or they do not suffice.
+    #[error("bucket {bucket}: the credentials are refused: {says}")]
+    Refused {
+        /// The bucket's name.
+        bucket: String,
+        /// The storage's own words.
+        says: String,
+    },
+    /// The storage cannot be reached, or fails.
+    #[error("bucket {bucket}: {says}")]
+    Remote {
+        /// The bucket's name.
+        bucket: String,
+        /// What happened, in the storage's words or the client's.
+        says: String,
+    },
+    /// An object is larger than the storage takes.
+    #[error("an object that is written without its length being known may have {most} bytes at most here")]
+    TooLarge {
+        /// The most bytes.
+        most: u64,
+    },
     /// A writer failed before, and so has no object to give.
     #[error("what was written before this failed")]
     Broken,

@@ -15,8 +15,11 @@ mod blob;
 mod disk;
 mod error;
 mod key;
+mod place;
+mod s3;
 mod writer;
 
+use std::iter;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -33,6 +36,8 @@ pub use blob::{Blob, Chunks};
 use disk::Disk;
 pub use error::Error;
 pub use key::Key;
+pub use place::{Access, Bucket, Credentials, Place};
+use s3::S3;
 pub use writer::Writer;
 
 /// Where a site's files are. Cheap to clone.
@@ -44,6 +49,7 @@ pub struct Objects {
 #[derive(Debug, Clone)]
 enum Backend {
     Disk(Arc<Disk>),
+    S3(Arc<S3>),
 }
 
 /// A file that is read.
@@ -70,14 +76,40 @@ pub struct Entry {
 pub struct Entries(BoxStream<'static, Result<Entry, Error>>);
 
 impl Objects {
-    /// Opens what is at `url`: `file://` and a directory, below `data_dir` unless its path is absolute. It is made where it
-    /// is not there.
+    /// Opens what is at `url`, a [`Place`]: a directory, below `data_dir` unless its path is absolute, which is made where it
+    /// is not there; or a bucket, with the credentials of the environment.
     ///
     /// # Errors
-    /// [`Error::Address`], [`Error::Directory`].
+    /// [`Error::Address`], [`Error::Directory`], and [`Error::Refused`] where a bucket needs credentials and has none.
     pub fn open(url: &str, data_dir: &Path) -> Result<Self, Error> {
-        let disk = Disk::open(data_dir.join(directory(url)?))?;
-        Ok(Self { backend: Backend::Disk(Arc::new(disk)) })
+        Self::open_with(url, data_dir, &Access::default())
+    }
+
+    /// As [`open`](Self::open), with what is needed beside the address. Nothing is asked of a bucket yet:
+    /// [`check`](Self::check) does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) has.
+    pub fn open_with(url: &str, data_dir: &Path, access: &Access) -> Result<Self, Error> {
+        let backend = match url.parse()? {
+            Place::Directory(path) => Backend::Disk(Arc::new(Disk::open(data_dir.join(path))?)),
+            Place::Bucket(bucket) => Backend::S3(Arc::new(S3::open(bucket, access)?)),
+        };
+        Ok(Self { backend })
+    }
+
+    /// Whether objects can be listed, kept, read and deleted here: tries it with a small one.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub async fn check(&self) -> Result<(), Error> {
+        if let Backend::S3(s3) = &self.backend {
+            s3.check().await?;
+        }
+        let key = self.put("txt", CHECK).await?;
+        let read = self.get_range(&key, 0..CHECK.len() as u64).await;
+        self.delete(&key).await?;
+        read.map(drop)
     }
 
     /// Keeps `bytes` under a new key, whose `extension` says what they are.
@@ -91,11 +123,13 @@ impl Objects {
         let (key, bytes) = (Key::new(extension), bytes.into());
         match &self.backend {
             Backend::Disk(disk) => disk.put(&key, bytes).await?,
+            Backend::S3(s3) => s3.put(&key, bytes).await?,
         }
         Ok(key)
     }
 
-    /// Begins an object that is written bit by bit. Nothing of it is there before [`Writer::finish`].
+    /// Begins an object that is written bit by bit. Nothing of it is there before [`Writer::finish`]. A writer to disk has
+    /// 2 MiB in memory at most, one to a bucket 32 MiB; it takes up to 78 GiB there, [`put_file`](Self::put_file) more.
     ///
     /// # Errors
     /// What the storage says.
@@ -103,12 +137,14 @@ impl Objects {
     /// # Panics
     /// As [`put`](Self::put) does.
     pub async fn writer(&self, extension: &'static str) -> Result<Writer, Error> {
-        self.write_as(Key::new(extension)).await
+        self.write_as(Key::new(extension), None).await
     }
 
-    async fn write_as(&self, key: Key) -> Result<Writer, Error> {
+    /// Begins the object of a key that there is, with its length where that is known.
+    async fn write_as(&self, key: Key, size: Option<u64>) -> Result<Writer, Error> {
         match &self.backend {
             Backend::Disk(disk) => Writer::on_disk(disk, key).await,
+            Backend::S3(s3) => Ok(Writer::on_s3(s3, key, size)),
         }
     }
 
@@ -124,8 +160,17 @@ impl Objects {
         let key = Key::new(extension);
         match &self.backend {
             Backend::Disk(disk) => disk.take(&key, path).await?,
+            Backend::S3(_) => self.upload(&key, path).await?,
         }
         Ok(key)
+    }
+
+    async fn upload(&self, key: &Key, path: &Path) -> Result<(), Error> {
+        let file = disk::open_file(path).await?;
+        let mut writer = self.write_as(key.clone(), Some(file.size())).await?;
+        writer.write_all(file.stream(iter::once(0..file.size()))).await?;
+        writer.finish().await?;
+        tokio::fs::remove_file(path).await.map_err(|source| Error::file(path, source))
     }
 
     /// Opens what is under a key, to read parts of it.
@@ -135,6 +180,7 @@ impl Objects {
     pub async fn blob(&self, key: &Key) -> Result<Blob, Error> {
         match &self.backend {
             Backend::Disk(disk) => disk.blob(key).await,
+            Backend::S3(s3) => s3.file(key).await.map(|(size, file)| Blob::on_s3(size, file)),
         }
     }
 
@@ -144,7 +190,7 @@ impl Objects {
     /// [`Error::NotFound`], and what the storage says.
     pub async fn get(&self, key: &Key) -> Result<Object, Error> {
         let blob = self.blob(key).await?;
-        Ok(Object { size: blob.size(), chunks: blob.stream([0..blob.size()]) })
+        Ok(Object { size: blob.size(), chunks: blob.stream(iter::once(0..blob.size())) })
     }
 
     /// Reads a part of what is under a key into memory.
@@ -169,6 +215,7 @@ impl Objects {
     pub fn local(&self, key: &Key) -> Option<PathBuf> {
         match &self.backend {
             Backend::Disk(disk) => Some(disk.path(key)),
+            Backend::S3(_) => None,
         }
     }
 
@@ -204,6 +251,7 @@ impl Objects {
     pub async fn delete_all(&self, keys: Vec<Key>) -> Result<(), Error> {
         match &self.backend {
             Backend::Disk(disk) => disk.delete_all(keys).await,
+            Backend::S3(s3) => s3.delete_all(keys).await,
         }
     }
 
@@ -212,17 +260,44 @@ impl Objects {
     pub fn list(&self) -> Entries {
         match &self.backend {
             Backend::Disk(disk) => Entries(disk.list()),
+            Backend::S3(s3) => Entries(s3.list()),
         }
     }
 
     /// Removes what writers left behind that were killed: what was last written to longer than `age` ago. Gives the number
-    /// of files. A writer that pauses longer than `age` loses its file and fails.
+    /// of files. A writer that pauses longer than `age` loses its file and fails. A bucket sees to it itself, by its rule
+    /// for incomplete uploads.
     ///
     /// # Errors
     /// What the storage says.
     pub async fn sweep(&self, age: Duration) -> Result<u64, Error> {
         match &self.backend {
             Backend::Disk(disk) => disk.sweep(age).await,
+            Backend::S3(_) => Ok(0),
+        }
+    }
+
+    /// An address by which whoever has it reads an object straight from the storage, for `life`, seven days at most. `None`
+    /// where the storage has no address for viewers ([`Access::public_url`]). Whether the object is there is not looked at.
+    ///
+    /// The signature is S3's own (a presigned request): the storage checks it itself, and what lies between needs no key.
+    /// Two addresses of one object differ, so that a cache on the way must leave the query out of what it looks for.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where there are no credentials to sign with.
+    pub async fn public_url(&self, key: &Key, life: Duration) -> Result<Option<String>, Error> {
+        match &self.backend {
+            Backend::Disk(_) => Ok(None),
+            Backend::S3(s3) => s3.public_url(key, life.min(MAX_LIFE)).await,
+        }
+    }
+}
+
+impl std::fmt::Display for Objects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.backend {
+            Backend::Disk(disk) => write!(f, "{}", disk.root().display()),
+            Backend::S3(s3) => write!(f, "{}", s3.bucket()),
         }
     }
 }
@@ -232,19 +307,6 @@ async fn write_all(mut chunks: Chunks, mut file: tokio::fs::File, path: &Path) -
         file.write_all(&chunk?).await.map_err(|source| Error::file(path, source))?;
     }
     file.flush().await.map_err(|source| Error::file(path, source))
-}
-
-/// The directory that an address names.
-///
-/// # Errors
-/// [`Error::Address`] in words for the operator.
-pub fn directory(url: &str) -> Result<&Path, Error> {
-    let path =
-        url.strip_prefix("file://").ok_or(Error::Address("only file:// and a directory can be used as storage"))?;
-    if path.is_empty() || path.contains(['?', '#', '%', '\0']) {
-        return Err(Error::Address("file:// wants the path of a directory"));
-    }
-    Ok(Path::new(path))
 }
 
 impl Entries {
@@ -268,6 +330,11 @@ impl std::fmt::Debug for Entries {
     }
 }
 
+/// What is written to see whether that can be done.
+const CHECK: &str = "millrace";
+/// The longest that S3 takes a signature for: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>.
+const MAX_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -282,11 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn other_addresses_are_refused_in_words() {
-        for url in ["s3://bucket", "objects", "", "file://", "file://a?b", "FILE://a"] {
-            let error = Objects::open(url, Path::new("/nonexistent")).unwrap_err().to_string();
-            assert!(error.contains("file://"), "{url}: {error}");
-        }
+    fn a_directory_that_cannot_be_made_is_an_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = Objects::open("file://below", file.path()).unwrap_err();
         assert!(error.to_string().contains("cannot be made"), "{error}");

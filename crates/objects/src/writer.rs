@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::disk::{Disk, DiskWriter};
-use crate::{Error, Key};
+use crate::s3::{S3, S3Writer};
+use crate::{Chunks, Error, Key};
 
 /// An object that is being written. Dropped before it is finished, it leaves nothing behind.
 #[derive(Debug)]
@@ -15,12 +18,18 @@ pub struct Writer {
 #[derive(Debug)]
 enum Target {
     Disk(DiskWriter),
+    S3(S3Writer),
 }
 
 impl Writer {
     pub(crate) async fn on_disk(disk: &Disk, key: Key) -> Result<Self, Error> {
         let target = Target::Disk(DiskWriter::new(disk, &key).await?);
         Ok(Self { key, written: 0, target: Some(target) })
+    }
+
+    pub(crate) fn on_s3(s3: &Arc<S3>, key: Key, size: Option<u64>) -> Self {
+        let target = Target::S3(S3Writer::new(s3, &key, size));
+        Self { key, written: 0, target: Some(target) }
     }
 
     /// Bytes so far.
@@ -37,11 +46,19 @@ impl Writer {
         self.written += bytes.len() as u64;
         let done = match self.target.as_mut().ok_or(Error::Broken)? {
             Target::Disk(file) => file.write(bytes).await,
+            Target::S3(parts) => parts.write(bytes).await,
         };
         if done.is_err() {
             self.target = None;
         }
         done
+    }
+
+    pub(crate) async fn write_all(&mut self, mut chunks: Chunks) -> Result<(), Error> {
+        while let Some(chunk) = chunks.next().await {
+            self.write(chunk?).await?;
+        }
+        Ok(())
     }
 
     /// Makes the object appear, with all that was written.
@@ -51,6 +68,7 @@ impl Writer {
     pub async fn finish(self) -> Result<Key, Error> {
         match self.target.ok_or(Error::Broken)? {
             Target::Disk(file) => file.finish().await?,
+            Target::S3(parts) => parts.finish().await?,
         }
         Ok(self.key)
     }
@@ -59,6 +77,7 @@ impl Writer {
     pub async fn abort(self) {
         match self.target {
             Some(Target::Disk(file)) => file.abort().await,
+            Some(Target::S3(parts)) => parts.abort().await,
             None => {}
         }
     }

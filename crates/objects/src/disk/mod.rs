@@ -35,6 +35,10 @@ impl Disk {
         Ok(Self { root })
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(crate) fn path(&self, key: &Key) -> PathBuf {
         self.root.join(key.as_str())
     }
@@ -55,17 +59,10 @@ impl Disk {
     }
 
     pub(crate) async fn blob(&self, key: &Key) -> Result<Blob, Error> {
-        let path = self.path(key);
-        blocking(move || {
-            let wrong = |source: io::Error| match source.kind() {
-                ErrorKind::NotFound => Error::NotFound,
-                _ => Error::file(&path, source),
-            };
-            let file = File::open(&path).map_err(wrong)?;
-            let size = file.metadata().map_err(wrong)?.len();
-            Ok(Blob::on_disk(size, OpenFile::new(file, path)))
+        open_file(&self.path(key)).await.map_err(|error| match error {
+            Error::File { source, .. } if source.kind() == ErrorKind::NotFound => Error::NotFound,
+            error => error,
         })
-        .await
     }
 
     pub(crate) async fn delete_all(&self, keys: Vec<Key>) -> Result<(), Error> {
@@ -174,12 +171,29 @@ impl Drop for Part {
     }
 }
 
-fn take(part: Part, path: &Path) -> Result<(), Error> {
+/// Opens a file, wherever it is, to read parts of it.
+pub(crate) async fn open_file(path: &Path) -> Result<Blob, Error> {
+    let path = path.to_owned();
+    blocking(move || {
+        let file = open_regular(&path)?;
+        let size = file.metadata().map_err(|source| Error::file(&path, source))?.len();
+        Ok(Blob::on_disk(size, OpenFile::new(file, path)))
+    })
+    .await
+}
+
+/// Opens what is a file, and not a directory, a pipe or a link to elsewhere.
+fn open_regular(path: &Path) -> Result<File, Error> {
     let wrong = |source| Error::file(path, source);
     if !fs::symlink_metadata(path).map_err(wrong)?.is_file() {
-        return Err(wrong(ErrorKind::InvalidInput.into()));
+        return Err(wrong(io::Error::new(ErrorKind::InvalidInput, "it is not a file")));
     }
-    let mut file = File::open(path).map_err(wrong)?;
+    File::open(path).map_err(wrong)
+}
+
+fn take(part: Part, path: &Path) -> Result<(), Error> {
+    let wrong = |source| Error::file(path, source);
+    let mut file = open_regular(path)?;
     file.sync_all().map_err(wrong)?;
     match fs::rename(path, &part.target) {
         Ok(()) => {

@@ -11,14 +11,8 @@ use crate::{Storage, keys, pattern, read};
 
 pub(crate) async fn storage() -> Storage {
     let directory = tempfile::tempdir().unwrap();
-    Storage { objects: Objects::open("file://objects", directory.path()).unwrap(), directory }
-}
-
-impl Storage {
-    /// Files that are not objects.
-    pub(crate) fn left(&self) -> usize {
-        files(&self.directory.path().join("objects/.parts")).len()
-    }
+    let objects = Objects::open("file://objects", directory.path()).unwrap();
+    Storage { objects, unfinished: (directory.path().join("objects/.parts"), ""), directory }
 }
 
 #[tokio::test]
@@ -108,8 +102,4 @@ async fn a_file_that_was_cut_short_is_an_error() {
     File::options().write(true).open(storage.objects.local(&key).unwrap()).unwrap().set_len(5000).unwrap();
     let error = blob.read(0..10_000).await.unwrap_err();
     assert!(matches!(error, Error::File { .. }), "{error}");
-}
-
-fn files(directory: &Path) -> Vec<fs::DirEntry> {
-    fs::read_dir(directory).unwrap().collect::<Result<_, _>>().unwrap()
 }

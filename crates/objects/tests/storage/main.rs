@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod disk;
+mod s3;
 
 use std::collections::HashSet;
+use std::iter;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -13,6 +16,17 @@ use millrace_objects::{Chunks, Error, Key, Objects};
 struct Storage {
     objects: Objects,
     directory: tempfile::TempDir,
+    /// Where what is not finished is, with these first letters.
+    unfinished: (PathBuf, &'static str),
+}
+
+impl Storage {
+    /// Files of what is not finished.
+    fn left(&self) -> usize {
+        let (directory, start) = &self.unfinished;
+        let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().starts_with(start)).count()
+    }
 }
 
 /// Makes a module with each test of every storage, for one storage.
@@ -30,6 +44,7 @@ macro_rules! tests {
             parts_beyond_the_end_are_refused
             many_are_listed_and_deleted
             what_is_not_there_is_not_found
+            a_storage_is_checked
         }
     };
     (@ $storage:ident, $make:path: $($test:ident)+) => {
@@ -43,6 +58,8 @@ macro_rules! tests {
 }
 
 tests!(on_disk, crate::disk::storage);
+tests!(on_s3, crate::s3::by_path);
+tests!(on_s3_by_host, crate::s3::by_host);
 
 async fn what_is_put_is_there_until_it_is_deleted(storage: Storage) {
     let objects = &storage.objects;
@@ -144,13 +161,13 @@ async fn parts_are_read_as_asked_for(storage: Storage) {
     for range in [0..0, 0..1, 17..300_000, 999_999..1_000_000, 1_000_000..1_000_000, 0..1_000_000] {
         let part = &whole[range.start as usize..range.end as usize];
         assert_eq!(blob.read(range.clone()).await.unwrap(), part, "{range:?}");
-        assert_eq!(all(blob.stream([range.clone()])).await, part, "{range:?}");
+        assert_eq!(all(blob.stream(iter::once(range.clone()))).await, part, "{range:?}");
     }
     assert_eq!(storage.objects.get_range(&key, 5..9).await.unwrap(), whole[5..9]);
 
     let near: Vec<_> = (0..500).map(|n| n * 1900..n * 1900 + 700).collect();
     let scattered = vec![700_000..999_000, 3..5, 5..5, 5..300_000, 0..1, 0..1];
-    for ranges in [near, scattered, vec![], vec![4..4]] {
+    for ranges in [near, scattered, vec![], vec![4..4, 9..9]] {
         let expected: Vec<u8> =
             ranges.iter().flat_map(|range| &whole[range.start as usize..range.end as usize]).copied().collect();
         assert!(all(blob.stream(ranges.clone())).await == expected, "{ranges:?}");
@@ -208,6 +225,11 @@ async fn what_is_not_there_is_not_found(storage: Storage) {
     let path = storage.directory.path().join("scratch");
     assert!(matches!(objects.fetch_to(&key, &path).await, Err(Error::NotFound)));
     assert!(!path.exists());
+}
+
+async fn a_storage_is_checked(storage: Storage) {
+    storage.objects.check().await.unwrap();
+    assert_eq!(keys(&storage.objects).await, [].into(), "nothing is left of it");
 }
 
 async fn keys(objects: &Objects) -> HashSet<Key> {
