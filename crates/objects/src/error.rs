@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Key;
+
 /// Why a file cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,6 +65,12 @@ pub enum Error {
     TooLarge {
         /// The most bytes.
         most: u64,
+    },
+    /// What was copied is not what it was copied from.
+    #[error("the copy of {key} has other bytes than the original")]
+    Differs {
+        /// The object.
+        key: Key,
     },
     /// A writer failed before, and so has no object to give.
     #[error("what was written before this failed")]

@@ -17,6 +17,7 @@ mod error;
 mod key;
 mod place;
 mod s3;
+pub mod transfer;
 mod writer;
 
 use std::iter;

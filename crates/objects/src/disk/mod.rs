@@ -133,8 +133,9 @@ impl Part {
         &self.path
     }
 
+    /// A killed process that copied the same object may have left a file, which goes.
     fn create(&self) -> Result<File, Error> {
-        File::create_new(&self.path).map_err(|source| Error::file(&self.path, source))
+        File::create(&self.path).map_err(|source| Error::file(&self.path, source))
     }
 
     /// Makes the object appear, with all that was written to its file. It outlives a loss of power from here on.

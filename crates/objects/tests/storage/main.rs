@@ -3,6 +3,7 @@
 
 mod disk;
 mod s3;
+mod transfer;
 
 use std::collections::HashSet;
 use std::iter;
