@@ -1,7 +1,10 @@
 //! Boxes (ISO/IEC 14496-12, 4.2) and descriptors (ISO/IEC 14496-1, 8.3.3) as bytes.
 
 /// Appends a box with what `body` appends.
-pub(crate) fn write_box(out: &mut Vec<u8>, kind: &[u8; 4], body: impl FnOnce(&mut Vec<u8>)) {
+///
+/// # Panics
+/// When it is of 4 GiB or more.
+pub fn write_box(out: &mut Vec<u8>, kind: &[u8; 4], body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     put_u32(out, 0);
     out.extend_from_slice(kind);
@@ -12,7 +15,7 @@ pub(crate) fn write_box(out: &mut Vec<u8>, kind: &[u8; 4], body: impl FnOnce(&mu
 }
 
 /// Appends a box that begins with a version and 24 bits of flags.
-pub(crate) fn write_full_box(
+pub fn write_full_box(
     out: &mut Vec<u8>,
     kind: &[u8; 4],
     version: u8,
@@ -26,7 +29,7 @@ pub(crate) fn write_full_box(
 }
 
 /// Appends a descriptor; its length goes before it in groups of seven bits.
-pub(crate) fn write_descriptor(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)) {
+pub fn write_descriptor(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)) {
     let mut content = Vec::new();
     body(&mut content);
     let len = content.len();
@@ -44,20 +47,23 @@ fn low_byte(n: usize) -> u8 {
     n.to_le_bytes()[0]
 }
 
-pub(crate) fn put_u16(out: &mut Vec<u8>, n: u16) {
+/// Appends 16 bits.
+pub fn put_u16(out: &mut Vec<u8>, n: u16) {
     out.extend_from_slice(&n.to_be_bytes());
 }
 
-pub(crate) fn put_u32(out: &mut Vec<u8>, n: u32) {
+/// Appends 32 bits.
+pub fn put_u32(out: &mut Vec<u8>, n: u32) {
     out.extend_from_slice(&n.to_be_bytes());
 }
 
-pub(crate) fn put_u64(out: &mut Vec<u8>, n: u64) {
+/// Appends 64 bits.
+pub fn put_u64(out: &mut Vec<u8>, n: u64) {
     out.extend_from_slice(&n.to_be_bytes());
 }
 
 /// Appends zeros: fields that are reserved, or that say nothing.
-pub(crate) fn put_zeros(out: &mut Vec<u8>, n: usize) {
+pub fn put_zeros(out: &mut Vec<u8>, n: usize) {
     out.resize(out.len() + n, 0);
 }
 

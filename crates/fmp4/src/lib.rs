@@ -4,6 +4,8 @@
 //! - [`init_segment`] writes what a decoder needs first: `ftyp` and `moov`.
 //! - [`Fragmenter`] gathers the frames of one track into [`Fragment`]s, each a `moof` and an `mdat`
 //!   that stand for themselves.
+//! - [`init_segment_of`] and [`Moof`] are what both are written with, for those who have sample entries
+//!   and samples that are to be left where they are.
 //!
 //! Fragments hold one track each, so that the same bytes serve every view: DASH takes them one by
 //! one beside an init segment of that track alone; a muxed HLS segment is a fragment of the pictures
@@ -19,17 +21,19 @@
 //!   an init segment and fragments of one configuration always belong together.
 
 mod audio;
-mod boxes;
+pub mod boxes;
 mod fragmenter;
 mod init;
+mod moof;
 mod video;
 
 use millrace_media::{Timestamp, TrackKind};
 
 pub use audio::{MAX_SAMPLE_RATE, audio_codec_string, check_audio};
 pub use fragmenter::{Fragment, Fragmenter, MAX_FRAGMENT_BYTES, MAX_FRAGMENT_SAMPLES};
-pub use init::init_segment;
+pub use init::{TrackHead, UNDETERMINED, UPRIGHT, init_segment, init_segment_of};
 pub use millrace_media::EPOCH;
+pub use moof::{Moof, Sample};
 pub use video::{check_video, video_codec_string};
 
 /// Ticks of the pictures' clock per second.
