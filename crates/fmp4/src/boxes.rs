@@ -15,13 +15,7 @@ pub fn write_box(out: &mut Vec<u8>, kind: &[u8; 4], body: impl FnOnce(&mut Vec<u
 }
 
 /// Appends a box that begins with a version and 24 bits of flags.
-pub fn write_full_box(
-    out: &mut Vec<u8>,
-    kind: &[u8; 4],
-    version: u8,
-    flags: u32,
-    body: impl FnOnce(&mut Vec<u8>),
-) {
+pub fn write_full_box(out: &mut Vec<u8>, kind: &[u8; 4], version: u8, flags: u32, body: impl FnOnce(&mut Vec<u8>)) {
     write_box(out, kind, |out| {
         put_u32(out, u32::from(version) << 24 | flags);
         body(out);

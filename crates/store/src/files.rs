@@ -1,6 +1,6 @@
 //! What is kept among the objects for videos, and what is to be deleted there.
 
-use crate::db::{rows, rows_in, run, run_in};
+use crate::db::{Tx, rows, rows_in, run, run_in};
 use crate::texts::texts;
 use crate::{At, Error, FileId, Store, UserId, VideoId};
 
@@ -95,33 +95,10 @@ impl Store {
         let mut tx = self.begin().await?;
         let there = rows_in!(tx, fetch_optional, (VideoId,), "SELECT id FROM videos WHERE id = $1", video)?;
         for file in files {
-            let garbage = "INSERT INTO garbage (object_key, added_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-            if there.is_none() {
-                run_in!(tx, garbage, file.object_key, At::now())?;
-                continue;
+            match there {
+                Some(_) => put_file(&mut tx, video, file).await?,
+                None => discard(&mut tx, file.object_key).await?,
             }
-            let sql = "DELETE FROM files WHERE video_id = $1 AND kind = $2 AND name = $3 RETURNING object_key";
-            let old = rows_in!(tx, fetch_optional, (String,), sql, video, file.kind.as_str(), file.name)?;
-            if let Some((key,)) = old {
-                run_in!(tx, garbage, key, At::now())?;
-            }
-            run_in!(
-                tx,
-                "INSERT INTO files (id, video_id, kind, name, object_key, size, media_type, width, height, details,
-                                    created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-                FileId::new(),
-                video,
-                file.kind.as_str(),
-                file.name,
-                file.object_key,
-                i64::try_from(file.size).unwrap_or(i64::MAX),
-                file.media_type,
-                file.width,
-                file.height,
-                file.details,
-                At::now(),
-            )?;
         }
         tx.commit().await?;
         there.map(drop).ok_or(Error::NotFound)
@@ -136,8 +113,7 @@ impl Store {
         let sql = "DELETE FROM files WHERE video_id = $1 AND kind = $2 AND name = $3 RETURNING object_key";
         let (key,) =
             rows_in!(tx, fetch_optional, (String,), sql, video, kind.as_str(), name)?.ok_or(Error::NotFound)?;
-        let sql = "INSERT INTO garbage (object_key, added_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        run_in!(tx, sql, key, At::now())?;
+        discard(&mut tx, &key).await?;
         tx.commit().await
     }
 
@@ -211,4 +187,37 @@ impl Store {
         run!(self.pool, "DELETE FROM garbage WHERE object_key = $1", object_key)?;
         Ok(())
     }
+}
+
+/// Gives a video a file, in place of one of the same kind and name.
+pub(crate) async fn put_file(tx: &mut Tx, video: &VideoId, file: &NewFile<'_>) -> Result<(), Error> {
+    let sql = "DELETE FROM files WHERE video_id = $1 AND kind = $2 AND name = $3 RETURNING object_key";
+    let old = rows_in!(*tx, fetch_optional, (String,), sql, video, file.kind.as_str(), file.name)?;
+    if let Some((key,)) = old {
+        discard(tx, &key).await?;
+    }
+    run_in!(
+        *tx,
+        "INSERT INTO files (id, video_id, kind, name, object_key, size, media_type, width, height, details, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        FileId::new(),
+        video,
+        file.kind.as_str(),
+        file.name,
+        file.object_key,
+        i64::try_from(file.size).unwrap_or(i64::MAX),
+        file.media_type,
+        file.width,
+        file.height,
+        file.details,
+        At::now(),
+    )?;
+    Ok(())
+}
+
+/// Notes, within a transaction, an object that nothing refers to.
+async fn discard(tx: &mut Tx, object_key: &str) -> Result<(), Error> {
+    let sql = "INSERT INTO garbage (object_key, added_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    run_in!(*tx, sql, object_key, At::now())?;
+    Ok(())
 }

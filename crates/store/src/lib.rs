@@ -1,5 +1,4 @@
-//! The database: accounts, sessions, channels, keys, videos and their files, settings, audit log.
-//! The database: accounts, sessions, channels, keys, settings, jobs, audit log.
+//! The database: accounts, sessions, channels, keys, videos and their files, jobs, settings, audit log.
 //!
 //! One SQL text per query runs on SQLite (embedded, the default) and on PostgreSQL: placeholders `$1`, `ON CONFLICT`,
 //! `RETURNING`, and columns of the kinds TEXT, BIGINT, BOOLEAN and bytes. Queries are sorted by topic, one module each,
@@ -47,9 +46,9 @@ pub use db::{Kind, Store};
 pub use error::Error;
 pub use files::{File, FileKind, NewFile};
 pub use ids::{
-    AuditId, ChannelId, FileId, KeyId, LinkId, LiveSessionId, ReportId, SessionId, TokenId, UploadId, UserId, VideoId,
+    AuditId, ChannelId, FileId, JobId, KeyId, LinkId, LiveSessionId, ReportId, SessionId, TokenId, UploadId, UserId,
+    VideoId,
 };
-pub use ids::{AuditId, ChannelId, JobId, KeyId, LinkId, LiveSessionId, SessionId, TokenId, UserId};
 pub use jobs::{Beat, Claim, Job, JobCount, JobFilter, JobOutcome, JobState, Lease, NewJob};
 pub use keys::{NewStreamKey, StreamKey};
 pub use links::{Link, LinkKind, NewLink};
@@ -63,7 +62,6 @@ pub use timers::Timer;
 pub use tokens::{ApiToken, NewApiToken};
 pub use uploads::{NewUpload, Upload};
 pub use users::{NewUser, Profile, Role, User, UserFilter, UserState};
-
 pub use videos::{
     ListedVideo, NewVideo, Review, Shelf, Video, VideoChange, VideoFacts, VideoFilter, VideoOrder, VideoState,
 };

@@ -1,8 +1,10 @@
 //! Uploads on their way. Their bytes are beside the database, in a file named after the upload's id; how many there are
 //! is that file's length.
 
-use crate::db::{rows, run, run_in};
-use crate::{At, Error, Store, UploadId, UserId, VideoId};
+use crate::db::{rows, rows_in, run, run_in};
+use crate::files::put_file;
+use crate::jobs::enqueue_in;
+use crate::{At, Error, NewFile, NewJob, Store, UploadId, UserId, VideoId, VideoState};
 
 /// A file that is on its way.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -111,5 +113,23 @@ impl Store {
         // The file of one that has arrived is another matter.
         run_in!(tx, "DELETE FROM uploads WHERE id = $1", id)?;
         tx.commit().await
+    }
+
+    /// Notes that an upload is whole and its object in its place: the video has its file, and `job` goes on with it. All of
+    /// that is noted, or nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where it was given up, or noted before.
+    pub async fn receive_upload(&self, id: &UploadId, file: &NewFile<'_>, job: &NewJob) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let sql = "DELETE FROM uploads WHERE id = $1 RETURNING video_id";
+        let (video,) = rows_in!(tx, fetch_optional, (VideoId,), sql, id)?.ok_or(Error::NotFound)?;
+        put_file(&mut tx, &video, file).await?;
+        let sql = "UPDATE videos SET state = $1, failure = '' WHERE id = $2";
+        run_in!(tx, sql, VideoState::Received.as_str(), &video)?;
+        let queued = enqueue_in(&mut tx, job).await?;
+        tx.commit().await?;
+        self.wake_workers(queued.is_some()).await;
+        Ok(())
     }
 }
