@@ -6,7 +6,11 @@ pub struct Key(String);
 
 impl Key {
     /// A key of 128 random bits, which nobody guesses.
-    pub(crate) fn new(extension: &str) -> Self {
+    ///
+    /// # Panics
+    /// Where `extension` is none: 1 to 8 of a-z and 0-9.
+    #[must_use]
+    pub fn new(extension: &str) -> Self {
         let mut bits = [0; 16];
         getrandom::fill(&mut bits).expect("the operating system gives random bytes");
         let digits = u128::from_be_bytes(bits);

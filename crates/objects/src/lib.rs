@@ -159,11 +159,20 @@ impl Objects {
     /// As [`put`](Self::put) does.
     pub async fn put_file(&self, extension: &'static str, path: &Path) -> Result<Key, Error> {
         let key = Key::new(extension);
-        match &self.backend {
-            Backend::Disk(disk) => disk.take(&key, path).await?,
-            Backend::S3(_) => self.upload(&key, path).await?,
-        }
+        self.put_file_as(&key, path).await?;
         Ok(key)
+    }
+
+    /// As [`put_file`](Self::put_file), under a key from [`Key::new`] that was noted before: whoever finds it noted after a
+    /// crash knows where the file may be. What is there under that key stays.
+    ///
+    /// # Errors
+    /// As [`put_file`](Self::put_file).
+    pub async fn put_file_as(&self, key: &Key, path: &Path) -> Result<(), Error> {
+        match &self.backend {
+            Backend::Disk(disk) => disk.take(key, path).await,
+            Backend::S3(_) => self.upload(key, path).await,
+        }
     }
 
     async fn upload(&self, key: &Key, path: &Path) -> Result<(), Error> {

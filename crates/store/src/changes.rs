@@ -24,6 +24,8 @@ pub enum Change {
     Channel(String),
     /// A channel's stream keys, by its handle.
     Keys(String),
+    /// A video, by its short id: what it says, what there is of it, or who may watch.
+    Video(String),
     /// The site's settings.
     Settings,
     /// There is a job to take up.
@@ -157,6 +159,7 @@ impl Change {
             Self::User(id) => format!("user {}", id.as_str()),
             Self::Channel(handle) => format!("channel {handle}"),
             Self::Keys(handle) => format!("keys {handle}"),
+            Self::Video(short_id) => format!("video {short_id}"),
             Self::Settings => "settings".to_owned(),
             Self::Jobs => "jobs".to_owned(),
             Self::CancelJob(id) => format!("cancel-job {}", id.as_str()),
@@ -170,6 +173,7 @@ impl Change {
             ("user", id) => id.parse().map_or(Self::Everything, Self::User),
             ("channel", handle) => Self::Channel(handle.to_owned()),
             ("keys", handle) => Self::Keys(handle.to_owned()),
+            ("video", short_id) => Self::Video(short_id.to_owned()),
             ("settings", _) => Self::Settings,
             ("jobs", _) => Self::Jobs,
             ("cancel-job", id) => id.parse().map_or(Self::Everything, Self::CancelJob),
@@ -199,6 +203,7 @@ mod tests {
             Change::Channel("a-b".to_owned()),
             Change::Keys("movie".to_owned()),
             Change::Settings,
+            Change::Video("dQw4w9WgXcQ".to_owned()),
             Change::Jobs,
             Change::CancelJob(JobId::new()),
             Change::Everything,

@@ -154,7 +154,7 @@ impl Store {
         let sql = "SELECT CAST(COALESCE((SELECT SUM(files.size) FROM files JOIN videos ON videos.id = files.video_id
                                          JOIN channels ON channels.id = videos.channel_id
                                          WHERE channels.owner_id = $1), 0)
-                        + COALESCE((SELECT SUM(length) FROM uploads WHERE user_id = $1), 0) AS BIGINT)";
+                        + COALESCE((SELECT SUM(length) FROM uploads WHERE user_id = $1 AND done_at IS NULL), 0) AS BIGINT)";
         let (bytes,) = rows!(self.pool, fetch_one, (i64,), sql, owner)?;
         Ok(bytes)
     }

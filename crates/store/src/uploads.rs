@@ -4,7 +4,8 @@
 use crate::db::{rows, rows_in, run, run_in};
 use crate::files::put_file;
 use crate::jobs::enqueue_in;
-use crate::{At, Error, NewFile, NewJob, Store, UploadId, UserId, VideoId, VideoState};
+use crate::videos::create_in;
+use crate::{At, Error, NewFile, NewJob, NewVideo, Store, UploadId, UserId, Video, VideoId, VideoState};
 
 /// A file that is on its way.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -19,6 +20,10 @@ pub struct Upload {
     pub length: i64,
     /// What the sender said of it, as it was said.
     pub metadata: String,
+    /// The object that its file becomes, once it is whole.
+    pub object_key: Option<String>,
+    /// When it was received: the row stays for a while, so that whoever sent it can see that.
+    pub done_at: Option<At>,
     /// When it began.
     pub created_at: At,
     /// When it is given up, unless more comes.
@@ -28,8 +33,6 @@ pub struct Upload {
 /// A file that begins to come.
 #[derive(Debug, Clone, Copy)]
 pub struct NewUpload<'a> {
-    /// See [`Upload::video_id`].
-    pub video_id: &'a VideoId,
     /// See [`Upload::user_id`].
     pub user_id: &'a UserId,
     /// See [`Upload::length`].
@@ -43,28 +46,32 @@ pub struct NewUpload<'a> {
 }
 
 impl Store {
-    /// Begins an upload.
+    /// Begins an upload, with the video that it becomes.
     ///
     /// # Errors
-    /// [`Error::TooMany`] where the user has as many as one may.
-    pub async fn create_upload(&self, new: &NewUpload<'_>) -> Result<Upload, Error> {
-        rows!(
-            self.pool,
+    /// [`Error::TooMany`] where the user has as many as one may; [`Error::Taken`] where the short id is another video's.
+    pub async fn create_upload(&self, video: &NewVideo<'_>, new: &NewUpload<'_>) -> Result<(Video, Upload), Error> {
+        let mut tx = self.begin().await?;
+        let video = create_in(&mut tx, video).await?;
+        let upload = rows_in!(
+            tx,
             fetch_optional,
             Upload,
             "INSERT INTO uploads (id, video_id, user_id, length, metadata, created_at, expires_at)
              SELECT $1, $2, $3, $4, $5, $6, $7
-             WHERE (SELECT COUNT(*) FROM uploads WHERE user_id = $3) < $8 RETURNING *",
+             WHERE (SELECT COUNT(*) FROM uploads WHERE user_id = $3 AND done_at IS NULL) < $8 RETURNING *",
             UploadId::new(),
-            new.video_id,
+            &video.id,
             new.user_id,
             new.length,
             new.metadata,
             At::now(),
             new.expires_at,
             new.most,
-        )?
-        .ok_or(Error::TooMany("uploads at a time"))
+        )?;
+        let upload = upload.ok_or(Error::TooMany("uploads at a time"))?;
+        tx.commit().await?;
+        Ok((video, upload))
     }
 
     /// One upload.
@@ -75,12 +82,12 @@ impl Store {
         Ok(rows!(self.pool, fetch_optional, Upload, "SELECT * FROM uploads WHERE id = $1", id)?)
     }
 
-    /// A user's uploads, the oldest first.
+    /// A user's uploads that are on their way, the oldest first.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn uploads_of(&self, user: &UserId) -> Result<Vec<Upload>, Error> {
-        let sql = "SELECT * FROM uploads WHERE user_id = $1 ORDER BY id";
+        let sql = "SELECT * FROM uploads WHERE user_id = $1 AND done_at IS NULL ORDER BY id";
         Ok(rows!(self.pool, fetch_all, Upload, sql, user)?)
     }
 
@@ -91,6 +98,37 @@ impl Store {
     pub async fn prolong_upload(&self, id: &UploadId, expires_at: At) -> Result<(), Error> {
         run!(self.pool, "UPDATE uploads SET expires_at = $1 WHERE id = $2", expires_at, id)?;
         Ok(())
+    }
+
+    /// Notes how long an upload is whose length was not known when it began.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_upload_length(&self, id: &UploadId, length: i64) -> Result<(), Error> {
+        run!(self.pool, "UPDATE uploads SET length = $1 WHERE id = $2", length, id)?;
+        Ok(())
+    }
+
+    /// Notes where the file of an upload goes that is whole now, before it is moved. From here on it is received, whatever
+    /// happens.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where it was given up.
+    pub async fn seal_upload(&self, id: &UploadId, object_key: &str) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE uploads SET object_key = $1 WHERE id = $2 AND done_at IS NULL RETURNING video_id";
+        let (video,) = rows_in!(tx, fetch_optional, (VideoId,), sql, object_key, id)?.ok_or(Error::NotFound)?;
+        run_in!(tx, "UPDATE videos SET state = $1 WHERE id = $2", VideoState::Received.as_str(), video)?;
+        tx.commit().await
+    }
+
+    /// Uploads whose files were whole, and are not yet in their place.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sealed_uploads(&self) -> Result<Vec<Upload>, Error> {
+        let sql = "SELECT * FROM uploads WHERE object_key IS NOT NULL AND done_at IS NULL ORDER BY id";
+        Ok(rows!(self.pool, fetch_all, Upload, sql)?)
     }
 
     /// Uploads that were given up by `now`.
@@ -110,7 +148,6 @@ impl Store {
         let mut tx = self.begin().await?;
         let sql = "DELETE FROM videos WHERE state = 'uploading' AND id = (SELECT video_id FROM uploads WHERE id = $1)";
         run_in!(tx, sql, id)?;
-        // The file of one that has arrived is another matter.
         run_in!(tx, "DELETE FROM uploads WHERE id = $1", id)?;
         tx.commit().await
     }
@@ -122,8 +159,8 @@ impl Store {
     /// [`Error::NotFound`] where it was given up, or noted before.
     pub async fn receive_upload(&self, id: &UploadId, file: &NewFile<'_>, job: &NewJob) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        let sql = "DELETE FROM uploads WHERE id = $1 RETURNING video_id";
-        let (video,) = rows_in!(tx, fetch_optional, (VideoId,), sql, id)?.ok_or(Error::NotFound)?;
+        let sql = "UPDATE uploads SET done_at = $1 WHERE id = $2 AND done_at IS NULL RETURNING video_id";
+        let (video,) = rows_in!(tx, fetch_optional, (VideoId,), sql, At::now(), id)?.ok_or(Error::NotFound)?;
         put_file(&mut tx, &video, file).await?;
         let sql = "UPDATE videos SET state = $1, failure = '' WHERE id = $2";
         run_in!(tx, sql, VideoState::Received.as_str(), &video)?;

@@ -1,6 +1,6 @@
 //! Videos: what is said of them, in which state they are, and which lists show them.
 
-use crate::db::{rows, rows_in, run, run_in};
+use crate::db::{Tx, rows, rows_in, run, run_in};
 use crate::error::found;
 use crate::texts::texts;
 use crate::{At, ChannelId, Error, Page, PageRequest, Store, UserId, VideoId, Visibility};
@@ -237,6 +237,8 @@ pub struct ListedVideo {
     pub channel_title: String,
     /// The channel's picture.
     pub channel_avatar: Option<String>,
+    /// Whose channel it is.
+    pub owner_id: UserId,
     /// The object of the picture that stands for it.
     pub thumbnail: Option<String>,
 }
@@ -271,12 +273,12 @@ pub enum Shelf {
     Trash,
 }
 
-/// What is listed of a video: `$p` stands for nothing, it is text that both databases read.
+/// A query of videos as lists show them.
 macro_rules! listed {
     ($rest:literal) => {
         concat!(
             "SELECT videos.*, channels.handle AS channel_handle, channels.title AS channel_title,
-                    channels.avatar AS channel_avatar,
+                    channels.avatar AS channel_avatar, channels.owner_id,
                     (SELECT object_key FROM files WHERE files.video_id = videos.id AND files.kind = 'poster' LIMIT 1)
                     AS thumbnail
              FROM videos JOIN channels ON channels.id = videos.channel_id ",
@@ -291,30 +293,10 @@ impl Store {
     /// # Errors
     /// [`Error::Taken`] where the short id is another video's.
     pub async fn create_video(&self, new: &NewVideo<'_>) -> Result<Video, Error> {
-        rows!(
-            self.pool,
-            fetch_one,
-            Video,
-            "INSERT INTO videos (id, short_id, channel_id, title, description, language, category, tags, search_text,
-                                 visibility, password_hash, publish_at, state, review, file_name, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'uploading', $13, $14, $15) RETURNING *",
-            VideoId::new(),
-            new.short_id,
-            new.channel_id,
-            new.title,
-            new.description,
-            new.language,
-            new.category,
-            new.tags,
-            new.search_text,
-            new.visibility.as_str(),
-            new.password_hash,
-            new.publish_at,
-            new.review.as_str(),
-            new.file_name,
-            At::now(),
-        )
-        .map_err(|error| Error::taken(error, |_| "the video's short id"))
+        let mut tx = self.begin().await?;
+        let video = create_in(&mut tx, new).await?;
+        tx.commit().await?;
+        Ok(video)
     }
 
     /// One video, trash included.
@@ -672,8 +654,35 @@ impl Store {
     }
 }
 
+pub(crate) async fn create_in(tx: &mut Tx, new: &NewVideo<'_>) -> Result<Video, Error> {
+    rows_in!(
+        *tx,
+        fetch_one,
+        Video,
+        "INSERT INTO videos (id, short_id, channel_id, title, description, language, category, tags, search_text,
+                             visibility, password_hash, publish_at, state, review, file_name, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'uploading', $13, $14, $15) RETURNING *",
+        VideoId::new(),
+        new.short_id,
+        new.channel_id,
+        new.title,
+        new.description,
+        new.language,
+        new.category,
+        new.tags,
+        new.search_text,
+        new.visibility.as_str(),
+        new.password_hash,
+        new.publish_at,
+        new.review.as_str(),
+        new.file_name,
+        At::now(),
+    )
+    .map_err(|error| Error::taken(error, |_| "the video's short id"))
+}
+
 /// Sets when a video was first there for others, once it is, and gives it as it is now.
-async fn publish(tx: &mut crate::db::Tx, id: &VideoId) -> Result<Video, Error> {
+async fn publish(tx: &mut Tx, id: &VideoId) -> Result<Video, Error> {
     run_in!(
         *tx,
         "UPDATE videos SET published_at = $1

@@ -223,14 +223,13 @@ async fn with_a_channel_or_an_account_goes_what_it_stored() {
     let other = site.store.create_video(&other).await.unwrap();
     site.store.put_files(&other.id, &[file(FileKind::Original, "", "b")]).await.unwrap();
     let upload = NewUpload {
-        video_id: &other.id,
         user_id: &site.owner.id,
         length: 7,
         metadata: "",
         expires_at: At::now(),
         most: 1,
     };
-    site.store.create_upload(&upload).await.unwrap();
+    site.store.create_upload(&site.new_video("three"), &upload).await.unwrap();
     assert_eq!(site.store.stored_bytes_of(&site.owner.id).await.unwrap(), 207);
     site.store.delete_channel(&site.channel.id).await.unwrap();
     assert_eq!(site.store.garbage(10).await.unwrap(), ["a"]);
@@ -244,19 +243,19 @@ async fn with_a_channel_or_an_account_goes_what_it_stored() {
 #[tokio::test]
 async fn uploads_are_so_many_and_end() {
     let site = Site::new().await;
-    let (one, two) = (site.video("one").await, site.video("two").await);
+    let two = site.video("two").await;
     let end = At::now().plus(WEEK);
     let new = NewUpload {
-        video_id: &one.id,
         user_id: &site.owner.id,
         length: 1 << 33,
         metadata: "filename YQ==",
         expires_at: end,
         most: 1,
     };
-    let upload = site.store.create_upload(&new).await.unwrap();
-    let second = site.store.create_upload(&NewUpload { video_id: &two.id, ..new }).await;
+    let (one, upload) = site.store.create_upload(&site.new_video("one"), &new).await.unwrap();
+    let second = site.store.create_upload(&site.new_video("more"), &new).await;
     assert!(matches!(second, Err(Error::TooMany(_))));
+    assert!(site.store.video_by_short_id("more").await.unwrap().is_none(), "nor is there its video");
     assert_eq!(site.store.upload(&upload.id).await.unwrap().unwrap().length, 1 << 33);
     site.store.prolong_upload(&upload.id, end.plus(WEEK)).await.unwrap();
     assert!(site.store.expired_uploads(end, 10).await.unwrap().is_empty());
@@ -334,4 +333,33 @@ async fn a_video_that_was_changed_meanwhile_is_not_overwritten() {
     assert!(hidden.play_epoch > new.play_epoch && !hidden.listed);
     let shelf = site.store.videos_of(&site.owner.id, Shelf::Kept, &PageRequest { limit: 9, after: None }).await;
     assert_eq!(shelf.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_is_received_once_with_the_job_that_goes_on() {
+    let site = Site::new().await;
+    let new = NewUpload {
+        user_id: &site.owner.id,
+        length: 100,
+        metadata: "",
+        expires_at: At::now().plus(WEEK),
+        most: 1,
+    };
+    let (video, upload) = site.store.create_upload(&site.new_video("one"), &new).await.unwrap();
+    site.store.seal_upload(&upload.id, "a").await.unwrap();
+    let state = || async { site.store.video(&video.id).await.unwrap().unwrap().state };
+    assert_eq!(state().await, VideoState::Received);
+    assert_eq!(site.store.sealed_uploads().await.unwrap().len(), 1);
+    let job = NewJob::new("video.process", "{}".to_owned()).about("one");
+    site.store.receive_upload(&upload.id, &file(FileKind::Original, "", "a"), &job).await.unwrap();
+    let again = site.store.receive_upload(&upload.id, &file(FileKind::Original, "", "b"), &job).await;
+    assert!(matches!(again, Err(Error::NotFound)));
+    assert_eq!(state().await, VideoState::Received);
+    assert!(site.store.sealed_uploads().await.unwrap().is_empty());
+    assert_eq!(site.store.files(&video.id).await.unwrap().len(), 1);
+    let page = PageRequest { limit: 9, after: None };
+    assert_eq!(site.store.jobs(&JobFilter::default(), &page).await.unwrap().items.len(), 1);
+    assert_eq!(site.store.stored_bytes_of(&site.owner.id).await.unwrap(), 100, "it is counted once");
+    site.store.delete_upload(&upload.id).await.unwrap();
+    assert_eq!(state().await, VideoState::Received, "what was received stays");
 }

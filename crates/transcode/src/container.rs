@@ -109,6 +109,46 @@ impl Container {
         }
     }
 
+    /// What the names of such files end in.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Matroska => "mkv",
+            Self::MpegTs => "ts",
+            Self::MpegPs => "mpg",
+            Self::Flv => "flv",
+            Self::Avi => "avi",
+            Self::Asf => "wmv",
+            Self::Ogg => "ogg",
+            Self::Mxf => "mxf",
+            Self::Wav => "wav",
+            Self::Flac => "flac",
+            Self::Mp3 => "mp3",
+            Self::Adts => "aac",
+        }
+    }
+
+    /// Its media type.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Mp4 => "video/mp4",
+            Self::Matroska => "video/x-matroska",
+            Self::MpegTs => "video/mp2t",
+            Self::MpegPs => "video/mpeg",
+            Self::Flv => "video/x-flv",
+            Self::Avi => "video/x-msvideo",
+            Self::Asf => "video/x-ms-asf",
+            Self::Ogg => "video/ogg",
+            Self::Mxf => "application/mxf",
+            Self::Wav => "audio/wav",
+            Self::Flac => "audio/flac",
+            Self::Mp3 => "audio/mpeg",
+            Self::Adts => "audio/aac",
+        }
+    }
+
     /// FFmpeg's name for its reader.
     #[must_use]
     pub fn demuxer(self) -> &'static str {

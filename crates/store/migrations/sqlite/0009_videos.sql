@@ -80,6 +80,9 @@ CREATE TABLE uploads (
     user_id    TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     length     BIGINT NOT NULL,
     metadata   TEXT   NOT NULL DEFAULT '',
+    -- Where its file goes once it is whole.
+    object_key TEXT,
+    done_at    BIGINT,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );

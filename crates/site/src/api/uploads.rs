@@ -1,0 +1,446 @@
+//! Uploads that can go on where they stopped: tus 1.0 (<https://tus.io/protocols/resumable-upload>) with its extensions
+//! creation, creation-with-upload, expiration, checksum and termination.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use millrace_store::{At, NewUpload, Upload as Row, UploadId};
+use millrace_vod::Checksum;
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::refusals::Refusals;
+use super::videos::{NewVideo, make};
+use crate::accounts::permissions::Act;
+use crate::accounts::sessions::Actor;
+use crate::videos::intake::no_upload;
+use crate::{ErrorCode, Problem, Site};
+
+/// Bytes of a file.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code)] // described, never made: handlers read the body as it comes
+pub(crate) struct FileBytes(Vec<u8>);
+
+/// Refusals of uploads, beside those of everything.
+#[derive(utoipa::IntoResponses)]
+#[allow(dead_code)] // described, never made: handlers answer with a `Problem`
+pub(crate) enum NotTaken {
+    /// The sender stopped in between; what came is kept
+    #[response(status = 408, content_type = "application/problem+json")]
+    Stopped(Problem),
+    /// What was sent begins elsewhere than where the upload ends, or there are as many uploads as there may be
+    #[response(status = 409, content_type = "application/problem+json")]
+    Place(Problem),
+    /// The request is not of tus 1.0.0
+    #[response(status = 412, content_type = "application/problem+json")]
+    Version(Problem),
+    /// The file is larger than is taken, or than what is left of the account's quota
+    #[response(status = 413, content_type = "application/problem+json")]
+    Large(Problem),
+    /// It is not a video
+    #[response(status = 415, content_type = "application/problem+json")]
+    Kind(Problem),
+    /// The bytes do not agree with their checksum; none of them are kept
+    #[response(status = 460, content_type = "application/problem+json")]
+    Checksum(Problem),
+    /// The disk is full
+    #[response(status = 503, content_type = "application/problem+json")]
+    Full(Problem),
+}
+
+/// The operations of uploads.
+pub(super) fn routes() -> OpenApiRouter<Site> {
+    OpenApiRouter::new()
+        .routes(routes!(options, create))
+        .routes(routes!(head, patch, delete))
+        .route("/api/v1/uploads/{id}", post(overridden))
+        .layer(from_fn(speak_tus))
+}
+
+/// What this server knows of tus
+#[utoipa::path(options, path = "/api/v1/uploads", operation_id = "upload_options", tag = "videos", responses(
+    (status = 204, description = "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size`, `Tus-Checksum-Algorithm`"),
+    (status = 503, description = "No uploads are taken", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn options(State(site): State<Site>) -> Result<Response, Problem> {
+    let most = site.accounts.videos.intake()?.config.max_size;
+    let extensions = "creation,creation-with-upload,expiration,checksum,termination";
+    let headers = [(EXTENSION, extensions), (ALGORITHMS, Checksum::ALGORITHMS), (VERSION, TUS)];
+    let mut response = (StatusCode::NO_CONTENT, headers).into_response();
+    response.headers_mut().insert(MAX_SIZE, most.into());
+    Ok(response)
+}
+
+/// Begin an upload
+///
+/// By tus 1.0. `Upload-Metadata` may have, each in base64: `filename`, `channel` (a handle; the only or oldest channel where
+/// it is left out), `title`, `description`, `language`, `category`, `visibility` (`private` where it is left out). A body of
+/// `application/offset+octet-stream` is its first bytes. `Location` is where the rest goes, `Millrace-Video` the id of the
+/// video that it becomes.
+#[utoipa::path(post, path = "/api/v1/uploads", operation_id = "create_upload", tag = "videos",
+request_body(content = Option<FileBytes>, content_type = "application/offset+octet-stream"), params(
+    ("Tus-Resumable" = String, Header, description = "`1.0.0`"),
+    ("Upload-Length" = u64, Header, description = "Bytes of the whole file"),
+    ("Upload-Metadata" = Option<String>, Header, description = "Names and values of what is said of it"),
+), responses(
+    (status = 201, description = "It may come: see `Location`"),
+    NotTaken, Refusals,
+))]
+pub(crate) async fn create(
+    State(site): State<Site>,
+    actor: Actor,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    actor.must(Act::OwnChannels)?;
+    of_this_version(&headers)?;
+    let videos = &site.accounts.videos;
+    let length = number(&headers, &LENGTH)?.ok_or_else(|| incorrect("Upload-Length is missing: say how many bytes"))?;
+    let with_bytes = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == OFFSET_STREAM.as_bytes());
+    let metadata = headers.get(METADATA).map(HeaderValue::to_str).transpose();
+    let metadata = metadata.map_err(|_| incorrect("Upload-Metadata must be names and base64"))?.unwrap_or_default();
+    let new = described(metadata)?;
+    videos.admit(&actor.user, length).await?;
+    let (upload, short_id) = begin(&site, &actor, &new, length, metadata).await?;
+    let received = match with_bytes {
+        true => videos.take(&upload, 0, checksum(&headers)?, body.into_data_stream()).await?,
+        false if length == 0 => return Err(empty(&site, &upload).await),
+        false => 0,
+    };
+    let mut response = StatusCode::CREATED.into_response();
+    let answer = response.headers_mut();
+    answer.insert(header::LOCATION, text(&format!("/api/v1/uploads/{}", upload.id)));
+    answer.insert(VIDEO, text(&short_id));
+    answer.insert(OFFSET, received.into());
+    answer.insert(EXPIRES, http_date(upload.expires_at));
+    Ok(response)
+}
+
+/// Begins an upload of `length` bytes, with the video that it becomes.
+pub(super) async fn begin(
+    site: &Site,
+    actor: &Actor,
+    new: &NewVideo,
+    length: u64,
+    metadata: &str,
+) -> Result<(Row, String), Problem> {
+    let intake = site.accounts.videos.intake()?;
+    let upload = NewUpload {
+        user_id: &actor.user.id,
+        length: i64::try_from(length).unwrap_or(i64::MAX),
+        metadata,
+        expires_at: intake.expires_at(At::now()),
+        most: MAX_UPLOADS,
+    };
+    let (video, upload) = make(site, actor, new, &upload).await?;
+    if let Err(error) = intake.staging.begin(&upload.id).await {
+        tracing::error!(%error, "an upload cannot be begun");
+        site.accounts.store.delete_upload(&upload.id).await.map_err(Problem::database)?;
+        return Err(Problem::new(ErrorCode::Unavailable, "uploads cannot be kept at present; try again later"));
+    }
+    Ok((upload, video.short_id))
+}
+
+/// Ask how far an upload is
+///
+/// By tus 1.0. `Upload-Offset` is where to go on; once it is `Upload-Length`, the file is received and safe.
+#[utoipa::path(head, path = "/api/v1/uploads/{id}", operation_id = "get_upload", tag = "videos",
+params(("id" = String, Path, description = "The upload's id")), responses(
+    (status = 200, description = "`Upload-Offset` and `Upload-Length`"),
+    NotTaken, Refusals,
+))]
+pub(crate) async fn head(
+    State(site): State<Site>,
+    actor: Actor,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    of_this_version(&headers)?;
+    let upload = own(&site, &actor, &id).await?;
+    let received = received(&site, &upload).await?;
+    let mut response = [(header::CACHE_CONTROL, "no-store")].into_response();
+    let answer = response.headers_mut();
+    answer.insert(OFFSET, received.into());
+    answer.insert(LENGTH, u64::try_from(upload.length).unwrap_or(0).into());
+    answer.insert(EXPIRES, http_date(upload.expires_at));
+    if let Ok(metadata) = HeaderValue::from_str(&upload.metadata)
+        && !metadata.is_empty()
+    {
+        answer.insert(METADATA, metadata);
+    }
+    Ok(response)
+}
+
+/// Send more of an upload
+///
+/// By tus 1.0, from `Upload-Offset` on. Whoever sends the same upload at that moment is stopped. `Upload-Checksum` (`sha1` or
+/// `sha256`) is compared with what comes.
+#[utoipa::path(patch, path = "/api/v1/uploads/{id}", operation_id = "continue_upload", tag = "videos",
+request_body(content = FileBytes, content_type = "application/offset+octet-stream"), params(
+    ("id" = String, Path, description = "The upload's id"),
+    ("Upload-Offset" = u64, Header, description = "Where the bytes begin: as many as have come"),
+    ("Upload-Checksum" = Option<String>, Header, description = "`sha1 ` or `sha256 `, and base64"),
+), responses(
+    (status = 204, description = "They are kept: `Upload-Offset` is where to go on"),
+    NotTaken, Refusals,
+))]
+pub(crate) async fn patch(
+    State(site): State<Site>,
+    actor: Actor,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Response, Problem> {
+    of_this_version(&headers)?;
+    if headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes() != OFFSET_STREAM.as_bytes()) {
+        let words = "the body's Content-Type must be application/offset+octet-stream";
+        return Err(Problem::new(ErrorCode::UnsupportedMedia, words));
+    }
+    let offset = number(&headers, &OFFSET)?.ok_or_else(|| incorrect("Upload-Offset is missing: say where to go on"))?;
+    let checksum = checksum(&headers)?;
+    let upload = own(&site, &actor, &id).await?;
+    let videos = &site.accounts.videos;
+    let received = if upload.done_at.is_some() || upload.object_key.is_some() {
+        // All of it is here: whoever did not hear that asks once more.
+        let length = u64::try_from(upload.length).unwrap_or(0);
+        if offset != length {
+            let words = format!("the upload has {length} bytes, and what was sent begins at another place");
+            return Err(Problem::new(ErrorCode::Conflict, words));
+        }
+        length
+    } else {
+        videos.take(&upload, offset, checksum, body.into_data_stream()).await?
+    };
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().insert(OFFSET, received.into());
+    response.headers_mut().insert(EXPIRES, http_date(videos.intake()?.expires_at(At::now())));
+    Ok(response)
+}
+
+/// Give an upload up
+///
+/// What came of it is deleted, and so is the video that it was to become. One that was received stays.
+#[utoipa::path(delete, path = "/api/v1/uploads/{id}", operation_id = "delete_upload", tag = "videos",
+params(("id" = String, Path, description = "The upload's id")), responses(
+    (status = 204, description = "It is gone"),
+    NotTaken, Refusals,
+))]
+pub(crate) async fn delete(
+    State(site): State<Site>,
+    actor: Actor,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    of_this_version(&headers)?;
+    let upload = own(&site, &actor, &id).await?;
+    site.accounts.videos.give_up(&upload.id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Takes the place of other methods for those who can send none but POST (tus 1.0, X-HTTP-Method-Override).
+pub(crate) async fn overridden(
+    state: State<Site>,
+    actor: Actor,
+    headers: HeaderMap,
+    path: Path<String>,
+    body: Body,
+) -> Result<Response, Problem> {
+    match headers.get("x-http-method-override").map(HeaderValue::as_bytes) {
+        Some(b"PATCH") => patch(state, actor, headers, path, body).await,
+        Some(b"DELETE") => delete(state, actor, headers, path).await,
+        Some(b"HEAD") => head(state, actor, headers, path).await,
+        _ => Err(Problem::with_status(
+            StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::BadRequest,
+            "an upload takes PATCH, HEAD and DELETE; POST with X-HTTP-Method-Override",
+        )),
+    }
+}
+
+/// An upload that is on its way.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Upload {
+    /// Its id: it goes on at `/api/v1/uploads/{id}`.
+    id: String,
+    /// Bytes that are here.
+    received: u64,
+    /// Bytes of the whole file.
+    length: u64,
+    /// When it is given up unless more comes.
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
+}
+
+impl Upload {
+    pub(super) async fn of(site: &Site, row: &Row) -> Result<Self, Problem> {
+        Ok(Self {
+            id: row.id.to_string(),
+            received: received(site, row).await?,
+            length: u64::try_from(row.length).unwrap_or(0),
+            expires_at: row.expires_at.into(),
+        })
+    }
+}
+
+/// The own uploads.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnUploads {
+    /// The oldest first.
+    items: Vec<OwnUpload>,
+}
+
+/// An own upload, with its video.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnUpload {
+    #[serde(flatten)]
+    upload: Upload,
+    /// What the file is called where it comes from.
+    file_name: String,
+    /// The video that it becomes.
+    video: String,
+}
+
+/// List the own uploads that are on their way
+#[utoipa::path(get, path = "/api/v1/users/me/uploads", operation_id = "list_own_uploads", tag = "videos", responses(
+    (status = 200, description = "The uploads", body = OwnUploads),
+    Refusals,
+))]
+pub(crate) async fn mine(State(site): State<Site>, actor: Actor) -> Result<Json<OwnUploads>, Problem> {
+    actor.must(Act::OwnChannels)?;
+    let store = &site.accounts.store;
+    let mut items = Vec::new();
+    for row in store.uploads_of(&actor.user.id).await.map_err(Problem::database)? {
+        let Some(video) = store.video(&row.video_id).await.map_err(Problem::database)? else { continue };
+        let upload = Upload::of(&site, &row).await?;
+        items.push(OwnUpload { upload, file_name: video.file_name, video: video.short_id });
+    }
+    Ok(Json(OwnUploads { items }))
+}
+
+async fn own(site: &Site, actor: &Actor, id: &str) -> Result<Row, Problem> {
+    actor.must(Act::OwnChannels)?;
+    let id: UploadId = id.parse().map_err(|_| no_upload())?;
+    let upload = site.accounts.store.upload(&id).await.map_err(Problem::database)?;
+    upload.filter(|upload| upload.user_id == actor.user.id).ok_or_else(no_upload)
+}
+
+async fn received(site: &Site, upload: &Row) -> Result<u64, Problem> {
+    if upload.done_at.is_some() || upload.object_key.is_some() {
+        return Ok(u64::try_from(upload.length).unwrap_or(0));
+    }
+    let staging = &site.accounts.videos.intake()?.staging;
+    let received = staging.received(&upload.id).await.map_err(|error| {
+        tracing::error!(%error, "an upload cannot be read");
+        Problem::new(ErrorCode::Internal, "the upload cannot be read at present; try again later")
+    })?;
+    received.ok_or_else(no_upload)
+}
+
+async fn empty(site: &Site, upload: &Row) -> Problem {
+    match site.accounts.videos.give_up(&upload.id).await {
+        Ok(()) => Problem::new(ErrorCode::UnsupportedMedia, "the file is empty"),
+        Err(problem) => problem,
+    }
+}
+
+/// What `Upload-Metadata` says of the video.
+fn described(metadata: &str) -> Result<NewVideo, Problem> {
+    if metadata.len() > MAX_METADATA {
+        return Err(incorrect("Upload-Metadata has more than 16 KiB"));
+    }
+    let mut new = NewVideo::default();
+    for pair in metadata.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once(' ').unwrap_or((pair, ""));
+        let value = STANDARD.decode(value.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let value = value.ok_or_else(|| incorrect("Upload-Metadata must be names and base64 of UTF-8"))?;
+        if value.contains('\0') {
+            return Err(incorrect("Upload-Metadata has a NUL in a text"));
+        }
+        new.say(name, value)?;
+    }
+    Ok(new)
+}
+
+fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Problem> {
+    let Some(value) = headers.get("upload-checksum") else { return Ok(None) };
+    let checksum = value.to_str().ok().and_then(|text| Checksum::parse(text).ok());
+    checksum.map(Some).ok_or_else(|| incorrect(&millrace_vod::UnknownChecksum.to_string()))
+}
+
+fn of_this_version(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.get(RESUMABLE).is_some_and(|version| version == TUS) {
+        return Ok(());
+    }
+    let words = "Tus-Resumable must be 1.0.0";
+    Err(Problem::with_status(StatusCode::PRECONDITION_FAILED, ErrorCode::BadRequest, words))
+}
+
+fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|text| text.parse().ok()).filter(|number| i64::try_from(*number).is_ok());
+    number.map(Some).ok_or_else(|| incorrect(&format!("{name} must be a number of bytes")))
+}
+
+/// Middleware: says in every answer which tus is spoken.
+async fn speak_tus(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let refused = response.status() == StatusCode::PRECONDITION_FAILED;
+    let answer = response.headers_mut();
+    answer.insert(RESUMABLE, HeaderValue::from_static(TUS));
+    if refused {
+        answer.insert(VERSION, HeaderValue::from_static(TUS));
+    }
+    response
+}
+
+fn text(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).expect("ids have plain letters")
+}
+
+/// A date as HTTP writes it (RFC 9110 §5.6.7).
+fn http_date(at: At) -> HeaderValue {
+    let time = OffsetDateTime::from(at);
+    let (day, month) = (time.weekday().to_string(), time.month().to_string());
+    let date = format!(
+        "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+        &day[..3],
+        time.day(),
+        &month[..3],
+        time.year(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    );
+    text(&date)
+}
+
+fn incorrect(words: &str) -> Problem {
+    Problem::new(ErrorCode::BadRequest, words.to_owned())
+}
+
+/// The version of tus that is spoken.
+const TUS: &str = "1.0.0";
+const OFFSET_STREAM: &str = "application/offset+octet-stream";
+const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+const VERSION: HeaderName = HeaderName::from_static("tus-version");
+const EXTENSION: HeaderName = HeaderName::from_static("tus-extension");
+const MAX_SIZE: HeaderName = HeaderName::from_static("tus-max-size");
+const ALGORITHMS: HeaderName = HeaderName::from_static("tus-checksum-algorithm");
+const LENGTH: HeaderName = HeaderName::from_static("upload-length");
+const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+const VIDEO: HeaderName = HeaderName::from_static("millrace-video");
+/// Uploads that an account may have on their way.
+const MAX_UPLOADS: i64 = 50;
+const MAX_METADATA: usize = 16 * 1024;

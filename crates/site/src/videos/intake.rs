@@ -1,0 +1,345 @@
+//! How videos arrive: what is taken, and how a file that is whole becomes a video's.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http::StatusCode;
+use millrace_objects::{Key, Objects};
+use millrace_store::{At, Error, FileKind, NewFile, Upload, UploadId, User};
+use millrace_transcode::{Container, HEAD_BYTES, NotMedia};
+use millrace_vod::jobs::{ProcessVideo, Work};
+use millrace_vod::{AppendError, Checksum, Staging};
+use time::Duration;
+
+use super::Videos;
+use crate::{ErrorCode, Problem};
+
+/// What is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadConfig {
+    /// Where files are while they come. Best on the file system of the objects: then they are moved, not copied.
+    pub directory: PathBuf,
+    /// Bytes of the largest file.
+    pub max_size: u64,
+    /// Bytes that may be stored for one account; none where there is no such limit.
+    pub quota: Option<u64>,
+    /// Bytes of the disk that uploads leave free.
+    pub reserve: u64,
+    /// How long an upload may rest before it is given up.
+    pub keep: std::time::Duration,
+}
+
+/// Takes uploads. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Intake {
+    pub(crate) config: Arc<UploadConfig>,
+    pub(crate) staging: Staging,
+}
+
+impl Intake {
+    pub(super) fn open(config: UploadConfig) -> std::io::Result<Self> {
+        Ok(Self { staging: Staging::open(&config.directory)?, config: Arc::new(config) })
+    }
+
+    /// When an upload that rests from now on is given up.
+    pub(crate) fn expires_at(&self, now: At) -> At {
+        now.plus(Duration::try_from(self.config.keep).unwrap_or(Duration::MAX))
+    }
+}
+
+impl Videos {
+    /// What takes uploads here.
+    pub(crate) fn intake(&self) -> Result<&Intake, Problem> {
+        self.intake.as_ref().ok_or_else(|| Problem::new(ErrorCode::Unavailable, "this server takes no uploads"))
+    }
+
+    /// Whether `user` may store another file of so many bytes: told before they are sent.
+    pub(crate) async fn admit(&self, user: &User, length: u64) -> Result<(), Problem> {
+        let intake = self.intake()?;
+        let config = &intake.config;
+        if length > config.max_size {
+            let words = format!("the file has {}; the largest that is taken has {}", size(length), size(config.max_size));
+            return Err(Problem::new(ErrorCode::TooLarge, words));
+        }
+        if let Some(quota) = config.quota {
+            let stored = self.store.stored_bytes_of(&user.id).await.map_err(Problem::database)?;
+            let left = quota.saturating_sub(u64::try_from(stored).unwrap_or(0));
+            if length > left {
+                let words = format!(
+                    "the file has {}, and {} of your {} are left; delete videos for good to make room",
+                    size(length),
+                    size(left),
+                    size(quota)
+                );
+                return Err(Problem::new(ErrorCode::TooLarge, words));
+            }
+        }
+        let free = intake.staging.free().map_err(|error| disk(&error))?;
+        if length.saturating_add(config.reserve) > free {
+            let room = size(free.saturating_sub(config.reserve));
+            let words = format!("the file has {}, and this server has room for {room}; ask who runs it", size(length));
+            return Err(Problem::new(ErrorCode::Unavailable, words));
+        }
+        Ok(())
+    }
+
+    /// Takes more bytes of an upload, from `offset` on, and receives it where it is whole then. Bytes that are there now.
+    pub(crate) async fn take<E>(
+        &self,
+        upload: &Upload,
+        offset: u64,
+        checksum: Option<Checksum>,
+        body: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<u64, Problem> {
+        let intake = self.intake()?;
+        let length = u64::try_from(upload.length).unwrap_or(0);
+        let look = Look::new(offset == 0);
+        let taken = intake.staging.append(&upload.id, offset, length, checksum, look.at(body)).await;
+        if let Some(not_media) = look.verdict() {
+            self.give_up(&upload.id).await?;
+            return Err(refused(not_media));
+        }
+        let received = taken.map_err(|error| self.refusal(error))?;
+        let expires_at = intake.expires_at(At::now());
+        self.store.prolong_upload(&upload.id, expires_at).await.map_err(Problem::database)?;
+        if received == length {
+            self.receive(upload.clone()).await?;
+        }
+        Ok(received)
+    }
+
+    /// Receives an upload that is whole: from here on it is safe, whoever goes away.
+    pub(crate) async fn receive(&self, upload: Upload) -> Result<(), Problem> {
+        let videos = self.clone();
+        let done = tokio::spawn(async move { videos.receive_whole(&upload).await });
+        done.await.map_err(|_| Problem::new(ErrorCode::Internal, "the upload could not be received; try again"))?
+    }
+
+    async fn receive_whole(&self, upload: &Upload) -> Result<(), Problem> {
+        let intake = self.intake()?;
+        let path = intake.staging.path(&upload.id);
+        let head = match &upload.object_key {
+            None => head_of(&path).await.map_err(|error| disk(&error))?,
+            Some(_) => Vec::new(),
+        };
+        let (key, media_type) = match upload.object_key.as_deref().and_then(Key::parse) {
+            // It was whole before, and something ended in between.
+            Some(key) => {
+                let media_type = media_type(key.extension());
+                (key, media_type)
+            }
+            None => match Container::of(&head) {
+                Ok(container) => (Key::new(container.extension()), container.media_type()),
+                Err(not_media) => {
+                    self.give_up(&upload.id).await?;
+                    return Err(refused(not_media));
+                }
+            },
+        };
+        if upload.object_key.is_none() {
+            match self.store.seal_upload(&upload.id, key.as_str()).await {
+                Err(Error::NotFound) => return Ok(()), // another request was faster, or it was given up
+                done => done.map_err(Problem::database)?,
+            }
+        }
+        let objects: &Objects = self.vod.objects();
+        if let Err(error) = objects.put_file_as(&key, &path).await {
+            // It may have been moved before something ended.
+            if objects.size(&key).await.ok() != u64::try_from(upload.length).ok() {
+                tracing::error!(%error, upload = %upload.id, "an upload cannot be stored; it is tried again later");
+                return Err(Problem::later("the file is here, and cannot be stored at present; it is tried again", 60));
+            }
+        }
+        let video = self.store.video(&upload.video_id).await.map_err(Problem::database)?;
+        let Some(video) = video else { return Ok(()) };
+        let file = NewFile {
+            kind: FileKind::Original,
+            name: "",
+            object_key: key.as_str(),
+            size: u64::try_from(upload.length).unwrap_or(0),
+            media_type,
+            width: 0,
+            height: 0,
+            details: "",
+        };
+        let job = ProcessVideo { video: video.short_id.clone() }.job().about(video.short_id.clone());
+        match self.store.receive_upload(&upload.id, &file, &job).await {
+            Ok(()) => tracing::info!(video = video.short_id, bytes = upload.length, "an upload is received"),
+            Err(Error::NotFound) => {}
+            Err(error) => return Err(Problem::database(error)),
+        }
+        self.changed(&video.short_id).await.map_err(Problem::database)
+    }
+
+    /// Goes on with uploads that were whole when the server ended: to be called at its start.
+    pub(crate) async fn resume(&self) -> Result<(), Problem> {
+        let Some(intake) = &self.intake else { return Ok(()) };
+        for upload in self.store.sealed_uploads().await.map_err(Problem::database)? {
+            self.receive(upload).await?;
+        }
+        for id in intake.staging.all().await.map_err(|error| disk(&error))? {
+            let upload = self.store.upload(&id).await.map_err(Problem::database)?;
+            let received = intake.staging.received(&id).await.map_err(|error| disk(&error))?;
+            if let Some(upload) = upload
+                && received == u64::try_from(upload.length).ok()
+            {
+                self.receive(upload).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives an upload up, with what came of it and the video that it was to become.
+    pub(crate) async fn give_up(&self, id: &UploadId) -> Result<(), Problem> {
+        let intake = self.intake()?;
+        self.store.delete_upload(id).await.map_err(Problem::database)?;
+        intake.staging.remove(id).await.map_err(|error| disk(&error))
+    }
+
+    fn refusal(&self, error: AppendError) -> Problem {
+        match error {
+            AppendError::NotFound => no_upload(),
+            AppendError::Offset { .. } | AppendError::TakenOver => Problem::new(ErrorCode::Conflict, error.to_string()),
+            AppendError::TooLong => Problem::new(ErrorCode::TooLarge, error.to_string()),
+            AppendError::Checksum => {
+                let status = StatusCode::from_u16(CHECKSUM_MISMATCH).expect("it is a status");
+                Problem::with_status(status, ErrorCode::BadRequest, error.to_string())
+            }
+            AppendError::Full => {
+                Problem::new(ErrorCode::Unavailable, "this server's disk is full; what came is kept, go on later")
+            }
+            AppendError::Stopped => Problem::with_status(
+                StatusCode::REQUEST_TIMEOUT,
+                ErrorCode::BadRequest,
+                "the sender stopped; what came is kept, go on from there",
+            ),
+            other => {
+                tracing::error!(error = %other, "an upload cannot be written");
+                Problem::new(ErrorCode::Internal, "the upload cannot be written; what came is kept, try again")
+            }
+        }
+    }
+}
+
+/// Looks at the first bytes of a file as they pass, so that what is no video is refused before the rest is sent.
+struct Look(Arc<Mutex<Seen>>);
+
+struct Seen {
+    head: Vec<u8>,
+    /// Whether there is anything to look at still.
+    open: bool,
+    verdict: Option<NotMedia>,
+}
+
+impl Look {
+    fn new(from_the_beginning: bool) -> Self {
+        Self(Arc::new(Mutex::new(Seen { head: Vec::new(), open: from_the_beginning, verdict: None })))
+    }
+
+    fn verdict(&self) -> Option<NotMedia> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).verdict
+    }
+
+    fn at<E>(&self, body: impl Stream<Item = Result<Bytes, E>>) -> impl Stream<Item = Result<Bytes, ()>> {
+        Looked { body: Box::pin(body), seen: Arc::clone(&self.0) }
+    }
+}
+
+struct Looked<S> {
+    body: std::pin::Pin<Box<S>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl<E, S: Stream<Item = Result<Bytes, E>>> Stream for Looked<S> {
+    type Item = Result<Bytes, ()>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        let next = std::task::ready!(self.body.as_mut().poll_next(context));
+        std::task::Poll::Ready(next.map(|bytes| {
+            let bytes = bytes.map_err(drop)?;
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.open {
+                let wanted = HEAD_BYTES - seen.head.len();
+                seen.head.extend_from_slice(&bytes[..bytes.len().min(wanted)]);
+                // A shorter head is judged once the file is whole.
+                if seen.head.len() == HEAD_BYTES {
+                    seen.open = false;
+                    seen.verdict = Container::of(&seen.head).err();
+                    seen.head = Vec::new();
+                }
+            }
+            if seen.verdict.is_some() { Err(()) } else { Ok(bytes) }
+        }))
+    }
+}
+
+async fn head_of(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    use tokio::io::AsyncReadExt;
+    let mut head = Vec::new();
+    tokio::fs::File::open(path).await?.take(HEAD_BYTES as u64).read_to_end(&mut head).await?;
+    Ok(head)
+}
+
+fn media_type(extension: &str) -> &'static str {
+    let known = Container::ALL.iter().find(|container| container.extension() == extension);
+    known.map_or("application/octet-stream", |container| container.media_type())
+}
+
+fn refused(not_media: NotMedia) -> Problem {
+    Problem::new(ErrorCode::UnsupportedMedia, not_media.to_string())
+}
+
+pub(crate) fn no_upload() -> Problem {
+    Problem::new(ErrorCode::NotFound, "there is no such upload: it was given up, or belongs to somebody else")
+}
+
+fn disk(error: &std::io::Error) -> Problem {
+    tracing::error!(%error, "the directory of uploads cannot be used");
+    Problem::new(ErrorCode::Internal, "uploads cannot be kept at present; try again later")
+}
+
+/// A number of bytes, for people.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut whole = bytes;
+    while whole >= 1024 && unit + 1 < UNITS.len() {
+        whole /= 1024;
+        unit += 1;
+    }
+    let tenths = (bytes >> (10 * unit.saturating_sub(1))) * 10 / if unit == 0 { 1 } else { 1024 };
+    match unit {
+        0 => format!("{bytes} bytes"),
+        _ if tenths % 10 == 0 => format!("{} {}", tenths / 10, UNITS[unit]),
+        _ => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
+    }
+}
+
+/// Of tus 1.0: the bytes are not those that were meant.
+const CHECKSUM_MISMATCH: u16 = 460;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_in_their_unit() {
+        let cases = [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            (8 << 30, "8 GiB"),
+            ((8 << 30) + (8 << 30) / 10, "8.8 GiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ];
+        for (bytes, words) in cases {
+            assert_eq!(size(bytes), words);
+        }
+    }
+}
