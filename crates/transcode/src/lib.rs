@@ -15,21 +15,31 @@
 //! - A result is under its name as a whole, or it is not there and nothing is left of it.
 //! - Everything that a file controls is bounded: tracks, sizes, lengths, what FFmpeg says, how long it may say nothing.
 
+pub mod captions;
 mod container;
 mod error;
 mod ladder;
+mod make;
+mod pictures;
 mod probe;
 mod process;
 mod progress;
+mod remux;
+mod storyboard;
 #[cfg(test)]
 mod test_data;
 mod tools;
+mod transcode;
 mod verdict;
 
 pub use container::{Container, HEAD_BYTES, NotMedia};
 pub use error::Error;
 pub use ladder::{AudioCodec, AudioSettings, LadderConfig, Rung, Speed, VideoCodec, VideoSettings, ladder};
+pub use make::Made;
 pub use probe::{Audio, Kind, Limits, Probe, Ratio, Track, Transfer, Video};
 pub use progress::Progress;
+pub use remux::Remux;
+pub use storyboard::{Layout, Storyboard, storyboard_vtt};
 pub use tools::{Ffmpeg, FfmpegConfig};
+pub use transcode::{Keyframes, Transcode};
 pub use verdict::{AudioHandling, Verdict, verdict};

@@ -42,6 +42,11 @@ impl Reader {
         self.at
     }
 
+    /// Whether anything was done at all.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.work[0] > 0 || self.work[2] > 0
+    }
+
     /// Takes bytes as they come.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> News {
         let mut news = News::default();
