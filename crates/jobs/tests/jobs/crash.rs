@@ -79,6 +79,7 @@ async fn a_worker_that_is_killed_is_replaced_and_the_result_is_right() {
 /// The process that is killed.
 #[tokio::test]
 #[ignore = "run by another test"]
+#[allow(clippy::print_stdout)] // what the other test waits for
 async fn a_worker_to_be_killed() {
     let Ok(url) = std::env::var(DATABASE) else { return };
     let directory = PathBuf::from(std::env::var_os(DIRECTORY).unwrap());

@@ -162,7 +162,7 @@ pub(crate) fn patient() -> Config {
 
 /// Leases are short.
 pub(crate) fn brisk() -> Config {
-    let (lease, heartbeat) = (Duration::from_millis(600), Duration::from_millis(50));
+    let (lease, heartbeat) = (Duration::from_millis(1500), Duration::from_millis(50));
     let poll = Duration::from_millis(100);
     Config { lease, heartbeat, poll, progress_every: Duration::from_millis(10), ..patient() }
 }

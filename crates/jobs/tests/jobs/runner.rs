@@ -74,7 +74,7 @@ async fn a_lease_is_renewed_for_as_long_as_the_job_takes() {
     let first = until(&here, &id, |job| job.state == JobState::Running).await;
     let wants = Runs::start(&stage.runner(&there, brisk()));
     // Twice the lease that it was taken with.
-    let renewed = At(first.due_at.unwrap().0 + 600);
+    let renewed = At(first.due_at.unwrap().0 + 1500);
     until(&here, &id, |job| job.due_at.unwrap() > renewed).await;
     stage.go.add_permits(1);
     let done = until(&here, &id, |job| job.state == JobState::Done).await;
