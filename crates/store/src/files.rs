@@ -159,13 +159,23 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Objects to be deleted, the longest first.
+    /// Bytes that are stored for a video.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn garbage(&self, most: i64) -> Result<Vec<String>, Error> {
-        let sql = "SELECT object_key FROM garbage ORDER BY added_at LIMIT $1";
-        let keys = rows!(self.pool, fetch_all, (String,), sql, most)?;
+    pub async fn stored_bytes_of_video(&self, video: &VideoId) -> Result<i64, Error> {
+        let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM files WHERE video_id = $1";
+        let (bytes,) = rows!(self.pool, fetch_one, (i64,), sql, video)?;
+        Ok(bytes)
+    }
+
+    /// Objects to be deleted by `now`, the longest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn garbage(&self, now: At, most: i64) -> Result<Vec<String>, Error> {
+        let sql = "SELECT object_key FROM garbage WHERE added_at <= $1 ORDER BY added_at LIMIT $2";
+        let keys = rows!(self.pool, fetch_all, (String,), sql, now, most)?;
         Ok(keys.into_iter().map(|(key,)| key).collect())
     }
 
@@ -174,8 +184,20 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn add_garbage(&self, object_key: &str) -> Result<(), Error> {
+        self.garbage_from(object_key, At::now()).await
+    }
+
+    /// Notes an object that is about to be made: where its row is not written within a day, it is deleted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_garbage_later(&self, object_key: &str) -> Result<(), Error> {
+        self.garbage_from(object_key, At::now().plus(time::Duration::DAY)).await
+    }
+
+    async fn garbage_from(&self, object_key: &str, at: At) -> Result<(), Error> {
         let sql = "INSERT INTO garbage (object_key, added_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        run!(self.pool, sql, object_key, At::now())?;
+        run!(self.pool, sql, object_key, at)?;
         Ok(())
     }
 
@@ -196,6 +218,7 @@ pub(crate) async fn put_file(tx: &mut Tx, video: &VideoId, file: &NewFile<'_>) -
     if let Some((key,)) = old {
         discard(tx, &key).await?;
     }
+    run_in!(*tx, "DELETE FROM garbage WHERE object_key = $1", file.object_key)?;
     run_in!(
         *tx,
         "INSERT INTO files (id, video_id, kind, name, object_key, size, media_type, width, height, details, created_at)
@@ -217,7 +240,8 @@ pub(crate) async fn put_file(tx: &mut Tx, video: &VideoId, file: &NewFile<'_>) -
 
 /// Notes, within a transaction, an object that nothing refers to.
 async fn discard(tx: &mut Tx, object_key: &str) -> Result<(), Error> {
-    let sql = "INSERT INTO garbage (object_key, added_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO garbage (object_key, added_at) VALUES ($1, $2)
+               ON CONFLICT (object_key) DO UPDATE SET added_at = excluded.added_at";
     run_in!(*tx, sql, object_key, At::now())?;
     Ok(())
 }

@@ -82,6 +82,14 @@ impl Store {
         Ok(rows!(self.pool, fetch_optional, Upload, "SELECT * FROM uploads WHERE id = $1", id)?)
     }
 
+    /// The upload that becomes a video.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn upload_of_video(&self, video: &VideoId) -> Result<Option<Upload>, Error> {
+        Ok(rows!(self.pool, fetch_optional, Upload, "SELECT * FROM uploads WHERE video_id = $1", video)?)
+    }
+
     /// A user's uploads that are on their way, the oldest first.
     ///
     /// # Errors
@@ -136,7 +144,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn expired_uploads(&self, now: At, most: i64) -> Result<Vec<Upload>, Error> {
-        let sql = "SELECT * FROM uploads WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
+        let sql = "SELECT * FROM uploads WHERE expires_at <= $1 AND (object_key IS NULL OR done_at IS NOT NULL)
+                   ORDER BY expires_at LIMIT $2";
         Ok(rows!(self.pool, fetch_all, Upload, sql, now, most)?)
     }
 

@@ -164,10 +164,10 @@ async fn a_trashed_video_comes_back_whole_until_its_time_is_over() {
     assert_eq!(site.store.videos_to_purge(purge_at, 10).await.unwrap(), [video.id.clone()]);
     assert!(site.store.purge_video(&video.id, purge_at).await.unwrap());
     assert!(!site.store.purge_video(&video.id, purge_at).await.unwrap(), "once more does no harm");
-    assert_eq!(site.store.garbage(10).await.unwrap(), ["a"]);
+    assert_eq!(site.store.garbage(At::now(), 10).await.unwrap(), ["a"]);
     assert!(site.store.video(&video.id).await.unwrap().is_none());
     site.store.forget_garbage("a").await.unwrap();
-    assert!(site.store.garbage(10).await.unwrap().is_empty());
+    assert!(site.store.garbage(At::now(), 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn a_file_in_the_place_of_another_makes_that_garbage() {
     site.store.put_files(&video.id, &[file(FileKind::Rendition, "720", "c")]).await.unwrap();
     let keys = |files: Vec<File>| files.into_iter().map(|file| file.object_key).collect::<Vec<_>>();
     assert_eq!(keys(site.store.files(&video.id).await.unwrap()), ["a", "c"]);
-    assert_eq!(site.store.garbage(10).await.unwrap(), ["b"]);
+    assert_eq!(site.store.garbage(At::now(), 10).await.unwrap(), ["b"]);
     site.store.delete_file(&video.id, FileKind::Original, "").await.unwrap();
     let again = site.store.delete_file(&video.id, FileKind::Original, "").await;
     assert!(matches!(again, Err(Error::NotFound)));
@@ -207,7 +207,7 @@ async fn a_file_in_the_place_of_another_makes_that_garbage() {
     let gone = VideoId::new();
     let late = site.store.put_files(&gone, &[file(FileKind::Rendition, "480", "d")]).await;
     assert!(matches!(late, Err(Error::NotFound)));
-    let mut garbage = site.store.garbage(10).await.unwrap();
+    let mut garbage = site.store.garbage(At::now(), 10).await.unwrap();
     garbage.sort();
     assert_eq!(garbage, ["a", "b", "d"]);
 }
@@ -232,10 +232,10 @@ async fn with_a_channel_or_an_account_goes_what_it_stored() {
     site.store.create_upload(&site.new_video("three"), &upload).await.unwrap();
     assert_eq!(site.store.stored_bytes_of(&site.owner.id).await.unwrap(), 207);
     site.store.delete_channel(&site.channel.id).await.unwrap();
-    assert_eq!(site.store.garbage(10).await.unwrap(), ["a"]);
+    assert_eq!(site.store.garbage(At::now(), 10).await.unwrap(), ["a"]);
     account(&site.store, "root", Role::Admin).await;
     site.store.delete_user(&site.owner.id).await.unwrap();
-    let mut garbage = site.store.garbage(10).await.unwrap();
+    let mut garbage = site.store.garbage(At::now(), 10).await.unwrap();
     garbage.sort();
     assert_eq!(garbage, ["a", "b"]);
 }

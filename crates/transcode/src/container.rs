@@ -71,6 +71,23 @@ pub enum NotMedia {
 }
 
 impl Container {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Mp4,
+        Self::Matroska,
+        Self::MpegTs,
+        Self::MpegPs,
+        Self::Flv,
+        Self::Avi,
+        Self::Asf,
+        Self::Ogg,
+        Self::Mxf,
+        Self::Wav,
+        Self::Flac,
+        Self::Mp3,
+        Self::Adts,
+    ];
+
     /// What begins with `head`: the first [`HEAD_BYTES`] of a file, or all of a shorter one.
     ///
     /// # Errors

@@ -73,6 +73,7 @@ CREATE TABLE garbage (
     object_key TEXT   NOT NULL PRIMARY KEY,
     added_at   BIGINT NOT NULL
 );
+CREATE INDEX garbage_by_time ON garbage (added_at);
 
 CREATE TABLE uploads (
     id         TEXT   NOT NULL PRIMARY KEY,

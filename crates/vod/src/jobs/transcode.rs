@@ -1,0 +1,82 @@
+//! A video in another size.
+
+use millrace_jobs::{Context, Failure, GaveUp, Handler, Work};
+use millrace_store::{FileKind, VideoState};
+use millrace_transcode::{Keyframes, Limits, Transcode, ladder};
+use serde::{Deserialize, Serialize};
+
+use super::reporting;
+use crate::Workshop;
+use crate::workshop::{Made, Piece, ffmpeg_failed, key_of};
+
+/// Make one rendition of a video.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MakeRendition {
+    /// The video's short id.
+    pub video: String,
+    /// Which rung of the ladder: the shorter side's pixels.
+    pub name: String,
+}
+
+impl Work for MakeRendition {
+    const KIND: &'static str = "video.transcode";
+    const ATTEMPTS: u32 = 3;
+}
+
+pub(super) struct Renditions(pub(super) Workshop);
+
+impl Handler for Renditions {
+    type Work = MakeRendition;
+
+    async fn run(&self, job: &Context, work: MakeRendition) -> Result<(), Failure> {
+        let Some(piece) = self.0.piece(&work.video).await? else { return Ok(()) };
+        let ffmpeg = self.0.ffmpeg()?;
+        let file = piece.main_file().ok_or_else(|| Failure::last("its file is not there"))?;
+        let bench = self.0.bench(job)?;
+        let input = self.0.local(file, &bench).await?;
+        let probe = ffmpeg.probe(&input, &Limits::default()).await.map_err(ffmpeg_failed)?;
+        // The ladder may have been changed since.
+        let rungs = ladder(&probe, &self.0.ladder);
+        let Some(rung) = rungs.iter().find(|rung| rung.name == work.name) else { return Ok(()) };
+        let output = bench.file("rendition.mp4");
+        let keyframes = self.keyframes(&piece).await;
+        let spec = Transcode { input: &input, probe: &probe, rung, keyframes: &keyframes, output: &output };
+        let (cancel, note) = (job.cancellation(), format!("making {}p", work.name));
+        let done = reporting(job, (10, 980), &note, async |progress: &_| ffmpeg.transcode(&spec, progress, &cancel).await);
+        let done = done.await.map_err(ffmpeg_failed)?;
+        job.go_on()?;
+        let made = Made {
+            width: rung.video.as_ref().map_or(0, |video| video.width.into()),
+            height: rung.video.as_ref().map_or(0, |video| video.height.into()),
+            details: done.notes.join("; ").into(),
+            ..Made::new(FileKind::Rendition, work.name.clone(), "mp4", "video/mp4")
+        };
+        self.0.keep(piece.id(), &output, made).await?;
+        if matches!(piece.listed.video.state, VideoState::Processing | VideoState::Failed) {
+            self.0.store.set_video_state(piece.id(), VideoState::Ready, "").await?;
+        }
+        self.0.changed(&work.video).await;
+        Ok(())
+    }
+
+    async fn gave_up(&self, _: &Context, work: MakeRendition, why: &GaveUp) {
+        let words = match why {
+            GaveUp::Failed(words) => words.as_str(),
+            GaveUp::Cancelled => "its processing was cancelled",
+        };
+        self.0.failed(&work.video, words).await;
+    }
+}
+
+impl Renditions {
+    /// Where the file's own segments begin, so that a player may change between all of them at any; else evenly.
+    async fn keyframes(&self, piece: &Piece) -> Keyframes {
+        let Some(key) = piece.main_file().and_then(|file| key_of(file).ok()) else { return EVENLY };
+        match self.0.vod.title(&key).await {
+            Ok(title) if !title.boundaries().is_empty() => Keyframes::At(title.boundaries()),
+            _ => EVENLY,
+        }
+    }
+}
+
+const EVENLY: Keyframes = Keyframes::Every(std::time::Duration::from_secs(4));
