@@ -331,8 +331,8 @@ async fn jobs_come_to_their_end_before_a_runner_does() {
     let runs = Runs::start(&stage.runner(&store, patient()));
     let id = enqueue(&store, &Play(Act::Wait)).await;
     assert_eq!(stage.next().await, Event::Began(id.clone(), 1));
+    let late = enqueue(&store, &Play(Act::Succeed)).await;
     runs.stop.cancel();
-    let late = enqueue(&store, &Other(Act::Succeed)).await;
     stage.go.add_permits(1);
     runs.ends().await;
     assert_eq!(store.job(&id).await.unwrap().unwrap().state, JobState::Done);
