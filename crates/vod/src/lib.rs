@@ -12,7 +12,16 @@
 //! - A row names an object only once the object is whole; an object that no row names is garbage, and is collected.
 
 mod checksum;
+pub mod jobs;
+mod library;
+mod ranges;
 mod staging;
+mod title;
+mod workshop;
 
 pub use checksum::{Checksum, UnknownChecksum};
+pub use library::{TitleError, Vod};
+pub use ranges::Wanted;
 pub use staging::{AppendError, Staging};
+pub use title::{Part, PartBytes, Title, Variant, multivariant};
+pub use workshop::Workshop;
