@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use millrace_objects::Place;
 use millrace_store::BackupError;
 
 use crate::config::{Config, ConfigError};
@@ -30,8 +31,8 @@ pub(crate) struct Done {
     file: PathBuf,
     /// Where the site's key is, which is not part of the copy.
     key: Option<PathBuf>,
-    /// Where the pictures are, which are not part of it either.
-    pictures: PathBuf,
+    /// Where files are that people uploaded, which are not part of it either.
+    files: Place,
 }
 
 /// Copies the configured database to a new file.
@@ -39,14 +40,22 @@ pub(crate) fn backup(config: &Config, file: &Path) -> Result<Done, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
     runtime.block_on(millrace_store::backup(config.database.url.expose(), &config.data_dir, file))?;
     let key = config.site.key.is_none().then(|| config.data_dir.join("site.key"));
-    let pictures = millrace_objects::directory(config.storage.url.as_str()).map(|path| config.data_dir.join(path))?;
-    Ok(Done { file: file.to_owned(), key, pictures })
+    let files = match config.storage.url.as_str().parse()? {
+        Place::Directory(path) => Place::Directory(config.data_dir.join(path)),
+        bucket => bucket,
+    };
+    Ok(Done { file: file.to_owned(), key, files })
 }
 
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: the database as it is now", self.file.display())?;
-        write!(f, "\nCopy {} as well: the pictures that people uploaded", self.pictures.display())?;
+        match &self.files {
+            Place::Directory(path) => write!(f, "\nCopy {} as well: the files that people uploaded", path.display())?,
+            Place::Bucket(bucket) => {
+                write!(f, "\nThe files that people uploaded are in {bucket}, and need a copy as well")?;
+            }
+        }
         match &self.key {
             Some(key) => {
                 write!(f, "\nKeep a copy of {} as well, apart from it: it opens what is sealed", key.display())

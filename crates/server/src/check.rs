@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use millrace_objects::Place;
 use millrace_store::Found;
 use rustix::fs::{Access, access, statvfs};
 
@@ -15,7 +16,7 @@ use crate::{
     ffmpeg::{self, Ffmpeg, Font},
     limits, mail,
     ports::{self, Port},
-    tls,
+    storage, tls,
 };
 
 /// What was found. It prints as a line each.
@@ -58,6 +59,7 @@ impl Report {
         self.ffmpeg(&config.ffmpeg.path);
         self.data_directory(&config.data_dir);
         self.database(config);
+        self.storage(config);
         self.mail(config);
         self.open_files(config);
     }
@@ -170,6 +172,42 @@ impl Report {
         }
     }
 
+    fn storage(&mut self, config: &Config) {
+        if let Ok(Place::Directory(path)) = config.storage.url.as_str().parse() {
+            // It is made at the first start, which is not here.
+            let path = config.data_dir.join(path);
+            let existing = nearest_existing(&path);
+            let sound = existing.is_dir() && access(&existing, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+            return match sound {
+                true => self.add(Grade::Ok, "storage", format!("{}: writable", path.display())),
+                false => {
+                    let advice = format!("{} is not a directory to write to; see storage.url", existing.display());
+                    self.add(Grade::Fail, "storage", advice);
+                }
+            };
+        }
+        let found = tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| {
+            runtime.block_on(async {
+                let objects = storage::open(config)?;
+                match tokio::time::timeout(STORAGE_ANSWERS, objects.check()).await {
+                    Ok(checked) => checked.map(|()| Some(objects)),
+                    Err(_) => Ok(None),
+                }
+            })
+        });
+        match found {
+            Err(error) => self.add(Grade::Fail, "storage", format!("the runtime does not start: {error}")),
+            Ok(Err(error)) => self.add(Grade::Fail, "storage", format!("{error}; see [storage]")),
+            Ok(Ok(None)) => {
+                let advice = format!("no answer within {} s; see storage.url", STORAGE_ANSWERS.as_secs());
+                self.add(Grade::Fail, "storage", advice);
+            }
+            Ok(Ok(Some(objects))) => {
+                self.add(Grade::Ok, "storage", format!("{objects}: a file can be kept, read and deleted"));
+            }
+        }
+    }
+
     fn mail(&mut self, config: &Config) {
         // Making one spawns what looks after its connections.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -258,6 +296,8 @@ fn others_can_read(path: &Path) -> bool {
 
 /// So long the database may take to answer.
 const DATABASE_ANSWERS: Duration = Duration::from_secs(10);
+/// So long a bucket may take to answer.
+const STORAGE_ANSWERS: Duration = Duration::from_secs(45);
 const LITTLE_SPACE: u64 = 1 << 30;
 const FEW_FILES: u64 = 4096;
 

@@ -32,6 +32,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         settings: Settings,
     },
+    /// See to the files that people uploaded.
+    Storage {
+        /// What to do.
+        #[command(subcommand)]
+        command: StorageCommand,
+    },
     /// See to accounts, while the server runs or not.
     User {
         /// What to do.
@@ -45,6 +51,33 @@ pub(crate) enum Command {
     /// Print the reference page of the configuration.
     #[command(hide = true)]
     ConfigReference,
+}
+
+/// What to do with files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StorageCommand {
+    /// Copy all files to another storage and compare them, while the server runs or not. Run again, it goes on where it was.
+    Move(MoveArguments),
+}
+
+/// From where to where.
+#[derive(Debug, Args)]
+pub(crate) struct MoveArguments {
+    /// Where the files are, as storage.url says it.
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: String,
+    /// Where they are to be, likewise.
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
+    /// Afterwards delete what was copied where it was. Not while storage.url still says that place.
+    #[arg(long)]
+    pub(crate) delete: bool,
+    /// File with the access key of --from where it is not that of the configuration: its id and its secret, a line each.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_credentials: Option<PathBuf>,
+    /// Where the data directory is, and the access key.
+    #[command(flatten)]
+    pub(crate) settings: Settings,
 }
 
 /// What to do with accounts.

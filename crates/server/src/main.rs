@@ -20,6 +20,7 @@ mod ops;
 mod ports;
 mod secrets;
 mod serve;
+mod storage;
 mod streams;
 mod tls;
 mod users;
@@ -34,7 +35,7 @@ use std::{
 use clap::Parser;
 
 use crate::{
-    cli::{Cli, Command, Settings},
+    cli::{Cli, Command, Settings, StorageCommand},
     config::{Config, ConfigError, Sources},
     demo::Demo,
 };
@@ -53,6 +54,15 @@ fn main() -> ExitCode {
         }
         Command::Backup { file, settings } => {
             match load(&settings).map_err(Into::into).and_then(|config| backup::backup(&config, &file)) {
+                Ok(done) => print(&done),
+                Err(error) => finish(Err(error)),
+            }
+        }
+        Command::Storage { command: StorageCommand::Move(arguments) } => {
+            match load(&arguments.settings)
+                .map_err(Into::into)
+                .and_then(|config| storage::move_all(&config, &arguments))
+            {
                 Ok(done) => print(&done),
                 Err(error) => finish(Err(error)),
             }

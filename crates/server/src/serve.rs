@@ -10,7 +10,6 @@ use std::{
 
 use millrace_gateway::{Tls, admission::Admission};
 use millrace_hub::{Hub, Protocol};
-use millrace_objects::Objects;
 use millrace_site::{Accounts, OperatorError, Recorder, SiteKey};
 use millrace_store::Store;
 use tokio::{
@@ -31,7 +30,7 @@ use crate::{
     mail::{self, MailError},
     notify::{self, Watchdog},
     ports::{self, PortError},
-    secrets,
+    secrets, storage,
     streams::{ConfiguredStreams, Leaves},
     tls::{self, Certificate, TlsError},
     wire::{self, Gate, Listeners, Stop},
@@ -75,7 +74,7 @@ pub(crate) enum ServeError {
     #[error("database.url: {0}")]
     Database(#[from] millrace_store::Error),
     /// The place for files cannot be used.
-    #[error("storage.url: {0}")]
+    #[error("storage: {0}")]
     Storage(#[from] millrace_objects::Error),
     /// The operating system gave no threads or no signals.
     #[error("the runtime does not start: {0}")]
@@ -126,7 +125,8 @@ async fn run(
     let mail = mail::load(config)?;
     let store = Store::open(config.database.url.expose(), &config.data_dir).await?;
     let key = site_key(config)?;
-    let objects = Objects::open(config.storage.url.as_str(), &config.data_dir)?;
+    let objects = storage::open(config)?;
+    tokio::spawn(storage::try_out(objects.clone()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let accounts = Accounts::new(store.clone(), objects, &key, threads).with_mail(mail);
     accounts.load_settings().await?;

@@ -2,7 +2,6 @@
 
 use std::{fmt, io};
 
-use millrace_objects::Objects;
 use millrace_site::{Accounts, OperatorError, ResetLink};
 use millrace_store::{Role, Store};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -12,6 +11,7 @@ use crate::{
     config::{Config, ConfigError},
     greeting::as_host,
     serve::{ServeError, site_key},
+    storage,
 };
 
 /// Why it was not done.
@@ -30,7 +30,7 @@ pub(crate) enum Error {
     #[error("database.url: {0}")]
     Database(#[from] millrace_store::Error),
     /// The place for files cannot be used.
-    #[error("storage.url: {0}")]
+    #[error("storage: {0}")]
     Storage(#[from] millrace_objects::Error),
     /// It cannot be done.
     #[error(transparent)]
@@ -77,7 +77,7 @@ fn with_accounts(config: &Config, act: impl AsyncFnOnce(Accounts) -> Result<Stri
     runtime.block_on(async {
         crate::serve::make_data_directory(config)?;
         let store = Store::open(config.database.url.expose(), &config.data_dir).await?;
-        let objects = Objects::open(config.storage.url.as_str(), &config.data_dir)?;
+        let objects = storage::open(config)?;
         let accounts = Accounts::new(store.clone(), objects, &site_key(config)?, 1);
         let done = act(accounts).await;
         store.close().await;

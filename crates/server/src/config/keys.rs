@@ -8,8 +8,8 @@ use toml::de::DeValue;
 use super::{
     streams::StreamEntry,
     value::{
-        DatabaseUrl, GIB, HOUR, HexKey, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Networks, Origin, Origins,
-        SECOND, Setting, Size, Span, StorageUrl, Whole,
+        AccessKey, DatabaseUrl, GIB, HOUR, HexKey, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Networks, Origin,
+        Origins, SECOND, Setting, Size, Span, StorageUrl, Whole,
     },
 };
 
@@ -193,11 +193,24 @@ sections! {
         url: DatabaseUrl = "sqlite://millrace.db",
     }
 
-    /// Where files are kept that people upload: pictures of accounts and channels.
+    /// Where files are kept that people upload: videos, and pictures of accounts and channels. `millrace storage move` brings
+    /// them from one place to another.
     [storage] Storage {
         /// `file://` and a directory, below `data_dir` unless its path is absolute. Nothing else belongs into it. Made at the
-        /// first start.
+        /// first start. Or `s3://` and a bucket of S3 or of what speaks like it, with names that all keys stand below if one
+        /// likes, and then `?` and options with `&` between them: `endpoint` is scheme, host and port of a storage that is not
+        /// Amazon's; `region` is `us-east-1` or `AWS_REGION` if it is not said; `path_style=true` names the bucket in the path
+        /// of an address, `false` in its host, as Amazon does and others do not by default.
         url: StorageUrl = "file://objects",
+        /// Names the access key of a bucket. Both empty: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and their kin, or the
+        /// role of a machine at Amazon's. The key needs s3:ListBucket, GetObject, PutObject, DeleteObject and
+        /// AbortMultipartUpload.
+        access_key_id: Option<AccessKey> = "",
+        /// The access key itself. `MILLRACE_STORAGE__SECRET_ACCESS_KEY` keeps it out of the file.
+        secret_access_key: Option<AccessKey> = "",
+        /// Address at which viewers reach the bucket's endpoint, such as `https://objects.example`: they are then sent there for
+        /// whole files, by links that are signed and end. Empty: all goes through this server. Only for buckets.
+        public_url: Option<Origin> = "",
     }
 
     /// Letters to users, who confirm their addresses by them and are helped with a lost password. Needs `site.public_url`.

@@ -200,11 +200,41 @@ impl StorageUrl {
 
 impl Setting for StorageUrl {
     fn expected() -> String {
-        "file://DIRECTORY".to_owned()
+        "file://DIRECTORY, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME&path_style=BOOL".to_owned()
     }
 
     fn from_text(text: &str) -> Option<Self> {
-        millrace_objects::directory(text).is_ok().then(|| Self(text.to_owned()))
+        text.parse::<millrace_objects::Place>().is_ok().then(|| Self(text.to_owned()))
+    }
+}
+
+/// Name or secret of an access key, as a storage gives them out. A secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct AccessKey(String);
+
+impl AccessKey {
+    const MAX: usize = 256;
+
+    /// The text. A secret: for the storage only.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessKey(…)")
+    }
+}
+
+impl Setting for AccessKey {
+    fn expected() -> String {
+        format!("1 to {} characters without spaces", Self::MAX)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let sound = (1..=Self::MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        sound.then(|| Self(text.to_owned()))
     }
 }
 
@@ -574,5 +604,6 @@ mod tests {
     #[test]
     fn a_secret_is_not_printed() {
         assert_eq!(format!("{:?}", Secret::new("hunter2hunter2".to_owned())), "Secret(…)");
+        assert_eq!(format!("{:?}", AccessKey::from_text("hunter2").unwrap()), "AccessKey(…)");
     }
 }
