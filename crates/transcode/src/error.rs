@@ -60,12 +60,9 @@ pub enum Error {
     /// FFmpeg had no memory left.
     #[error("FFmpeg ran out of memory")]
     OutOfMemory,
-    /// What was written grew beyond what the file's length allows for.
-    #[error("the result grew beyond {limit} bytes: the video is longer than it says")]
-    Outgrown {
-        /// Bytes that it may have had.
-        limit: u64,
-    },
+    /// What was written grew far beyond what the length that the file states allows for.
+    #[error("the video goes on far beyond the length that it states")]
+    Outgrown,
     /// FFmpeg was ended by somebody else: the system, where memory is short, or an operator.
     #[error("FFmpeg was ended by signal {signal}{}", if *.signal == 9 { ", as systems do where memory is short" } else { "" })]
     Killed {
@@ -102,7 +99,7 @@ impl Error {
                 | Self::TooLong { .. }
                 | Self::Damaged(_)
                 | Self::Refers
-                | Self::Outgrown { .. }
+                | Self::Outgrown
         )
     }
 
@@ -122,12 +119,21 @@ impl Error {
             Self::Refers
         } else if has("Cannot allocate memory") {
             Self::OutOfMemory
+        } else if let Some(error) = monstrous(said) {
+            error
         } else if let Some((_, known)) = PHRASES.iter().find(|(phrase, _)| has(phrase)) {
             Self::Damaged((*known).to_owned())
         } else {
             Self::Failed(last_words(said, file).unwrap_or_else(|| status.to_string()))
         }
     }
+}
+
+/// Whether a decoder refused a picture for its size: `Picture size 60000x60000 is invalid`.
+pub(crate) fn monstrous(said: &str) -> Option<Error> {
+    let (size, _) = said.split_once("Picture size ")?.1.split_once(" is invalid")?;
+    let (width, height) = size.split_once('x')?;
+    Some(Error::TooLarge { width: width.parse().ok()?, height: height.parse().ok()? })
 }
 
 /// The last line that says something, without addresses of memory and without the file's path.
@@ -182,6 +188,13 @@ mod tests {
             Error::of_exit(ExitStatus::from_raw(9), "", Path::new("x")).to_string(),
             "FFmpeg was ended by signal 9, as systems do where memory is short"
         );
+    }
+
+    #[test]
+    fn a_monstrous_picture_is_told_with_its_size() {
+        let said =
+            "[png @ 0x556a] [IMGUTILS @ 0x7ffc] Picture size 60000x40000 is invalid\nError while opening decoder";
+        assert_eq!(failed(said), "the video is too large: 60000 x 40000 pixels");
     }
 
     #[test]

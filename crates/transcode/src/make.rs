@@ -66,8 +66,8 @@ impl Ffmpeg {
             }
         };
         let size = tokio::fs::metadata(&part.path).await?.len();
-        if size >= job.most || reader.at().time >= longest {
-            return Err(Error::Outgrown { limit: job.most });
+        if size >= job.most || reader.at().time + SLACK / 2 >= longest {
+            return Err(Error::Outgrown);
         }
         if !reader.has_moved() {
             return Err(Error::Damaged("nothing in it could be decoded".to_owned()));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::Error;
+use crate::make::seconds;
 use crate::probe::{MAX_PIXELS, Probe, Track, Video};
 use crate::process;
 use crate::tools::{Ffmpeg, Input};
@@ -30,13 +31,13 @@ impl Ffmpeg {
             let Some(cover) = probe.cover() else { return Ok(Vec::new()) };
             let filter =
                 format!("scale='min({max_side},iw)':'min({max_side},ih)':force_original_aspect_ratio=decrease");
-            return Ok(self.picture(&input, cover, Duration::ZERO, &filter).await?.into_iter().collect());
+            return Ok(self.picture(&input, cover, None, &filter).await?.into_iter().collect());
         };
         let filter = self.still(video, max_side);
         let filter = format!("{filter},thumbnail={CANDIDATES}");
         let mut pictures = Vec::new();
         for time in times(probe.duration, count.min(MAX_COUNT)) {
-            match self.picture(&input, track, time, &filter).await {
+            match self.picture(&input, track, Some(time), &filter).await {
                 Ok(picture) => pictures.extend(picture),
                 // Damage in one place is no reason to go without the others.
                 Err(error) if error.is_the_files() => {}
@@ -45,7 +46,7 @@ impl Ffmpeg {
         }
         if pictures.is_empty() && count > 0 {
             // The end comes sooner than the file says, or nothing before a later keyframe can be decoded.
-            pictures.extend(self.picture(&input, track, Duration::ZERO, &filter).await?);
+            pictures.extend(self.picture(&input, track, None, &filter).await?);
         }
         if pictures.is_empty() && count > 0 {
             return Err(Error::Damaged("none of its pictures can be decoded".to_owned()));
@@ -60,17 +61,19 @@ impl Ffmpeg {
         self.looks(video, width, height, &mut Vec::new()).join(",")
     }
 
-    /// One picture at `time` or soon after. None where there is nothing any more.
+    /// One picture, at `time` or soon after. None where there is nothing any more.
     async fn picture(
         &self,
         input: &Input<'_>,
         of: &Track,
-        time: Duration,
+        time: Option<Duration>,
         filter: &str,
     ) -> Result<Option<Bytes>, Error> {
         let mut all = reading();
-        all.extend(["-ss".into(), crate::make::seconds(time).into()]);
-        all.extend(["-t".into(), STRETCH.into()]);
+        // A cover stands at no time: nothing would be found there.
+        if let Some(time) = time {
+            all.extend(["-ss", &seconds(time), "-t", STRETCH].map(OsString::from));
+        }
         all.extend(input.arguments());
         let map = format!("0:{}", of.index);
         let filter = format!("{filter},{JPEG}");

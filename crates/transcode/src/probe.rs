@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::container::Container;
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::process;
 use crate::tools::{Ffmpeg, Input};
 
@@ -35,7 +35,9 @@ pub struct Probe {
     pub container: Container,
     /// Bytes of the file.
     pub size: u64,
-    /// How long it lasts.
+    /// When its first track begins, in seconds: other than 0 where all begin late, as of transport streams.
+    pub start: f64,
+    /// How long it lasts from then on.
     pub duration: Duration,
     /// Bits per second, of all tracks with their container.
     pub bit_rate: u64,
@@ -161,7 +163,7 @@ impl Ffmpeg {
         check_sizes(&tracks, limits)?;
         let playable = |t: &Track| matches!(t.kind, Kind::Video(_) | Kind::Audio(_)) && !t.codec.is_empty();
         if !tracks.iter().any(playable) {
-            return Err(nothing_to_play(&tracks));
+            return Err(error::monstrous(&done.said).unwrap_or_else(|| nothing_to_play(&tracks)));
         }
         tracks.sort_by_key(|t| t.index);
         let duration = match said.duration {
@@ -173,7 +175,8 @@ impl Ffmpeg {
         let duration = duration.ok_or(Error::TooLong { limit: limits.max_duration })?;
         let seconds = duration.as_secs_f64();
         let average = if seconds > 0.0 { (size as f64 * 8.0 / seconds) as u64 } else { 0 };
-        Ok(Probe { container: input.container, size, duration, bit_rate: said.bit_rate.unwrap_or(average), tracks })
+        let (container, start, bit_rate) = (input.container, said.start, said.bit_rate.unwrap_or(average));
+        Ok(Probe { container, size, start, duration, bit_rate, tracks })
     }
 
     /// Reads the whole file without decoding: how many seconds it lasts.
@@ -290,7 +293,7 @@ fn nothing_to_play(tracks: &[Track]) -> Error {
     Error::NothingToPlay(match (tracks.len(), media.count()) {
         (0, _) => "it has no tracks".to_owned(),
         (_, 0) => "its tracks are of other kinds".to_owned(),
-        _ => "their codec is not known".to_owned(),
+        _ => "their codec is not known, or they are damaged".to_owned(),
     })
 }
 

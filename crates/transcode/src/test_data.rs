@@ -7,7 +7,8 @@ use crate::probe::{Audio, Kind, Probe, Ratio, Track, Transfer, Video};
 
 pub(crate) fn probe(tracks: &[Track]) -> Probe {
     let tracks = tracks.to_vec();
-    Probe { container: Container::Mp4, size: 1 << 20, duration: Duration::from_secs(8), bit_rate: 1 << 20, tracks }
+    let (container, duration) = (Container::Mp4, Duration::from_secs(8));
+    Probe { container, size: 1 << 20, start: 0.0, duration, bit_rate: 1 << 20, tracks }
 }
 
 pub(crate) fn video(codec: &str, width: u32, height: u32) -> Track {

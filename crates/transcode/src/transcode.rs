@@ -61,7 +61,8 @@ impl Ffmpeg {
         let mut rates = 0;
         if let (Some(settings), Some((track, video))) = (&rung.video, probe.video()) {
             coding.extend(["-map".into(), format!("0:{}", track.index).into()]);
-            coding.extend(self.video(settings, track, video, spec.keyframes, &mut notes)?);
+            coding.extend(self.video(settings, track, video, &mut notes)?);
+            coding.extend(["-force_key_frames:v".into(), forced(spec.keyframes, probe, track).into()]);
             rates += u64::from(settings.max_bit_rate);
         }
         if let (Some(settings), Some((track, audio))) = (&rung.audio, probe.audio()) {
@@ -75,11 +76,12 @@ impl Ffmpeg {
         if coding.is_empty() {
             return Err(Error::NothingToPlay("it has no tracks for this rendition".to_owned()));
         }
-        // An MP4 may begin later than at 0, and plays so; others begin at 0 once they are remuxed.
-        let kept = probe.container == Container::Mp4;
-        let reading = if kept { vec!["-copyts".into()] } else { Vec::new() };
+        // FFmpeg lets everything begin at 0. An MP4 that begins later plays so; others begin at 0 once they are remuxed.
+        if probe.container == Container::Mp4 && probe.start != 0.0 {
+            coding.extend(["-output_ts_offset".into(), format!("{:.6}", probe.start).into()]);
+        }
         let most = (probe.duration.as_secs_f64() * rates as f64 / 8.0 * MARGIN) as u64 + FLOOR;
-        let job = Job { input: spec.input, probe, output: spec.output, reading, coding, most };
+        let job = Job { input: spec.input, probe, output: spec.output, reading: Vec::new(), coding, most };
         let mut made = self.make(job, progress, cancel).await?;
         made.notes.extend(notes);
         Ok(made)
@@ -90,7 +92,6 @@ impl Ffmpeg {
         settings: &VideoSettings,
         track: &Track,
         video: &Video,
-        keyframes: &Keyframes,
         notes: &mut Vec<String>,
     ) -> Result<Vec<OsString>, Error> {
         if !self.encodes_video(settings.codec) {
@@ -108,7 +109,7 @@ impl Ffmpeg {
             .map(str::to_owned)
             .into();
         words.extend(encoder_arguments(settings));
-        words.extend(["-g".to_owned(), NEVER.to_owned(), "-force_key_frames:v".to_owned(), forced(keyframes)]);
+        words.extend(["-g", NEVER].map(str::to_owned));
         Ok(words.into_iter().map(Into::into).collect())
     }
 
@@ -172,15 +173,23 @@ fn encoder_arguments(settings: &VideoSettings) -> Vec<String> {
     words.split(' ').map(str::to_owned).collect()
 }
 
-/// The option's value. A time is brought forward a little, so that rounding does not leave its frame before it; the frame
-/// before that is further away.
-fn forced(keyframes: &Keyframes) -> String {
+/// The option's value, on FFmpeg's time line, which begins with the first track. A time is brought forward a little, so that
+/// rounding does not leave its frame before it; the frame before that is further away.
+///
+/// FFmpeg makes a keyframe of the next frame for each time that has come, even of several frames in a row: each frame must
+/// be named once, and the first, which is one anyway, not at all.
+fn forced(keyframes: &Keyframes, probe: &Probe, track: &Track) -> String {
     match keyframes {
         Keyframes::At(times) => {
+            let shift = if probe.container == Container::Mp4 { probe.start } else { 0.0 };
             let mut list = String::from("0");
-            for time in times {
-                list.push(',');
-                list.push_str(&seconds(time.saturating_sub(ROUNDING)));
+            let mut last = track.start - probe.start + ROUNDING;
+            for time in times.iter().map(|time| time.as_secs_f64() - shift) {
+                if time <= last {
+                    continue;
+                }
+                last = time + ROUNDING;
+                list.push_str(&format!(",{:.6}", time - ROUNDING));
                 if list.len() > MAX_LIST {
                     return "source".to_owned();
                 }
@@ -205,7 +214,8 @@ const MARGIN: f64 = 2.0;
 const FLOOR: u64 = 16 << 20;
 /// Frames between keyframes that nobody asks for.
 const NEVER: &str = "100000";
-const ROUNDING: Duration = Duration::from_millis(1);
+/// Seconds.
+const ROUNDING: f64 = 0.001;
 /// Linux takes 128 KiB in one argument.
 const MAX_LIST: usize = 120_000;
 const MAX_UNITS: u32 = 1_000_000;
@@ -214,16 +224,33 @@ const USUAL_UNITS: Ratio = Ratio { num: 1, den: 90_000 };
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_data::{probe, video};
 
     #[test]
     fn times_are_listed_as_far_as_a_command_line_goes() {
         let times = |n: u64| Keyframes::At((0..n).map(|i| Duration::from_secs(4 * i)).collect());
-        assert_eq!(forced(&times(3)), "0,0.000000,3.999000,7.999000");
-        // Twelve hours at four seconds.
-        let most = forced(&times(9000));
+        let track = video("h264", 1280, 720);
+        let probe = probe(std::slice::from_ref(&track));
+        let of = |keyframes| forced(&keyframes, &probe, &track);
+        assert_eq!(of(times(3)), "0,3.999000,7.999000");
+        // Ten hours at four seconds.
+        let most = of(times(9000));
         assert!(most.ends_with(",35995.999000") && most.len() < 131_072);
-        assert_eq!(forced(&times(20_000)), "source");
-        assert_eq!(forced(&Keyframes::Every(Duration::ZERO)), "expr:gte(t,n_forced*0.001000)");
+        assert_eq!(of(times(20_000)), "source");
+        assert_eq!(of(Keyframes::Every(Duration::ZERO)), "expr:gte(t,n_forced*0.001000)");
+    }
+
+    #[test]
+    fn each_frame_is_named_once_and_the_first_not_at_all() {
+        let mut late = video("h264", 1280, 720);
+        late.start = 0.7;
+        let mut probe = probe(std::slice::from_ref(&late));
+        probe.start = 0.5;
+        let at = |millis: &[u64]| Keyframes::At(millis.iter().map(|ms| Duration::from_millis(*ms)).collect());
+        let times = at(&[0, 500, 700, 1700, 1700, 2000]);
+        assert_eq!(forced(&times, &probe, &late), "0,1.199000,1.499000", "the file's line begins at half a second");
+        probe.container = Container::Matroska;
+        assert_eq!(forced(&times, &probe, &late), "0,0.499000,0.699000,1.699000,1.999000", "here it begins at 0");
     }
 
     #[test]

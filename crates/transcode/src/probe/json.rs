@@ -10,7 +10,8 @@ use crate::error::Error;
 /// What is said of the file as a whole.
 #[derive(Debug)]
 pub(super) struct Said {
-    /// Seconds.
+    /// Seconds, as the next.
+    pub(super) start: f64,
     pub(super) duration: Option<f64>,
     pub(super) bit_rate: Option<u64>,
 }
@@ -24,7 +25,8 @@ pub(super) fn read(json: &[u8]) -> Result<(Vec<Track>, Said), Error> {
     let of_tracks = || tracks.iter().filter_map(|t| t.duration).max().map(|d| d.as_secs_f64());
     // 0 is said of a live recording, or one that was cut off.
     let duration = number(format.duration.as_deref()).or_else(of_tracks).filter(|d| *d > 0.0);
-    Ok((tracks, Said { duration, bit_rate: format.bit_rate.and_then(|n| n.parse().ok()) }))
+    let start = number(format.start_time.as_deref()).unwrap_or(0.0);
+    Ok((tracks, Said { start, duration, bit_rate: format.bit_rate.and_then(|n| n.parse().ok()) }))
 }
 
 #[derive(Deserialize)]
@@ -36,6 +38,7 @@ struct Document {
 
 #[derive(Deserialize, Default)]
 struct Format {
+    start_time: Option<String>,
     duration: Option<String>,
     bit_rate: Option<String>,
 }
@@ -95,13 +98,17 @@ impl Stream {
     fn track(self) -> Track {
         let kind = match self.codec_type.as_deref() {
             Some("video") if self.disposition.attached_pic != 0 => Kind::Cover,
-            // What has no size cannot be decoded.
-            Some("video") if self.width > 0 && self.height > 0 => Kind::Video(self.video()),
+            Some("video") => Kind::Video(self.video()),
             Some("audio") => Kind::Audio(Audio { channels: self.channels, sample_rate: self.sample_rate() }),
             Some("subtitle") => Kind::Subtitle,
             _ => Kind::Other,
         };
-        let codec = self.codec_name.clone().filter(|name| name != "unknown" && name != "none").unwrap_or_default();
+        // What has no size cannot be decoded, whatever it is.
+        let known = |name: &String| {
+            let sized = self.width > 0 && self.height > 0 || self.codec_type.as_deref() != Some("video");
+            name != "unknown" && name != "none" && sized
+        };
+        let codec = self.codec_name.clone().filter(known).unwrap_or_default();
         let tagged = || self.tags.duration.as_deref().and_then(clock);
         let duration = number(self.duration.as_deref()).or_else(tagged).filter(|d| *d > 0.0);
         Track {
@@ -293,7 +300,7 @@ mod tests {
     fn covers_are_no_videos() {
         let cover = r#"{"codec_type":"video","width":9,"height":9,"disposition":{"attached_pic":1}}"#;
         assert_eq!(one(cover).kind, Kind::Cover);
-        assert_eq!(one(r#"{"codec_type":"video","codec_name":"h264"}"#).kind, Kind::Other);
+        assert_eq!(one(r#"{"codec_type":"video","codec_name":"h264"}"#).codec, "", "one without a size is not decoded");
     }
 
     #[test]
