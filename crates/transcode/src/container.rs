@@ -213,7 +213,7 @@ fn is_mp4(head: &[u8]) -> bool {
     let (Some(size), Some(kind)) = (head.first_chunk::<4>(), head.get(4..8)) else { return false };
     let size = u32::from_be_bytes(*size);
     // 0: to the end of the file; 1: a 64-bit size follows.
-    FIRST_BOXES.iter().any(|known| kind == *known) && (size <= 1 || size >= 8)
+    FIRST_BOXES.contains(&kind) && (size <= 1 || size >= 8)
 }
 
 /// A sync byte at each of the packets that are there, at least two.
@@ -230,8 +230,7 @@ fn something_else(head: &[u8]) -> Option<NotMedia> {
     if PLAYLISTS.iter().any(|start| starts_with_ignoring_case(text, start)) {
         return Some(NotMedia::Playlist);
     }
-    if head.get(4..8) == Some(b"ftyp") && head.get(8..12).is_some_and(|brand| STILL_BRANDS.iter().any(|b| brand == *b))
-    {
+    if head.get(4..8) == Some(b"ftyp") && head.get(8..12).is_some_and(|brand| STILL_BRANDS.contains(&brand)) {
         return Some(NotMedia::Picture);
     }
     if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") {

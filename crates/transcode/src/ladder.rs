@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::probe::{Probe, Ratio, Video};
-use crate::verdict::{Verdict, verdict};
+use crate::verdict::verdict;
 
 /// What renditions are wanted.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,8 @@ pub struct LadderConfig {
     pub audio: AudioCodec,
     /// Bits per second of stereo.
     pub audio_bit_rate: u32,
-    /// Whether a rung is left out that is as large as an original which every browser plays, at no higher a rate.
+    /// Whether what every browser plays already is not made again: a rung as large as the original (or its remux), where
+    /// that has no higher rate, and sound alone.
     pub skip_what_the_original_is: bool,
 }
 
@@ -125,14 +126,10 @@ pub fn ladder(probe: &Probe, config: &LadderConfig) -> Vec<Rung> {
         let channels = audio.channels.clamp(1, 2);
         AudioSettings { codec: config.audio, bit_rate: config.audio_bit_rate / 2 * channels, channels }
     });
-    let original = verdict(probe);
+    let original_plays = config.skip_what_the_original_is && verdict(probe).plays_everywhere();
     let Some((_, video)) = probe.video() else {
-        let needed = !matches!(original, Verdict::PlayOriginal { .. }) || !config.skip_what_the_original_is;
-        return audio
-            .filter(|_| needed)
-            .map(|audio| Rung { name: AUDIO.to_owned(), video: None, audio: Some(audio) })
-            .into_iter()
-            .collect();
+        let rung = |audio| Rung { name: AUDIO.to_owned(), video: None, audio: Some(audio) };
+        return audio.filter(|_| !original_plays).map(rung).into_iter().collect();
     };
     let (width, height) = video.display();
     let frame_rate = capped(video, config.max_frame_rate);
@@ -152,15 +149,11 @@ pub fn ladder(probe: &Probe, config: &LadderConfig) -> Vec<Rung> {
         Rung { name: short.to_string(), video: Some(video), audio: audio.clone() }
     };
     let is_original = |rung: &Rung| {
-        let plays = matches!(
-            original,
-            Verdict::PlayOriginal { everywhere: true, .. } | Verdict::Remux { everywhere: true, .. }
-        );
         let rate = rung.video.as_ref().map_or(0, |v| u64::from(v.max_bit_rate));
-        plays && frame_rate.is_none() && rung.name == own.to_string() && probe.video_bit_rate() <= rate
+        let same = frame_rate.is_none() && rung.name == own.to_string();
+        original_plays && same && probe.video_bit_rate() <= rate
     };
-    let all = heights.into_iter().map(rung);
-    all.filter(|rung| !config.skip_what_the_original_is || !is_original(rung)).collect()
+    heights.into_iter().map(rung).filter(|rung| !is_original(rung)).collect()
 }
 
 impl VideoCodec {

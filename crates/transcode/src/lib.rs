@@ -15,6 +15,8 @@
 //! - A result is under its name as a whole, or it is not there and nothing is left of it.
 //! - Everything that a file controls is bounded: tracks, sizes, lengths, what FFmpeg says, how long it may say nothing.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod captions;
 mod container;
 mod error;

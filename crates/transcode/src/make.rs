@@ -122,8 +122,11 @@ pub(crate) fn seconds(time: Duration) -> String {
 /// Sound coded anew: gaps become silence, so that what follows stays in step with the pictures.
 pub(crate) fn audio_arguments(encoder: &str, bit_rate: u32, channels: u32, source: &Audio) -> Vec<OsString> {
     // Of the rates that everything plays, the one that the source's divides or is divided by.
-    let rate =
-        if encoder == "aac" && source.sample_rate > 0 && source.sample_rate % 11_025 == 0 { 44_100 } else { 48_000 };
+    let rate = if encoder == "aac" && source.sample_rate > 0 && source.sample_rate.is_multiple_of(11_025) {
+        44_100
+    } else {
+        48_000
+    };
     let words = ["-c:a".to_owned(), encoder.to_owned(), "-b:a".to_owned(), bit_rate.to_string()];
     let more = ["-ac".to_owned(), channels.to_string(), "-ar".to_owned(), rate.to_string()];
     let filter = ["-filter:a".to_owned(), "aresample=async=1".to_owned()];

@@ -16,7 +16,7 @@ use crate::tools::{Ffmpeg, Input};
 pub struct Limits {
     /// The longest side of a picture, in pixels.
     pub max_side: u32,
-    /// Pixels of a picture.
+    /// Pixels of a picture. What is beyond the default is never decoded.
     pub max_pixels: u64,
     /// How long a video may last.
     pub max_duration: Duration,

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group, setpriority_process};
+use rustix::process::{Pid, Signal, kill_process_group, setpriority_pgrp};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
@@ -60,8 +60,8 @@ impl Running {
         };
         let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(group) = group {
-            // Before it has threads, which inherit it. Not to be nice is no failure.
-            let _ = setpriority_process(Some(group), nice.min(19).into());
+            // Of the group: on Linux that reaches threads which are there already. Not to be nice is no failure.
+            let _ = setpriority_pgrp(Some(group), nice.min(19).into());
         }
         Ok(Self { child, group, stdout, stderr, _watcher: group.and_then(watcher) })
     }
@@ -202,8 +202,9 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_nice() {
-        let done = sh("sleep 0; nice", 10, Duration::from_secs(60)).await.unwrap();
-        assert_eq!(done.stdout, b"10\n");
+        let running = Running::start(Path::new("/bin/sh"), &["-c", "sleep 600 & wait"], 10).unwrap();
+        assert_eq!(rustix::process::getpriority_process(running.group), Ok(10));
+        running.kill().await;
     }
 
     #[tokio::test]

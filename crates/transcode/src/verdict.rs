@@ -66,6 +66,12 @@ pub fn verdict(probe: &Probe) -> Verdict {
 }
 
 impl Verdict {
+    /// Whether every browser plays it as it is, or remuxed.
+    #[must_use]
+    pub fn plays_everywhere(&self) -> bool {
+        matches!(self, Self::PlayOriginal { everywhere: true, .. } | Self::Remux { everywhere: true, .. })
+    }
+
     /// Why, in words for whoever uploaded the file.
     #[must_use]
     pub fn reason(&self) -> &str {

@@ -99,7 +99,7 @@ fn apply(tag: Tag<'_>, open: &mut Vec<&'static str>, out: &mut String) {
             // A voice is nobody's without a name; the others have nothing to add.
             if name == "v" {
                 out.push(' ');
-                out.push_str(&annotation.replace('&', "&amp;"));
+                out.push_str(&voice(annotation));
             }
             out.push('>');
             open.push(name);
@@ -111,6 +111,18 @@ fn apply(tag: Tag<'_>, open: &mut Vec<&'static str>, out: &mut String) {
         }
         Tag::Open(..) | Tag::Unknown => {}
     }
+}
+
+/// A speaker's name; none where it would be too long for a tag once it is escaped.
+fn voice(annotation: &str) -> String {
+    let mut name = String::with_capacity(annotation.len());
+    for (at, c) in annotation.char_indices() {
+        match c {
+            '&' if !is_reference(&annotation[at..]) => name.push_str("&amp;"),
+            c => name.push(c),
+        }
+    }
+    if name.len() + "v ".len() > MAX_TAG { String::new() } else { name }
 }
 
 fn close(open: &mut Vec<&'static str>, down_to: usize, out: &mut String) {

@@ -48,6 +48,8 @@ fn tags_are_known_closed_or_text() {
     assert_eq!(text("1 < 2 && 3 > 2"), "1 &lt; 2 &amp;&amp; 3 &gt; 2");
     assert_eq!(text("&lt;i&gt; &#39;R&B;' &amp;"), "&lt;i&gt; &#39;R&B;' &amp;");
     assert_eq!(text("<script>alert(1)</script>"), "alert(1)");
+    assert_eq!(text("<v R&B &amp; me>a"), "<v R&amp;B &amp; me>a</v>");
+    assert_eq!(text(&format!("<v {}>a", "&".repeat(190))), "<v >a</v>");
     assert_eq!(text("a --> b"), "a --&gt; b");
     assert_eq!(of("{\\an8}up"), ("up".to_owned(), "line:0".to_owned()));
     assert_eq!(text("{\\i1}a{\\i0} {not a code}"), "a {not a code}");
@@ -134,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read_the_same(text in "([<>&;/ibuv{}\\\\ a0:,.\n-]|-->|\n\n|00:00:0[1-3],000|WEBVTT){0,60}") {
+    fn what_is_written_is_read_the_same(text in "([<>&;/ibuv{}\\\\ a0:,.\n-]|-->|<v [&a;]{0,6}>|\n\n|00:00:0[1-3],000|WEBVTT){0,60}") {
         let srt = format!("1\n00:00:01,000 --> 00:00:02,000\nx{text}");
         if let Ok(captions) = Captions::parse(srt.as_bytes()) {
             let again = Captions::parse(captions.to_webvtt().as_bytes()).unwrap();

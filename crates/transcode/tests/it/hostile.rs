@@ -1,8 +1,9 @@
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
 use millrace_transcode::{AudioHandling, Container, Error, Keyframes, Limits, NotMedia, Remux, Transcode};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Bench, PLAIN, ffmpeg, probe, rung, transcode, unheard};
@@ -125,7 +126,7 @@ async fn a_file_that_outgrows_its_duration_does_not_fill_the_disk() {
         output: &bench.path("b.mp4"),
     };
     let error = ffmpeg.transcode(&spec, &unheard(), &CancellationToken::new()).await.unwrap_err();
-    assert!(matches!(error, Error::Outgrown { .. }), "{error:?}");
+    assert!(matches!(error, Error::Outgrown), "{error:?}");
     assert_eq!(bench.names(), ["a.mp4"]);
 }
 
@@ -135,7 +136,8 @@ async fn nothing_that_a_file_points_at_is_opened() {
     let bench = Bench::new();
     let ffmpeg = ffmpeg().await;
     let secret = bench.make("secret.ts", &format!("{PLAIN} -f mpegts"));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
     let url = format!("http://{}/secret.ts", listener.local_addr().unwrap());
     let mut traps = Vec::new();
     for target in [format!("{}", secret.display()), format!("file:{}", secret.display()), url] {
@@ -157,10 +159,5 @@ async fn nothing_that_a_file_points_at_is_opened() {
         }
     }
     assert_eq!(bench.names(), ["secret.ts", "trap.mp4"]);
-    let called = tokio::select! {
-        biased;
-        called = listener.accept() => Some(called),
-        () = std::future::ready(()) => None,
-    };
-    assert!(called.is_none(), "an address was called");
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "an address was called");
 }

@@ -229,17 +229,22 @@ async fn too_many_frames_become_fewer() {
 #[tokio::test]
 async fn hdr_becomes_sdr() {
     let (bench, ffmpeg) = (Bench::new(), ffmpeg().await);
-    let words = "-f lavfi -i testsrc2=s=160x90:d=0.4 -c:v libx264 -preset ultrafast -pix_fmt yuv420p10le \
-                 -color_trc smpte2084 -color_primaries bt2020 -colorspace bt2020nc";
-    let input = bench.make("a.mp4", words);
-    let output = bench.path("out.mp4");
-    let made = transcode(&ffmpeg, &input, &rung(80, 44), at(&[0.0]), &output).await.unwrap();
-    let judged = judge(&output);
-    assert_eq!(judged.text("video", "pix_fmt"), "yuv420p");
-    let lacks = ffmpeg.lacking().iter().any(|words| words.contains("HDR"));
-    assert_eq!(lacks, made.notes.iter().any(|note| note.contains("HDR")), "what is not done is told");
-    if !lacks {
-        assert_eq!(judged.text("video", "color_transfer"), "bt709");
+    let pictures = "-f lavfi -i testsrc2=s=160x90:d=0.4 -c:v libx264 -preset ultrafast -pix_fmt yuv420p10le";
+    for light in [
+        "-color_trc smpte2084 -color_primaries bt2020 -colorspace bt2020nc",
+        "-color_trc arib-std-b67 -color_primaries bt2020 -colorspace bt2020nc",
+        "-color_trc smpte2084",
+    ] {
+        let input = bench.make("a.mp4", &format!("{pictures} {light}"));
+        let output = bench.path("out.mp4");
+        let made = transcode(&ffmpeg, &input, &rung(80, 44), at(&[0.0]), &output).await.unwrap();
+        let judged = judge(&output);
+        assert_eq!(judged.text("video", "pix_fmt"), "yuv420p");
+        let lacks = ffmpeg.lacking().iter().any(|words| words.contains("HDR"));
+        assert_eq!(lacks, made.notes.iter().any(|note| note.contains("HDR")), "what is not done is told");
+        if !lacks {
+            assert_eq!(judged.text("video", "color_transfer"), "bt709");
+        }
     }
 }
 
