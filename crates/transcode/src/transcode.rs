@@ -127,12 +127,9 @@ impl Ffmpeg {
         let converts = self.has_filter("zscale") && self.has_filter("tonemap");
         if hdr && converts {
             // Said outright, since files that leave out one of them are common, and zscale would fail.
-            let from = match video.transfer {
-                Transfer::Hlg => "tin=arib-std-b67:min=bt2020nc:pin=bt2020",
-                _ => "tin=smpte2084:min=bt2020nc:pin=bt2020",
-            };
-            filters
-                .push(format!("zscale=w={width}:h={height}:{from}:t=linear:npl=100,format=gbrpf32le,zscale=p=bt709"));
+            let light = if video.transfer == Transfer::Hlg { "arib-std-b67" } else { "smpte2084" };
+            filters.push(format!("setparams=color_primaries=bt2020:color_trc={light}:colorspace=bt2020nc"));
+            filters.push(format!("zscale=w={width}:h={height}:t=linear:npl=100,format=gbrpf32le,zscale=p=bt709"));
             filters.push("tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv".to_owned());
             return filters;
         }
