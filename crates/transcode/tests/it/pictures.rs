@@ -3,7 +3,7 @@ use std::process::Command;
 
 use millrace_transcode::storyboard_vtt;
 
-use crate::support::{Bench, PLAIN, ffmpeg, judge, probe};
+use crate::support::{Bench, PLAIN, ffmpeg, judge, probe, send};
 
 /// A picture's brightness, 0 to 255, by rows.
 fn brightness(path: &Path) -> Vec<u8> {
@@ -19,7 +19,7 @@ async fn thumbnails_have_the_videos_shape_and_come_from_all_over() {
         "-f lavfi -i color=black:s=240x320:r=25:d=4,geq=lum=T*50+16:cb=128:cr=128 -c:v libx264 -preset ultrafast -g 25";
     let path = bench.make("a.mp4", words);
     let probe = probe(&ffmpeg, &path).await;
-    let pictures = ffmpeg.thumbnails(&path, &probe, 3, 160).await.unwrap();
+    let pictures = send(ffmpeg.thumbnails(&path, &probe, 3, 160)).await.unwrap();
     assert_eq!(pictures.len(), 3);
     let shades: Vec<_> = pictures
         .iter()
@@ -49,7 +49,7 @@ async fn one_frame_is_enough_and_more_count_is_no_more_pictures() {
     let path = bench.make("a.mp4", "-f lavfi -i testsrc2=s=64x36:d=0.04 -c:v libx264 -frames:v 1");
     let probe = probe(&ffmpeg, &path).await;
     assert_eq!(ffmpeg.thumbnails(&path, &probe, 3, 1280).await.unwrap().len(), 1);
-    let board = ffmpeg.storyboard(&path, &probe).await.unwrap().unwrap();
+    let board = send(ffmpeg.storyboard(&path, &probe)).await.unwrap().unwrap();
     assert_eq!((board.sheets.len(), board.layout.count), (1, 1));
     assert_eq!(judge(&bench.write("x.jpg", &board.sheets[0])).size(), (64, 36));
 }

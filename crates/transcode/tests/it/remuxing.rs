@@ -3,14 +3,14 @@ use std::path::Path;
 use millrace_transcode::{AudioHandling, Ffmpeg, Made, Remux, Verdict, verdict};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Bench, Judged, PLAIN, assert_times, ffmpeg, judge, probe, unheard};
+use crate::support::{Bench, Judged, PLAIN, assert_times, ffmpeg, judge, probe, send, unheard};
 
 /// As its verdict says.
 async fn remux(ffmpeg: &Ffmpeg, input: &Path, output: &Path) -> (AudioHandling, Made, Judged) {
     let probe = probe(ffmpeg, input).await;
     let Verdict::Remux { audio, .. } = verdict(&probe) else { panic!("{:?}", verdict(&probe)) };
     let spec = Remux { input, probe: &probe, audio, output };
-    let made = ffmpeg.remux(&spec, &unheard(), &CancellationToken::new()).await.unwrap();
+    let made = send(ffmpeg.remux(&spec, &unheard(), &CancellationToken::new())).await.unwrap();
     assert_eq!(made.notes, Vec::<String>::new());
     (audio, made, judge(output))
 }

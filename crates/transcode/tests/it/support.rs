@@ -65,7 +65,7 @@ pub(crate) const PLAIN: &str = "-f lavfi -i testsrc2=s=320x180:r=30:d=3 -f lavfi
      -c:v libx264 -preset ultrafast -bf 2 -g 30 -pix_fmt yuv420p -c:a aac";
 
 pub(crate) async fn probe(ffmpeg: &Ffmpeg, path: &Path) -> Probe {
-    ffmpeg.probe(path, &Limits::default()).await.unwrap()
+    send(ffmpeg.probe(path, &Limits::default())).await.unwrap()
 }
 
 pub(crate) fn video(codec: VideoCodec, width: u32, height: u32) -> VideoSettings {
@@ -91,7 +91,12 @@ pub(crate) async fn transcode(
 ) -> Result<Made, Error> {
     let probe = &probe(ffmpeg, input).await;
     let spec = Transcode { input, probe, rung, keyframes: &keyframes, output };
-    ffmpeg.transcode(&spec, &unheard(), &CancellationToken::new()).await
+    send(ffmpeg.transcode(&spec, &unheard(), &CancellationToken::new())).await
+}
+
+/// What is awaited on any thread.
+pub(crate) fn send<F: Future + Send>(future: F) -> F {
+    future
 }
 
 /// Progress that nobody asks for.
