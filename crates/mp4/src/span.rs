@@ -21,6 +21,9 @@ pub(crate) struct Span {
     pub(crate) finish: i64,
     /// From the media's time to that of the presentation.
     pub(crate) shift: i64,
+    /// How much earlier than the media has it samples are decoded: so that none is shown before, which not all players
+    /// take.
+    ahead: i64,
     /// Samples that are only decoded, in order.
     hidden: Vec<Hidden>,
 }
@@ -34,6 +37,8 @@ struct Hidden {
 
 /// Most pictures that are decoded without being shown, before the first that is.
 pub const MAX_HIDDEN: usize = 1 << 14;
+/// Seconds that pictures may be shown before they are decoded; such times are nonsense if it is more.
+const MOST_AHEAD: u32 = 5;
 /// Such pictures follow each other at least so many times a second: browsers count in microseconds.
 const HIDDEN_RATE: u32 = 50_000;
 
@@ -72,11 +77,16 @@ impl Span {
 
     fn of_pictures(samples: &Samples, start: i64, end: i64, timescale: u32) -> Result<Self, Error> {
         let mut span = Self { start: i64::MAX, finish: i64::MIN, ..Self::default() };
+        let most_ahead = i64::from(MOST_AHEAD) * i64::from(timescale);
         // The first in the order of decoding that is shown.
         let mut shown: Option<Sample> = None;
         let mut too_many = false;
         for sample in samples.all() {
             let pts = sample.pts();
+            let late = -i64::from(sample.composition);
+            if late <= most_ahead {
+                span.ahead = span.ahead.max(late);
+            }
             if shown.is_none() && (sample.sync || sample.index == 0) {
                 (span.first, span.dts) = (sample.index, sample.dts);
                 span.hidden.clear();
@@ -127,7 +137,8 @@ impl Span {
 
     /// When the first sample is decoded.
     pub(crate) fn first_dts(&self) -> i64 {
-        self.hidden.first().filter(|hidden| hidden.index == self.first).map_or(self.dts, |hidden| hidden.dts)
+        let hidden = self.hidden.first().filter(|hidden| hidden.index == self.first);
+        hidden.map_or(self.dts, |hidden| hidden.dts) - self.ahead
     }
 
     /// The samples from `first` on, which is decoded at `dts` as the media has it; with when they are decoded and
@@ -137,7 +148,7 @@ impl Span {
         samples.iter(first..self.end, dts).map(move |sample| {
             let times = hidden.next_if(|hidden| hidden.index == sample.index).map(|hidden| (hidden.dts, hidden.pts));
             let (dts, pts) = times.unwrap_or((sample.dts, sample.pts()));
-            Played { dts, pts, sample }
+            Played { dts: dts - self.ahead, pts, sample }
         })
     }
 
