@@ -1,6 +1,7 @@
 //! What the operator decides about the site.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::{CorsOrigins, Language};
 
@@ -20,8 +21,17 @@ pub struct SiteConfig {
     pub source_url: Option<String>,
     /// Other sites whose pages may use the API.
     pub cors: CorsOrigins,
+    /// How long deleted videos can be restored.
+    pub trash_keep: Duration,
     /// Where data is kept, for administrators to see how much room there is.
     pub data_dir: Option<PathBuf>,
+}
+
+impl SiteConfig {
+    /// How long deleted videos can be restored.
+    pub(crate) fn trash_keep(&self) -> time::Duration {
+        time::Duration::try_from(self.trash_keep).unwrap_or(time::Duration::MAX)
+    }
 }
 
 impl Default for SiteConfig {
@@ -33,6 +43,7 @@ impl Default for SiteConfig {
             public_url: None,
             source_url: None,
             cors: CorsOrigins::Own,
+            trash_keep: Duration::from_secs(30 * 24 * 60 * 60),
             data_dir: None,
         }
     }

@@ -34,6 +34,7 @@ mod readable;
 mod recorder;
 mod settings;
 mod source;
+mod videos;
 mod visitor;
 mod workers;
 
@@ -56,6 +57,7 @@ pub use mail::{Mail, MailSender, MailServer, NoMailSender, NoMailServer};
 pub use problem::{ErrorCode, Problem};
 pub use recorder::Recorder;
 pub use source::LiveSource;
+pub use videos::UploadConfig;
 
 /// The site's routes: pages, API and assets, with a designed answer for every path that no other router takes.
 ///
@@ -83,6 +85,7 @@ pub fn router(live: impl LiveSource, accounts: Accounts, config: SiteConfig) -> 
         .layer(CompressionLayer::new())
         .merge(assets::routes())
         .merge(pictures::routes())
+        .merge(videos::routes())
         .with_state(site)
 }
 

@@ -20,6 +20,20 @@ pub(crate) struct Settings {
     pub(crate) description: String,
     pub(crate) registration: RegistrationMode,
     pub(crate) default_role: DefaultRole,
+    pub(crate) review: ReviewMode,
+}
+
+/// Whose new videos wait for moderators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ReviewMode {
+    /// Nobody's.
+    #[default]
+    Off,
+    /// Those of accounts of which none is out yet.
+    New,
+    /// Everybody's but moderators'.
+    All,
 }
 
 /// Who may register.
@@ -55,6 +69,7 @@ pub(crate) struct SettingsChange {
     pub(crate) description: Option<String>,
     pub(crate) registration: Option<RegistrationMode>,
     pub(crate) default_role: Option<DefaultRole>,
+    pub(crate) review: Option<ReviewMode>,
 }
 
 /// The settings in the database, and in memory as they were read last.
@@ -87,6 +102,7 @@ impl KeptSettings {
             (DESCRIPTION, change.description.as_deref()),
             (REGISTRATION, change.registration.map(RegistrationMode::as_str)),
             (DEFAULT_ROLE, change.default_role.map(DefaultRole::as_str)),
+            (REVIEW, change.review.map(ReviewMode::as_str)),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
@@ -114,6 +130,7 @@ impl From<&StoredSettings> for Settings {
             description: text(DESCRIPTION).unwrap_or_default().to_owned(),
             registration: known(&RegistrationMode::ALL, RegistrationMode::as_str, text(REGISTRATION)),
             default_role: known(&DefaultRole::ALL, DefaultRole::as_str, text(DEFAULT_ROLE)),
+            review: known(&ReviewMode::ALL, ReviewMode::as_str, text(REVIEW)),
         }
     }
 }
@@ -142,6 +159,18 @@ impl DefaultRole {
         match self {
             Self::Viewer => "viewer",
             Self::Creator => "creator",
+        }
+    }
+}
+
+impl ReviewMode {
+    pub(crate) const ALL: [Self; 3] = [Self::Off, Self::New, Self::All];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::New => "new",
+            Self::All => "all",
         }
     }
 }
@@ -177,6 +206,7 @@ const NAME: &str = "site.name";
 const DESCRIPTION: &str = "site.description";
 const REGISTRATION: &str = "registration.mode";
 const DEFAULT_ROLE: &str = "registration.default_role";
+const REVIEW: &str = "review.mode";
 const MAX_NAME: usize = 60;
 const MAX_DESCRIPTION: usize = 500;
 

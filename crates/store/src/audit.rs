@@ -48,6 +48,14 @@ pub enum Action {
     ChangeVisibility,
     /// A moderator changed or took away a picture of somebody else.
     ChangePicture,
+    /// A moderator changed a video of somebody else.
+    ChangeVideo,
+    /// A video was put into the trash.
+    TrashVideo,
+    /// A video was taken out of the trash.
+    RestoreVideo,
+    /// A moderator decided on a video.
+    ReviewVideo,
     /// A stream key was made or reset.
     ResetKey,
     /// A stream key was deleted.
@@ -79,6 +87,10 @@ texts!(Action {
     DeleteChannel = "delete-channel",
     ChangeVisibility = "change-visibility",
     ChangePicture = "change-picture",
+    ChangeVideo = "change-video",
+    TrashVideo = "trash-video",
+    RestoreVideo = "restore-video",
+    ReviewVideo = "review-video",
     ResetKey = "reset-key",
     DeleteKey = "delete-key",
     Kick = "kick",

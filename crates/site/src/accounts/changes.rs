@@ -30,10 +30,15 @@ impl Accounts {
                 self.sessions.forget_here(Some(id));
                 warn(self.channels.apply_user(id).await);
             }
-            Change::Channel(handle) | Change::Keys(handle) => warn(self.channels.apply(handle).await),
+            Change::Channel(handle) | Change::Keys(handle) => {
+                self.videos.forget_all(Some(handle));
+                warn(self.channels.apply(handle).await);
+            }
+            Change::Video(short_id) => self.videos.forget(short_id),
             Change::Settings => self.reload_settings().await,
             Change::Everything => {
                 self.sessions.forget_here(None);
+                self.videos.forget_all(None);
                 self.reload_settings().await;
                 warn(self.channels.apply_all().await);
             }

@@ -23,11 +23,13 @@ use std::sync::Arc;
 
 use millrace_objects::Objects;
 use millrace_store::{At, Error, Store, UserId};
+use millrace_vod::{Staging, Vod};
 
 use crate::channels::Channels;
 use crate::mail::Mail;
 use crate::pictures::Pictures;
 use crate::settings::KeptSettings;
+use crate::videos::{UploadConfig, Videos};
 
 pub use key::SiteKey;
 pub use operator::{OperatorError, ResetLink};
@@ -45,6 +47,7 @@ pub struct Accounts {
     pub(crate) sealer: Arc<seal::Sealer>,
     pub(crate) channels: Channels,
     pub(crate) pictures: Pictures,
+    pub(crate) videos: Videos,
     /// Where the site can write to people.
     pub(crate) mail: Option<Mail>,
 }
@@ -57,6 +60,7 @@ impl Accounts {
         let sessions = Arc::new(sessions::Sessions::new(store.clone()));
         Self {
             channels: Channels::new(store.clone(), Arc::clone(&sessions), key.derive("play")),
+            videos: Videos::new(store.clone(), Arc::clone(&sessions), Vod::new(objects.clone()), key.derive("video")),
             pictures: Pictures::new(objects),
             sessions,
             passwords: password::Passwords::new(hashing_threads),
@@ -72,6 +76,33 @@ impl Accounts {
     #[must_use]
     pub fn with_mail(self, mail: Option<Mail>) -> Self {
         Self { mail, ..self }
+    }
+
+    /// The same, who may upload videos. What was whole when the server ended is gone on with by
+    /// [`Self::resume_uploads`].
+    ///
+    /// # Errors
+    /// When the directory of uploads cannot be made.
+    pub fn with_uploads(self, config: UploadConfig) -> std::io::Result<Self> {
+        Ok(Self { videos: self.videos.with_uploads(config)?, ..self })
+    }
+
+    /// Goes on with uploads that were whole when the server ended: to be called once it serves.
+    pub async fn resume_uploads(&self) {
+        // What went wrong is in the log, and is tried again at the next start or when its sender asks.
+        let _ = self.videos.resume().await;
+    }
+
+    /// What plays videos here.
+    #[must_use]
+    pub fn vod(&self) -> Vod {
+        self.videos.vod().clone()
+    }
+
+    /// Where uploads are while they come, where any are taken.
+    #[must_use]
+    pub fn staging(&self) -> Option<Staging> {
+        self.videos.intake().ok().map(|intake| intake.staging.clone())
     }
 
     /// Reads the settings that administrators made: to be done once, before serving.

@@ -13,6 +13,8 @@ pub(crate) enum Act {
     WatchAnything,
     /// Change and delete channels of others.
     ManageChannels,
+    /// Change, delete and restore videos of others, decide on those that wait.
+    ManageVideos,
     /// See who publishes and plays, and disconnect them.
     ManageStreams,
     /// See accounts, let in who waits, lock; invite others, and take invitations back.
@@ -28,11 +30,12 @@ pub(crate) const SCOPES: [&str; 4] = ["account", "channels", "moderate", "admin"
 
 impl Act {
     #[cfg(test)]
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::OwnAccount,
         Self::OwnChannels,
         Self::WatchAnything,
         Self::ManageChannels,
+        Self::ManageVideos,
         Self::ManageStreams,
         Self::ManageUsers,
         Self::ManageKeys,
@@ -44,7 +47,11 @@ impl Act {
         match self {
             Self::OwnAccount => "account",
             Self::OwnChannels => "channels",
-            Self::WatchAnything | Self::ManageChannels | Self::ManageStreams | Self::ManageUsers => "moderate",
+            Self::WatchAnything
+            | Self::ManageChannels
+            | Self::ManageVideos
+            | Self::ManageStreams
+            | Self::ManageUsers => "moderate",
             Self::ManageKeys | Self::RunSite => "admin",
         }
     }
@@ -54,7 +61,11 @@ impl Act {
         match self {
             Self::OwnAccount => Role::Viewer,
             Self::OwnChannels => Role::Creator,
-            Self::WatchAnything | Self::ManageChannels | Self::ManageStreams | Self::ManageUsers => Role::Moderator,
+            Self::WatchAnything
+            | Self::ManageChannels
+            | Self::ManageVideos
+            | Self::ManageStreams
+            | Self::ManageUsers => Role::Moderator,
             Self::ManageKeys | Self::RunSite => Role::Admin,
         }
     }
@@ -84,6 +95,7 @@ mod tests {
             (Act::OwnChannels,    [false, true,   true,     true]),
             (Act::WatchAnything,  [false, false,  true,     true]),
             (Act::ManageChannels, [false, false,  true,     true]),
+            (Act::ManageVideos,   [false, false,  true,     true]),
             (Act::ManageStreams,  [false, false,  true,     true]),
             (Act::ManageUsers,    [false, false,  true,     true]),
             (Act::ManageKeys,     [false, false,  false,    true]),

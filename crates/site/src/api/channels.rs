@@ -403,7 +403,7 @@ pub(crate) async fn update(
     Ok(tagged(&site, new))
 }
 
-async fn hashed(site: &Site, password: String) -> Result<String, Problem> {
+pub(super) async fn hashed(site: &Site, password: String) -> Result<String, Problem> {
     if password.chars().count() < MIN_PASSWORD || password.len() > account_rules::MAX_PASSWORD {
         return Err(incorrect("viewers' password must have at least 4 characters, and at most 512 bytes"));
     }

@@ -18,7 +18,9 @@ mod sessions;
 pub(crate) mod site;
 pub(crate) mod streams;
 mod tokens;
+pub(crate) mod uploads;
 mod users;
+pub(crate) mod videos;
 pub(crate) mod watch;
 
 use std::sync::LazyLock;
@@ -102,6 +104,13 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(watch::unlock))
         .routes(routes!(watch::viewers))
         .routes(routes!(watch::invite, watch::uninvite))
+        .routes(routes!(videos::list))
+        .routes(routes!(videos::mine))
+        .routes(routes!(videos::one, videos::update, videos::delete))
+        .routes(routes!(videos::restore))
+        .routes(routes!(videos::retry))
+        .routes(routes!(uploads::mine))
+        .merge(uploads::routes())
         .split_for_parts();
     body::describe(&mut document);
     (routes, document)
@@ -118,6 +127,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
     tags((name = "live", description = "What is on air"), (name = "site", description = "About this site"),
          (name = "users", description = "Accounts"), (name = "sessions", description = "Logging in and out"),
          (name = "admin", description = "Running the site"),
+         (name = "videos", description = "Uploads and videos on demand"),
          (name = "channels", description = "Channels, their stream keys, and who may watch")),
     components(schemas(Problem)),
 )]

@@ -43,7 +43,9 @@ pub(crate) struct PlayToken {
 
 impl PlayToken {
     fn new(site: &Site, known: &Known) -> Self {
-        let (token, until) = site.accounts.channels.tokens().issue(&known.channel, At::now());
+        let channel = &known.channel;
+        let tokens = site.accounts.channels.tokens();
+        let (token, until) = tokens.issue(channel.id.as_str(), channel.play_epoch, At::now());
         let token = if known.is_open() { String::new() } else { token };
         let query = if token.is_empty() { String::new() } else { format!("?token={token}") };
         let path = format!("/{DEFAULT_APP}/{}", known.channel.handle);

@@ -78,7 +78,7 @@ impl Channels {
 
     /// Whether that token lets one watch.
     pub(crate) fn by_token(&self, known: &Known, token: &str) -> bool {
-        self.tokens().admit(&known.channel, token, At::now())
+        self.tokens().admit(known.channel.id.as_str(), known.channel.play_epoch, token, At::now())
     }
 
     /// Why a key that is there is not good.

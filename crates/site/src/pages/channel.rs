@@ -141,7 +141,10 @@ impl Seed {
     fn new(site: &Site, app: String, name: &str, Sight { channel, allowed, token, live }: Sight) -> Self {
         // A token is not made of another, so that it ends.
         let closed = channel.as_ref().filter(|known| allowed && !known.is_open());
-        let issue = |known: &Arc<Known>| site.accounts.channels.tokens().issue(&known.channel, At::now()).0;
+        let issue = |known: &Arc<Known>| {
+            let channel = &known.channel;
+            site.accounts.channels.tokens().issue(channel.id.as_str(), channel.play_epoch, At::now()).0
+        };
         let elsewhere = token.clone().or_else(|| closed.map(issue));
         Self {
             urls: LiveUrls::new(&app, name).with(token.as_deref()),

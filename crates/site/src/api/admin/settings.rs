@@ -13,7 +13,7 @@ use crate::accounts::sessions::Actor;
 use crate::actor::Address;
 use crate::api::body::Body;
 use crate::api::users::{audit_with, etag, version};
-use crate::settings::{self, DefaultRole, RegistrationMode, Settings, SettingsChange};
+use crate::settings::{self, DefaultRole, RegistrationMode, ReviewMode, Settings, SettingsChange};
 use crate::{ErrorCode, Problem, Site};
 
 /// What holds for the whole site.
@@ -26,6 +26,7 @@ pub(crate) struct SiteSettings {
     description: String,
     registration: RegistrationMode,
     default_role: DefaultRole,
+    review: ReviewMode,
     /// Changes with every change; `If-Match` takes it in quotes.
     version: i64,
 }
@@ -40,6 +41,7 @@ pub(crate) struct SiteSettingsChange {
     description: Option<String>,
     registration: Option<RegistrationMode>,
     default_role: Option<DefaultRole>,
+    review: Option<ReviewMode>,
 }
 
 /// Get the site's settings
@@ -82,6 +84,7 @@ pub(crate) async fn update(
         },
         registration: body.registration,
         default_role: body.default_role,
+        review: body.review,
     };
     let changed = site.accounts.settings.change(version, &change).await.map_err(|error| match error {
         Error::Changed => Problem::new(ErrorCode::Conflict, "the settings were changed meanwhile"),
@@ -97,6 +100,7 @@ fn tagged(site: &Site, settings: &Settings) -> Response {
         description: settings.description.clone(),
         registration: settings.registration,
         default_role: settings.default_role,
+        review: settings.review,
         version: settings.version,
     };
     ([(header::ETAG, etag(settings.version))], Json(body)).into_response()
