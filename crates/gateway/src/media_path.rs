@@ -20,9 +20,9 @@ pub enum MediaPath {
 }
 
 /// First parts of the site's own paths: no application of these names has media URLs.
-pub const RESERVED_APPS: [&str; 19] = [
+pub const RESERVED_APPS: [&str; 20] = [
     "about", "admin", "api", "assets", "browse", "docs", "embed", "healthz", "login", "media", "readyz", "register",
-    "reset", "search", "settings", "setup", "static", "studio", "w",
+    "reset", "search", "settings", "setup", "static", "studio", "videos", "w",
 ];
 
 impl MediaPath {

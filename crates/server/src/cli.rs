@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Serve(Settings),
     /// Serve, with a synthetic live channel to look at.
     Demo(Settings),
+    /// Do work in the background alone, for a server that runs elsewhere: same database, same files.
+    Worker(Settings),
     /// Say whether all is well for serving: configuration, ports, FFmpeg, disk, limits.
     Check(Settings),
     /// Copy the database to a new file, also while the server runs (SQLite).

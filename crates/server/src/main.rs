@@ -25,6 +25,7 @@ mod streams;
 mod tls;
 mod users;
 mod wire;
+mod work;
 
 use std::{
     fmt::Display,
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(settings) => finish(serve::serve(|| load(&settings), None)),
         Command::Demo(settings) => finish(serve::serve(|| load_for_demo(&settings), Some(Demo::new()))),
+        Command::Worker(settings) => finish(work::work(|| load(&settings))),
         Command::Check(settings) => {
             let report = check::Report::new(&sources(&settings));
             print(&report);

@@ -15,7 +15,7 @@ use millrace_store::Store;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
-    time::{interval, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{error, info, warn};
@@ -34,6 +34,7 @@ use crate::{
     streams::{ConfiguredStreams, Leaves},
     tls::{self, Certificate, TlsError},
     wire::{self, Gate, Listeners, Stop},
+    work,
 };
 
 /// Why serving did not start, or ended before it was asked to.
@@ -73,6 +74,9 @@ pub(crate) enum ServeError {
     /// The database cannot be used.
     #[error("database.url: {0}")]
     Database(#[from] millrace_store::Error),
+    /// The directory of uploads cannot be made.
+    #[error("the directory of uploads below data_dir cannot be made: {0}")]
+    Uploads(io::Error),
     /// The place for files cannot be used.
     #[error("storage: {0}")]
     Storage(#[from] millrace_objects::Error),
@@ -129,6 +133,7 @@ async fn run(
     tokio::spawn(storage::try_out(objects.clone()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let accounts = Accounts::new(store.clone(), objects, &key, threads).with_mail(mail);
+    let accounts = accounts.with_uploads(work::upload_config(config)).map_err(ServeError::Uploads)?;
     accounts.load_settings().await?;
     let mut setup = accounts.setup_link().await?;
     let log_in = match demo {
@@ -143,7 +148,12 @@ async fn run(
     let recorded = CancellationToken::new();
     let recording = tokio::spawn(recorder.run(recorded.clone().cancelled_owned()));
     let mut servers = wire::start(config, &hub, leaves, accounts.clone(), listeners, &gate, &health, &stop);
-    let tidying = AbortOnDropHandle::new(tokio::spawn(tidy(accounts)));
+    let runner = work::runner(config, &accounts).await;
+    let working = {
+        let stop = stop.rtmp.clone();
+        tokio::spawn(async move { runner.run(&stop).await })
+    };
+    let resuming = AbortOnDropHandle::new(tokio::spawn(async move { accounts.resume_uploads().await }));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         http = %addresses.http, rtmp = %addresses.rtmp, rtmps = addresses.rtmps.map(tracing::field::display),
@@ -196,7 +206,9 @@ async fn run(
         }
         stop.http.cancel();
         while servers.join_next().await.is_some() {}
-        drop((tidying, following));
+        // Jobs that did not end were given back.
+        let _ = working.await;
+        drop((resuming, following));
         // One that panicked has said so.
         let _ = recording.await;
         store.close().await;
@@ -213,17 +225,6 @@ async fn run(
         signal = signals.end() => warn!(signal, "asked again; what was still connected is cut"),
     }
     result
-}
-
-/// Removes what is over, now and then.
-async fn tidy(accounts: Accounts) {
-    let mut hours = interval(Duration::from_secs(3600));
-    loop {
-        hours.tick().await;
-        if let Err(error) = accounts.tidy().await {
-            warn!(%error, "what is over could not be removed from the database");
-        }
-    }
 }
 
 /// A player of HLS asks again after a segment's length, and so much later at most.
@@ -355,14 +356,14 @@ impl Listeners<tokio::net::TcpListener> {
     }
 }
 
-struct Signals {
+pub(crate) struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
@@ -378,7 +379,8 @@ impl Signals {
         }
     }
 
-    async fn end(&mut self) -> &'static str {
+    /// Waits until one asks to end.
+    pub(crate) async fn end(&mut self) -> &'static str {
         loop {
             if let Asked::End(signal) = self.next().await {
                 return signal;

@@ -154,6 +154,7 @@ fn site_config(config: &Config) -> SiteConfig {
             Language::Chinese => millrace_site::Language::ZhCn,
         },
         public_url: config.site.public_url.as_ref().map(|url| url.as_str().to_owned()),
+        trash_keep: config.trash.keep.get(),
         data_dir: Some(config.data_dir.clone()),
         cors: config.http.cors_origins.to_site(),
         source_url: config.site.source_url.as_ref().map(|url| url.as_str().to_owned()),

@@ -168,7 +168,12 @@ pub(crate) struct Made<'a> {
 }
 
 impl Made<'_> {
-    pub(crate) fn new(kind: FileKind, name: impl Into<String>, extension: &'static str, media_type: &'static str) -> Self {
+    pub(crate) fn new(
+        kind: FileKind,
+        name: impl Into<String>,
+        extension: &'static str,
+        media_type: &'static str,
+    ) -> Self {
         Self { kind, name: name.into(), extension, media_type, width: 0, height: 0, details: "".into() }
     }
 }

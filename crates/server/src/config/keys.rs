@@ -8,8 +8,8 @@ use toml::de::DeValue;
 use super::{
     streams::StreamEntry,
     value::{
-        AccessKey, DatabaseUrl, GIB, HOUR, HexKey, Language, Line, LogFilter, LogFormat, MIB, MINUTE, Networks, Origin,
-        Origins, SECOND, Setting, Size, Span, StorageUrl, Whole,
+        AccessKey, DatabaseUrl, GIB, HOUR, Heights, HexKey, Language, Line, LogFilter, LogFormat, MIB, MINUTE,
+        Networks, Origin, Origins, SECOND, Setting, Size, Span, StorageUrl, Whole,
     },
 };
 
@@ -191,6 +191,9 @@ sections! {
         /// `sqlite://` and a file, below `data_dir` unless its path is absolute; or `postgres://` with user, password, host
         /// and name of a database that is there.
         url: DatabaseUrl = "sqlite://millrace.db",
+        /// Copies of an SQLite database that are kept in `data_dir` as `backups`, one made each night. 0: none are made.
+        /// PostgreSQL is copied with its own programs.
+        backups: Whole<0, 365> = 3,
     }
 
     /// Where files are kept that people upload: videos, and pictures of accounts and channels. `millrace storage move` brings
@@ -211,6 +214,34 @@ sections! {
         /// Address at which viewers reach the bucket's endpoint, such as `https://objects.example`: they are then sent there for
         /// whole files, by links that are signed and end. Empty: all goes through this server. Only for buckets.
         public_url: Option<Origin> = "",
+    }
+
+    /// What may be uploaded. What comes is kept in `data_dir` as `uploads` until it is whole.
+    [upload] Upload {
+        /// The largest file.
+        max_size: Size<MIB, { 64 * 1024 * GIB }> = "8GiB",
+        /// The most that is stored for one account, renditions and pictures of its videos included. 0: no limit.
+        quota: Size<0, { 1024 * 1024 * GIB }> = "0B",
+        /// What uploads leave free on the disk.
+        reserve: Size<0, { 1024 * GIB }> = "1GiB",
+        /// How long an upload may rest before it is given up.
+        keep: Span<{ 5 * MINUTE }, { 30 * 24 * HOUR }> = "24h",
+    }
+
+    /// Other sizes of videos, made with FFmpeg.
+    [transcode] Transcode {
+        /// Which: pixels of the shorter side, none larger than the original. Empty: none are made.
+        heights: Heights = "1080, 720, 480, 360",
+        /// How many are made at the same time in this process. 0: none here, workers make them.
+        at_once: Whole<0, 64> = 1,
+        /// Threads for each. 0: as many as FFmpeg likes.
+        threads: Whole<0, 256> = 0,
+    }
+
+    /// Videos that were deleted.
+    [trash] Trash {
+        /// How long they can be restored, in hours: then they are deleted for good.
+        keep: Span<0, { 10 * 366 * 24 * HOUR }> = "720h",
     }
 
     /// Letters to users, who confirm their addresses by them and are helped with a lost password. Needs `site.public_url`.

@@ -325,6 +325,32 @@ impl Setting for Networks {
     }
 }
 
+/// Heights of renditions, in pixels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heights(Vec<u32>);
+
+impl Heights {
+    /// The heights, the largest first.
+    pub(crate) fn get(&self) -> Vec<u32> {
+        self.0.clone()
+    }
+}
+
+impl Setting for Heights {
+    fn expected() -> String {
+        "at most 8 numbers of pixels from 144 to 4320 such as \"1080, 720\", or nothing".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let mut heights = parts.map(|part| part.parse().ok()).collect::<Option<Vec<u32>>>()?;
+        heights.sort_unstable_by(|a, b| b.cmp(a));
+        heights.dedup();
+        let fit = heights.len() <= 8 && heights.iter().all(|height| (144..=4320).contains(height));
+        fit.then_some(Self(heights))
+    }
+}
+
 /// Scheme and authority of a web address, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin(String);

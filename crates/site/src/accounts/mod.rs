@@ -93,6 +93,12 @@ impl Accounts {
         let _ = self.videos.resume().await;
     }
 
+    /// The database.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        self.store.clone()
+    }
+
     /// What plays videos here.
     #[must_use]
     pub fn vod(&self) -> Vod {

@@ -316,11 +316,7 @@ impl Video {
             downloadable: row.downloadable,
             // The picture's own key is in the address, so that caches never show an old one.
             thumbnail_url: listed.thumbnail.map(|key| format!("{path}/thumbnail.jpg?v={}", &key[..key.len().min(8)])),
-            urls: VideoUrls {
-                page: format!("/w/{}", row.short_id),
-                hls: format!("{path}/index.m3u8"),
-                file: path,
-            },
+            urls: VideoUrls { page: format!("/w/{}", row.short_id), hls: format!("{path}/index.m3u8"), file: path },
             created_at: row.created_at.into(),
             version: row.version,
             id: row.short_id,
@@ -343,10 +339,7 @@ impl Video {
             renditions,
             captions: known
                 .files_of(FileKind::Caption)
-                .map(|file| Caption {
-                    language: file.name.clone(),
-                    url: format!("{path}/captions/{}.vtt", file.name),
-                })
+                .map(|file| Caption { language: file.name.clone(), url: format!("{path}/captions/{}.vtt", file.name) })
                 .collect(),
             thumbnails: known
                 .files_of(FileKind::Thumbnail)
@@ -811,11 +804,7 @@ params(("id" = String, Path, description = "The video's id")), responses(
     (status = 409, description = "It did not fail", body = Problem, content_type = "application/problem+json"),
     Refusals,
 ))]
-pub(crate) async fn retry(
-    State(site): State<Site>,
-    actor: Actor,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn retry(State(site): State<Site>, actor: Actor, Path(id): Path<String>) -> Result<Response, Problem> {
     let known = changeable(&site, &actor, &id).await?;
     if known.video().state != VideoState::Failed {
         return Err(Problem::new(ErrorCode::Conflict, "this video did not fail"));

@@ -60,7 +60,8 @@ impl Videos {
         let intake = self.intake()?;
         let config = &intake.config;
         if length > config.max_size {
-            let words = format!("the file has {}; the largest that is taken has {}", size(length), size(config.max_size));
+            let words =
+                format!("the file has {}; the largest that is taken has {}", size(length), size(config.max_size));
             return Err(Problem::new(ErrorCode::TooLarge, words));
         }
         if let Some(quota) = config.quota {

@@ -154,13 +154,9 @@ async fn find(site: &Site, id: &str, rest: &str, asked: &Asked) -> Result<(Respo
         ["", "", ""] => whole_file(site, &known, leave, asked).await?,
         ["index.m3u8", "", ""] => playlists(site, &known, asked).await?,
         ["thumbnail.jpg", "", ""] => small(site, &known, FileKind::Poster, "", asked).await?,
-        ["thumbnails", name, ""] => {
-            small(site, &known, FileKind::Thumbnail, stem(name, ".jpg")?, asked).await?
-        }
+        ["thumbnails", name, ""] => small(site, &known, FileKind::Thumbnail, stem(name, ".jpg")?, asked).await?,
         ["storyboard.vtt", "", ""] => storyboard(site, &known, asked).await?,
-        ["storyboard", name, ""] => {
-            small(site, &known, FileKind::Storyboard, stem(name, ".jpg")?, asked).await?
-        }
+        ["storyboard", name, ""] => small(site, &known, FileKind::Storyboard, stem(name, ".jpg")?, asked).await?,
         ["captions", name, ""] => small(site, &known, FileKind::Caption, stem(name, ".vtt")?, asked).await?,
         [file, playlist, ""] => {
             let title = title(site, &known, file).await?;
@@ -266,7 +262,8 @@ async fn file_answer(site: &Site, file: &File, asked: &Asked) -> Result<Response
     let blob = open(site, file).await?;
     let size = blob.size();
     let tag = format!("\"{}\"", file.object_key);
-    let unchanged = asked.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|one| one.trim() == tag));
+    let unchanged =
+        asked.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|one| one.trim() == tag));
     let range = asked.header(header::RANGE);
     // With another tag, or with a date, the whole is what is wanted (RFC 9110 §13.1.5).
     let range = range.filter(|_| asked.header(header::IF_RANGE).is_none_or(|wanted| wanted.trim() == tag));

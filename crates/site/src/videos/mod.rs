@@ -17,8 +17,8 @@ use crate::accounts::sessions::Sessions;
 use crate::cache::Cache;
 use crate::channels::tokens::PlayTokens;
 
-pub use intake::UploadConfig;
 use intake::Intake;
+pub use intake::UploadConfig;
 pub(crate) use leave::{VideoLeave, unlock_cookie};
 pub(crate) use media::routes;
 

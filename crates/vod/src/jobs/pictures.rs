@@ -51,9 +51,12 @@ impl Handler for Pictures {
         job.progress(300, "drawing the time line's pictures");
         if let Some(board) = ffmpeg.storyboard(&path, &probe).await.map_err(ffmpeg_failed)? {
             let index = storyboard_vtt(&board.layout, "storyboard/{n}.jpg");
-            let mut made: Vec<_> = board.sheets.into_iter().enumerate().map(|(number, sheet)| {
-                (sheet, jpeg(FileKind::Storyboard, number.to_string()))
-            }).collect();
+            let mut made: Vec<_> = board
+                .sheets
+                .into_iter()
+                .enumerate()
+                .map(|(number, sheet)| (sheet, jpeg(FileKind::Storyboard, number.to_string())))
+                .collect();
             made.push((index.into(), Made::new(FileKind::StoryboardIndex, "", "vtt", "text/vtt; charset=utf-8")));
             self.0.keep_all(piece.id(), made).await?;
         }

@@ -153,8 +153,7 @@ impl Workshop {
 
 /// Whether there is something that browsers play.
 fn is_playable(piece: &Piece, probe: Option<&Probe>) -> bool {
-    let plays_as_it_is =
-        probe.is_none_or(|probe| matches!(verdict(probe), Verdict::PlayOriginal { .. }));
+    let plays_as_it_is = probe.is_none_or(|probe| matches!(verdict(probe), Verdict::PlayOriginal { .. }));
     piece.file(FileKind::Remux, "").is_some()
         || piece.files.iter().any(|file| file.kind == FileKind::Rendition)
         || plays_as_it_is
@@ -176,4 +175,3 @@ fn facts_of(probe: &Probe) -> VideoFacts {
         audio_codec: probe.audio().map(|(track, _)| codec(track)).unwrap_or_default(),
     }
 }
-

@@ -42,7 +42,8 @@ impl Handler for Renditions {
         let keyframes = self.keyframes(&piece).await;
         let spec = Transcode { input: &input, probe: &probe, rung, keyframes: &keyframes, output: &output };
         let (cancel, note) = (job.cancellation(), format!("making {}p", work.name));
-        let done = reporting(job, (10, 980), &note, async |progress: &_| ffmpeg.transcode(&spec, progress, &cancel).await);
+        let done =
+            reporting(job, (10, 980), &note, async |progress: &_| ffmpeg.transcode(&spec, progress, &cancel).await);
         let done = done.await.map_err(ffmpeg_failed)?;
         job.go_on()?;
         let made = Made {

@@ -1,0 +1,143 @@
+//! Work in the background: who does it in this process, and `millrace worker`.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use millrace_jobs::{
+    BackUpDatabase, Config as RunnerConfig, Context, DatabaseBackup, Failure, Handler, JobsPrune, PruneJobs, Registry,
+    Runner, Schedule, Work,
+};
+use millrace_site::{Accounts, UploadConfig};
+use millrace_store::{Kind, Store};
+use millrace_transcode::{Ffmpeg, FfmpegConfig, LadderConfig};
+use millrace_vod::{Workshop, jobs};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    config::{Config, ConfigError},
+    log,
+    serve::{self, ServeError, Signals},
+    storage,
+};
+
+/// Does jobs, and nothing else, until a signal asks to end.
+pub(crate) fn work(load: impl Fn() -> Result<Config, ConfigError>) -> Result<(), ServeError> {
+    let config = load()?;
+    log::start(&config);
+    serve::make_data_directory(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
+    let result = runtime.block_on(async {
+        let mut signals = Signals::new().map_err(ServeError::Runtime)?;
+        let store = Store::open(config.database.url.expose(), &config.data_dir).await?;
+        let accounts = Accounts::new(store.clone(), storage::open(&config)?, &serve::site_key(&config)?, 1);
+        let runner = runner(&config, &accounts).await;
+        let stop = CancellationToken::new();
+        let working = {
+            let stop = stop.clone();
+            tokio::spawn(async move { runner.run(&stop).await })
+        };
+        info!(version = env!("CARGO_PKG_VERSION"), "working");
+        let signal = signals.end().await;
+        info!(signal, "ending");
+        stop.cancel();
+        // One that panicked has said so.
+        let _ = working.await;
+        store.close().await;
+        Ok(())
+    });
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+/// What does the jobs in this process. Those of uploads are done where `accounts` take them.
+pub(crate) async fn runner(config: &Config, accounts: &Accounts) -> Runner {
+    let every = |text: &str| text.parse::<Schedule>().expect("it is a schedule");
+    let store = accounts.store();
+    let workshop = Workshop {
+        store: store.clone(),
+        vod: accounts.vod(),
+        ffmpeg: ffmpeg(config).await.map(Arc::new),
+        ladder: Arc::new(LadderConfig { heights: config.transcode.heights.get(), ..LadderConfig::default() }),
+        scratch: config.data_dir.join("scratch"),
+        staging: accounts.staging(),
+    };
+    let mut registry = jobs::register(Registry::new(), &workshop)
+        .handle(Tidying(accounts.clone()))
+        .handle(JobsPrune { store: store.clone(), keep: JOBS_ARE_KEPT })
+        .every("sessions.expire", every("3 * * * *"), &ExpireSessions {})
+        .every("jobs.prune", every("41 3 * * *"), &PruneJobs {});
+    let copies: usize = config.database.backups.get();
+    if store.kind() == Kind::Sqlite && copies > 0 {
+        let backup = DatabaseBackup {
+            url: config.database.url.expose().to_owned(),
+            data_dir: config.data_dir.clone(),
+            directory: config.data_dir.join("backups"),
+            keep: copies,
+        };
+        registry = registry.handle(backup).every("database.backup", every("17 3 * * *"), &BackUpDatabase {});
+    }
+    let at_once = |kind: &str, slots: usize| (kind.to_owned(), slots);
+    let kind_slots = BTreeMap::from([
+        at_once(jobs::MakeRendition::KIND, config.transcode.at_once.get()),
+        at_once(jobs::ProcessVideo::KIND, PROCESSED_AT_ONCE),
+        at_once(jobs::MakePictures::KIND, PROCESSED_AT_ONCE),
+    ]);
+    let drain = config.shutdown.timeout.get() / 2;
+    Runner::new(store, registry, RunnerConfig { kind_slots, drain, ..RunnerConfig::default() })
+}
+
+/// What uploads may be, as configured.
+pub(crate) fn upload_config(config: &Config) -> UploadConfig {
+    let quota = config.upload.quota.get() as u64;
+    UploadConfig {
+        directory: config.data_dir.join("uploads"),
+        max_size: config.upload.max_size.get() as u64,
+        quota: (quota > 0).then_some(quota),
+        reserve: config.upload.reserve.get() as u64,
+        keep: config.upload.keep.get(),
+    }
+}
+
+async fn ffmpeg(config: &Config) -> Option<Ffmpeg> {
+    let wanted = FfmpegConfig {
+        path: config.ffmpeg.path.clone(),
+        threads: config.transcode.threads.get(),
+        ..FfmpegConfig::default()
+    };
+    match Ffmpeg::find(wanted).await {
+        Ok(ffmpeg) => {
+            for lack in ffmpeg.lacking() {
+                warn!("{lack}");
+            }
+            Some(ffmpeg)
+        }
+        Err(error) => {
+            warn!(%error, "videos play as they were uploaded, where browsers can; other sizes and pictures need FFmpeg");
+            None
+        }
+    }
+}
+
+/// Remove what is over from the database: sessions, links, old entries of the log.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct ExpireSessions {}
+
+impl Work for ExpireSessions {
+    const KIND: &'static str = "sessions.expire";
+}
+
+struct Tidying(Accounts);
+
+impl Handler for Tidying {
+    type Work = ExpireSessions;
+
+    async fn run(&self, _: &Context, _: ExpireSessions) -> Result<(), Failure> {
+        Ok(self.0.tidy().await?)
+    }
+}
+
+/// So long ended jobs can be looked at.
+const JOBS_ARE_KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// Videos that are looked at at once: that takes little but waiting for the disk.
+const PROCESSED_AT_ONCE: usize = 2;
