@@ -31,6 +31,8 @@ pub(crate) enum Shape {
     Avatar,
     /// A broad strip.
     Banner,
+    /// What stands for a video.
+    Thumbnail,
 }
 
 impl Shape {
@@ -39,6 +41,7 @@ impl Shape {
         match self {
             Self::Avatar => (256, 256),
             Self::Banner => (1600, 400),
+            Self::Thumbnail => (1280, 720),
         }
     }
 }

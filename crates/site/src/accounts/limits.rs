@@ -17,6 +17,7 @@ pub(crate) struct Tries {
     registrations: DefaultKeyedRateLimiter<IpAddr>,
     letters: DefaultKeyedRateLimiter<String>,
     pictures: DefaultKeyedRateLimiter<String>,
+    views: DefaultKeyedRateLimiter<IpAddr>,
     since_tidied: AtomicU32,
 }
 
@@ -35,6 +36,7 @@ impl Default for Tries {
             registrations: DefaultKeyedRateLimiter::keyed(per_hour(REGISTRATIONS_PER_ADDRESS_AND_HOUR)),
             letters: DefaultKeyedRateLimiter::keyed(per_hour(LETTERS_PER_MAILBOX_AND_HOUR)),
             pictures: DefaultKeyedRateLimiter::keyed(per_hour(PICTURES_PER_ACCOUNT_AND_HOUR)),
+            views: DefaultKeyedRateLimiter::keyed(per_hour(VIEWS_PER_ADDRESS_AND_HOUR)),
             since_tidied: AtomicU32::new(0),
         }
     }
@@ -76,6 +78,13 @@ impl Tries {
         self.pictures.check_key(&account.to_owned()).map_err(|until| TooOften(until.wait_time_from(now)))
     }
 
+    /// Counts a view from an address.
+    pub(crate) fn view(&self, address: IpAddr) -> Result<(), TooOften> {
+        self.tidy();
+        let now = self.clock.now();
+        self.views.check_key(&network(address)).map_err(|until| TooOften(until.wait_time_from(now)))
+    }
+
     /// Lets go of those who have not tried for long, now and then.
     fn tidy(&self) {
         if self.since_tidied.fetch_add(1, Relaxed) >= TIDY_AFTER {
@@ -85,6 +94,7 @@ impl Tries {
             self.registrations.retain_recent();
             self.letters.retain_recent();
             self.pictures.retain_recent();
+            self.views.retain_recent();
         }
     }
 }
@@ -101,6 +111,7 @@ const LOG_INS_PER_ADDRESS_AND_MINUTE: u32 = 20;
 const LOG_INS_PER_ACCOUNT_AND_MINUTE: u32 = 10;
 const REGISTRATIONS_PER_ADDRESS_AND_HOUR: u32 = 10;
 const LETTERS_PER_MAILBOX_AND_HOUR: u32 = 5;
+const VIEWS_PER_ADDRESS_AND_HOUR: u32 = 600;
 const PICTURES_PER_ACCOUNT_AND_HOUR: u32 = 60;
 const TIDY_AFTER: u32 = 1000;
 

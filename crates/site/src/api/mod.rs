@@ -20,6 +20,8 @@ pub(crate) mod streams;
 mod tokens;
 pub(crate) mod uploads;
 mod users;
+mod video_files;
+mod video_watch;
 pub(crate) mod videos;
 pub(crate) mod watch;
 
@@ -104,11 +106,16 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(watch::unlock))
         .routes(routes!(watch::viewers))
         .routes(routes!(watch::invite, watch::uninvite))
-        .routes(routes!(videos::list))
         .routes(routes!(videos::mine))
         .routes(routes!(videos::one, videos::update, videos::delete))
         .routes(routes!(videos::restore))
         .routes(routes!(videos::retry))
+        .routes(routes!(video_files::set_thumbnail))
+        .routes(routes!(video_files::set_captions, video_files::delete_captions))
+        .routes(routes!(video_watch::play_token))
+        .routes(routes!(video_watch::unlock))
+        .routes(routes!(video_watch::count_view))
+        .routes(routes!(video_watch::like, video_watch::unlike))
         .routes(routes!(uploads::mine))
         .merge(uploads::routes())
         .split_for_parts();

@@ -117,7 +117,7 @@ pub(crate) async fn set_channel_avatar(
     Path(handle): Path<String>,
     body: Body,
 ) -> Result<Response, Problem> {
-    set_of_channel(&site, &actor, address, &handle, Shape::Avatar, Some(body)).await
+    set_of_channel(&site, &actor, address, &handle, Place::Avatar, Some(body)).await
 }
 
 /// Take a channel's picture away
@@ -134,7 +134,7 @@ pub(crate) async fn delete_channel_avatar(
     Address(address): Address,
     Path(handle): Path<String>,
 ) -> Result<Response, Problem> {
-    set_of_channel(&site, &actor, address, &handle, Shape::Avatar, None).await
+    set_of_channel(&site, &actor, address, &handle, Place::Avatar, None).await
 }
 
 /// Set the picture at the head of a channel's page
@@ -153,7 +153,7 @@ pub(crate) async fn set_channel_banner(
     Path(handle): Path<String>,
     body: Body,
 ) -> Result<Response, Problem> {
-    set_of_channel(&site, &actor, address, &handle, Shape::Banner, Some(body)).await
+    set_of_channel(&site, &actor, address, &handle, Place::Banner, Some(body)).await
 }
 
 /// Take the picture at the head of a channel's page away
@@ -170,7 +170,7 @@ pub(crate) async fn delete_channel_banner(
     Address(address): Address,
     Path(handle): Path<String>,
 ) -> Result<Response, Problem> {
-    set_of_channel(&site, &actor, address, &handle, Shape::Banner, None).await
+    set_of_channel(&site, &actor, address, &handle, Place::Banner, None).await
 }
 
 async fn show_user(site: &Site, user: &UserId, key: Option<Key>) -> Result<Response, Problem> {
@@ -194,21 +194,37 @@ async fn show_user(site: &Site, user: &UserId, key: Option<Key>) -> Result<Respo
     }
 }
 
+/// Where a channel has a picture.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Avatar,
+    Banner,
+}
+
+impl Place {
+    const fn shape(self) -> Shape {
+        match self {
+            Self::Avatar => Shape::Avatar,
+            Self::Banner => Shape::Banner,
+        }
+    }
+}
+
 async fn set_of_channel(
     site: &Site,
     actor: &Actor,
     address: IpAddr,
     handle: &str,
-    shape: Shape,
+    place: Place,
     body: Option<Body>,
 ) -> Result<Response, Problem> {
     // Who may not change it need not send the picture.
     channels::owned(site, actor, handle, Act::ManageChannels).await?;
     let key = match body {
-        Some(body) => Some(keep(site, actor, body, shape).await?),
+        Some(body) => Some(keep(site, actor, body, place.shape()).await?),
         None => None,
     };
-    match show_channel(site, actor, handle, shape, key.as_ref()).await {
+    match show_channel(site, actor, handle, place, key.as_ref()).await {
         Ok((before, channel)) => {
             channels::changed(site, handle).await?;
             site.accounts.pictures.discard(before).await;
@@ -229,21 +245,21 @@ async fn show_channel(
     site: &Site,
     actor: &Actor,
     handle: &str,
-    shape: Shape,
+    place: Place,
     key: Option<&Key>,
 ) -> Result<(Option<String>, Row), Problem> {
     let old = channels::owned(site, actor, handle, Act::ManageChannels).await?;
     let to = Some(key.map(Key::as_str));
-    let (before, change) = match shape {
-        Shape::Avatar => (old.avatar, ChannelChange { avatar: to, ..ChannelChange::default() }),
-        Shape::Banner => (old.banner, ChannelChange { banner: to, ..ChannelChange::default() }),
+    let (before, change) = match place {
+        Place::Avatar => (old.avatar, ChannelChange { avatar: to, ..ChannelChange::default() }),
+        Place::Banner => (old.banner, ChannelChange { banner: to, ..ChannelChange::default() }),
     };
     let new = site.accounts.store.update_channel(&old.id, old.version, &change).await.map_err(channels::failed)?;
     Ok((before, new))
 }
 
 /// Keeps the picture that a request brings.
-async fn keep(site: &Site, actor: &Actor, body: Body, shape: Shape) -> Result<Key, Problem> {
+pub(super) async fn keep(site: &Site, actor: &Actor, body: Body, shape: Shape) -> Result<Key, Problem> {
     site.accounts.tries.picture(actor.user.id.as_str()).map_err(Problem::too_often)?;
     let upload = axum::body::to_bytes(body, MAX_UPLOAD).await.map_err(|error| {
         // The other reason is that the client went away, who hears of nothing.

@@ -3,7 +3,8 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::multipart::{MultipartError, MultipartRejection};
+use axum::extract::{DefaultBodyLimit, Multipart, Path, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -18,7 +19,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::refusals::Refusals;
-use super::videos::{NewVideo, make};
+use super::videos::{NewVideo, Video, make};
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
 use crate::videos::intake::no_upload;
@@ -64,6 +65,8 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(head, patch, delete))
         .route("/api/v1/uploads/{id}", post(overridden))
         .layer(from_fn(speak_tus))
+        // A file is as large as it is: bytes are counted as they come.
+        .merge(OpenApiRouter::new().routes(routes!(super::videos::list, create_video)).layer(DefaultBodyLimit::disable()))
 }
 
 /// What this server knows of tus
@@ -224,6 +227,80 @@ pub(crate) async fn patch(
     response.headers_mut().insert(OFFSET, received.into());
     response.headers_mut().insert(EXPIRES, http_date(videos.intake()?.expires_at(At::now())));
     Ok(response)
+}
+
+/// A video and its file.
+#[derive(ToSchema)]
+#[allow(dead_code)] // described, never made: the handler reads the parts as they come
+pub(crate) struct VideoForm {
+    /// The channel's handle; the only or oldest one where it is left out.
+    channel: Option<String>,
+    /// Its name for people; its file's name where it is left out.
+    title: Option<String>,
+    /// What it is about.
+    description: Option<String>,
+    /// `public`, `unlisted` or `private`, which it is where it is left out.
+    visibility: Option<String>,
+    /// The file, after all others.
+    #[schema(format = Binary)]
+    file: String,
+}
+
+/// Upload a video in one go
+///
+/// For scripts and forms, on lines that do not break: `file` comes last. A browser's form is led to the video's page in the
+/// studio.
+#[utoipa::path(post, path = "/api/v1/videos", operation_id = "create_video", tag = "videos",
+request_body(content = VideoForm, content_type = "multipart/form-data"), responses(
+    (status = 201, description = "It is received", body = Video),
+    (status = 303, description = "It is received, and seen to in the studio"),
+    NotTaken, Refusals,
+))]
+pub(crate) async fn create_video(
+    State(site): State<Site>,
+    actor: Actor,
+    headers: HeaderMap,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Response, Problem> {
+    actor.must(Act::OwnChannels)?;
+    let mut form = form.map_err(|rejection| incorrect(&rejection.body_text()))?;
+    let videos = &site.accounts.videos;
+    // What comes around the file is little.
+    let length = number(&headers, &header::CONTENT_LENGTH)?.unwrap_or(videos.intake()?.config.max_size);
+    videos.admit(&actor.user, length).await?;
+    let broken = |error: MultipartError| incorrect(&error.body_text());
+    let mut new = NewVideo::default();
+    while let Some(mut field) = form.next_field().await.map_err(broken)? {
+        let name = field.name().unwrap_or_default().to_owned();
+        if name != "file" {
+            let mut text = Vec::new();
+            while let Some(bytes) = field.chunk().await.map_err(broken)? {
+                text.extend_from_slice(&bytes);
+                if text.len() > MAX_METADATA {
+                    return Err(incorrect("a field of the form has more than 16 KiB"));
+                }
+            }
+            let text = String::from_utf8(text).map_err(|_| incorrect("the form's fields must be UTF-8"))?;
+            if text.contains('\0') {
+                return Err(incorrect("the form has a NUL in a text"));
+            }
+            if !text.is_empty() {
+                new.say(&name, text)?;
+            }
+            continue;
+        }
+        new.say("filename", field.file_name().unwrap_or_default().to_owned())?;
+        let (upload, short_id) = begin(&site, &actor, &new, length, "").await?;
+        videos.take_whole(upload, field).await?;
+        let known = videos.read(&short_id).await.map_err(Problem::database)?.ok_or_else(super::videos::none)?;
+        let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
+        if accepts.contains("text/html") {
+            let place = [(header::LOCATION, format!("/studio/videos/{short_id}"))];
+            return Ok((StatusCode::SEE_OTHER, place).into_response());
+        }
+        return Ok((StatusCode::CREATED, Json(Video::own(&site, &known).await?)).into_response());
+    }
+    Err(incorrect("the form has no file: send it as `file`, after the other fields"))
 }
 
 /// Give an upload up

@@ -111,6 +111,34 @@ impl Videos {
         Ok(received)
     }
 
+    /// Takes an upload in one go, of which no more is known than that it has at most so many bytes. Where it breaks off,
+    /// nothing is kept.
+    pub(crate) async fn take_whole<E>(
+        &self,
+        mut upload: Upload,
+        body: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<(), Problem> {
+        let intake = self.intake()?;
+        let look = Look::new(true);
+        let most = u64::try_from(upload.length).unwrap_or(0);
+        let taken = intake.staging.append(&upload.id, 0, most, None, look.at(body)).await;
+        let received = match (look.verdict(), taken) {
+            (Some(not_media), _) => Err(refused(not_media)),
+            (None, taken) => taken.map_err(|error| self.refusal(error)),
+        };
+        match received {
+            Ok(received) => {
+                upload.length = i64::try_from(received).unwrap_or(i64::MAX);
+                self.store.set_upload_length(&upload.id, upload.length).await.map_err(Problem::database)?;
+                self.receive(upload).await
+            }
+            Err(problem) => {
+                self.give_up(&upload.id).await?;
+                Err(problem)
+            }
+        }
+    }
+
     /// Receives an upload that is whole: from here on it is safe, whoever goes away.
     pub(crate) async fn receive(&self, upload: Upload) -> Result<(), Problem> {
         let videos = self.clone();

@@ -9,8 +9,10 @@ pub(crate) mod rules;
 
 use std::sync::Arc;
 
-use millrace_store::{At, Change, Channel, Error, File, FileKind, ListedVideo, Store, UserId, Video};
+use hmac::{Hmac, KeyInit, Mac};
+use millrace_store::{At, Change, Channel, Error, File, FileKind, Hash, ListedVideo, Store, UserId, Video};
 use millrace_vod::Vod;
+use sha2::Sha256;
 use time::Duration;
 
 use crate::accounts::sessions::Sessions;
@@ -30,6 +32,8 @@ pub(crate) struct Videos {
     vod: Vod,
     tokens: Arc<PlayTokens>,
     known: Arc<Cache<String, Option<Arc<KnownVideo>>>>,
+    /// Makes of viewers what nobody reads back.
+    viewers: Hmac<Sha256>,
     intake: Option<Intake>,
 }
 
@@ -79,8 +83,15 @@ impl std::fmt::Debug for Videos {
 
 impl Videos {
     pub(crate) fn new(store: Store, sessions: Arc<Sessions>, vod: Vod, token_key: [u8; 32]) -> Self {
-        let known = Arc::new(Cache::new(MAX_KNOWN));
-        Self { store, sessions, vod, tokens: Arc::new(PlayTokens::new(token_key)), known, intake: None }
+        Self {
+            store,
+            sessions,
+            vod,
+            viewers: Hmac::new_from_slice(&token_key).expect("HMAC takes keys of any length"),
+            tokens: Arc::new(PlayTokens::new(token_key)),
+            known: Arc::new(Cache::new(MAX_KNOWN)),
+            intake: None,
+        }
     }
 
     /// The same, which takes uploads.
@@ -91,6 +102,16 @@ impl Videos {
     /// What is handed out to watch with.
     pub(crate) fn tokens(&self) -> &PlayTokens {
         &self.tokens
+    }
+
+    /// A viewer as views are counted by: of who they are nothing is left.
+    pub(crate) fn viewer(&self, of: &[&str]) -> Hash {
+        let mut mac = self.viewers.clone();
+        for part in of {
+            mac.update(part.as_bytes());
+            mac.update(&[0]);
+        }
+        mac.finalize().into_bytes().into()
     }
 
     /// What plays files.
