@@ -66,7 +66,9 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .route("/api/v1/uploads/{id}", post(overridden))
         .layer(from_fn(speak_tus))
         // A file is as large as it is: bytes are counted as they come.
-        .merge(OpenApiRouter::new().routes(routes!(super::videos::list, create_video)).layer(DefaultBodyLimit::disable()))
+        .merge(
+            OpenApiRouter::new().routes(routes!(super::videos::list, create_video)).layer(DefaultBodyLimit::disable()),
+        )
 }
 
 /// What this server knows of tus

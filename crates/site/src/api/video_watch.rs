@@ -226,8 +226,18 @@ async fn set_like(
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 /// Words by which programs that read the web name themselves, in small letters.
 const BOTS: [&str; 12] = [
-    "bot", "crawl", "spider", "slurp", "preview", "facebookexternalhit", "curl/", "wget/", "python", "go-http-client",
-    "httpclient", "monitor",
+    "bot",
+    "crawl",
+    "spider",
+    "slurp",
+    "preview",
+    "facebookexternalhit",
+    "curl/",
+    "wget/",
+    "python",
+    "go-http-client",
+    "httpclient",
+    "monitor",
 ];
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_objects::Objects;
 use millrace_site::{
-    Accounts, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, Mail, SiteConfig, SiteKey, openapi, router,
+    Accounts, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, Mail, SiteConfig, SiteKey, UploadConfig, openapi,
+    router,
 };
 use millrace_store::testing::fresh_store;
 use millrace_store::{At, LinkKind, NewLink, Role, Store, UserState};
@@ -118,6 +119,7 @@ impl App {
         let directory = tempfile::tempdir().unwrap();
         let store = fresh_store(directory.path()).await;
         let accounts = Accounts::new(store.clone(), objects(&directory), &SiteKey::new(), 2);
+        let accounts = accounts.with_uploads(uploads(&directory)).unwrap();
         let router = router(live, accounts.clone(), SiteConfig::default());
         Self { router, accounts, store, _directory: directory }
     }
@@ -150,6 +152,7 @@ impl App {
     /// The same site after a restart, with nothing in memory.
     pub(crate) async fn restart(self) -> Self {
         let accounts = Accounts::new(self.store.clone(), objects(&self._directory), &SiteKey::new(), 1);
+        let accounts = accounts.with_uploads(uploads(&self._directory)).unwrap();
         accounts.load_settings().await.unwrap();
         Self { router: router(NothingLive, accounts.clone(), SiteConfig::default()), accounts, ..self }
     }
@@ -291,6 +294,17 @@ impl Client<'_> {
 /// The pictures of a site whose files are there.
 pub(crate) fn objects(directory: &tempfile::TempDir) -> Objects {
     Objects::open("file://objects", directory.path()).unwrap()
+}
+
+/// What may be uploaded: files of at most 4 MiB, kept beside those.
+pub(crate) fn uploads(directory: &tempfile::TempDir) -> UploadConfig {
+    UploadConfig {
+        directory: directory.path().join("uploads"),
+        max_size: 4 << 20,
+        quota: None,
+        reserve: 0,
+        keep: std::time::Duration::from_secs(3600),
+    }
 }
 
 /// Checks an answer against what the document says of it. Answers of whole layers are described nowhere.
