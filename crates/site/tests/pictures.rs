@@ -27,7 +27,8 @@ async fn get(app: &App, path: &str) -> (StatusCode, HeaderMap, Bytes) {
 }
 
 fn kept(app: &App) -> usize {
-    std::fs::read_dir(app._directory.path().join("objects")).unwrap().count()
+    let entries = std::fs::read_dir(app._directory.path().join("objects")).unwrap();
+    entries.filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_file()).count()
 }
 
 fn url(json: &Value, field: &str) -> String {

@@ -52,10 +52,6 @@ impl Piece {
 pub(crate) struct Bench(PathBuf);
 
 impl Bench {
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }

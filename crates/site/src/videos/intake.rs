@@ -335,13 +335,9 @@ fn disk(error: &std::io::Error) -> Problem {
 /// A number of bytes, for people.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let mut unit = 0;
-    let mut whole = bytes;
-    while whole >= 1024 && unit + 1 < UNITS.len() {
-        whole /= 1024;
-        unit += 1;
-    }
-    let tenths = (bytes >> (10 * unit.saturating_sub(1))) * 10 / if unit == 0 { 1 } else { 1024 };
+    let unit = (0..UNITS.len() - 1).take_while(|unit| bytes >> (10 * (unit + 1)) > 0).count();
+    let of_unit = 1_u128 << (10 * unit);
+    let tenths = (u128::from(bytes) * 10 + of_unit / 2) / of_unit;
     match unit {
         0 => format!("{bytes} bytes"),
         _ if tenths % 10 == 0 => format!("{} {}", tenths / 10, UNITS[unit]),
@@ -365,7 +361,7 @@ mod tests {
             (1536, "1.5 KiB"),
             (8 << 30, "8 GiB"),
             ((8 << 30) + (8 << 30) / 10, "8.8 GiB"),
-            (u64::MAX, "16777215.9 TiB"),
+            (u64::MAX, "16777216 TiB"),
         ];
         for (bytes, words) in cases {
             assert_eq!(size(bytes), words);
