@@ -67,9 +67,11 @@ fn compare(name: &str, dir: &TempDir, path: &Path, expected: &Expected<'_>) -> (
 
 /// The same packets in the same order, moved by a constant, which is returned in seconds.
 fn same_packets(name: &str, original: &Path, ours: &Path, stream: &str, hidden: usize) -> f64 {
-    let (mut given, mut found) = (packets(original, stream), packets(ours, stream[..1].to_owned().as_str()));
-    let cut: Vec<_> = given.iter().filter(|p| p.discarded).map(|p| p.hash.clone()).collect();
-    given.retain(|p| !p.discarded);
+    let (given, mut found) = (packets(original, stream), packets(ours, stream[..1].to_owned().as_str()));
+    // In fragments, FFmpeg now and then marks sound in the middle as well.
+    let first = given.iter().filter(|p| !p.discarded).map(|p| p.pts).min().unwrap();
+    let (cut, given): (Vec<_>, Vec<_>) = given.into_iter().partition(|p| p.discarded && p.pts < first);
+    let cut: Vec<_> = cut.into_iter().map(|p| p.hash).collect();
     assert!(!given.is_empty(), "{name}");
     // What is not shown is there all the same, right before what is shown.
     let start = given.iter().map(|p| p.seconds).fold(f64::MAX, f64::min);
@@ -319,7 +321,7 @@ fn fragments() {
         ("dash", "dash+global_sidx+frag_keyframe"),
     ] {
         let arguments = format!("{PICTURES} {SOUND} -t 6 {X264} {AAC} -movflags {flags} a.mp4");
-        let late = if name == "negative" { 1.0 / 30.0 } else { 0.0 };
+        let late = if matches!(name, "negative" | "cmaf") { 1.0 / 30.0 } else { 0.0 };
         let expected = Expected { late, ..tracks(Some("avc1.4d400d"), LC) };
         let (_dir, _, plan) = check(&format!("fragments-{name}"), &arguments, &expected);
         assert!(plan.movie().is_fragmented());
