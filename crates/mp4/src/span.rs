@@ -48,14 +48,14 @@ impl Span {
         let end = edits.end.unwrap_or(i64::MAX);
         let mut span = match kind {
             TrackKind::Video => Self::of_pictures(samples, start, end, timescale)?,
-            TrackKind::Audio => Self::of_sound(samples, start, end)?,
+            TrackKind::Audio => Self::of_sound(samples, start, end, timescale)?,
         };
         span.shift = edits.delay - edits.start.unwrap_or(0);
         Ok(span)
     }
 
-    /// From the sample before the one with which sound begins, as decoders need it.
-    fn of_sound(samples: &Samples, start: i64, end: i64) -> Result<Self, Error> {
+    /// From the sample before the one with which sound begins, as decoders need it; unless it is a long one.
+    fn of_sound(samples: &Samples, start: i64, end: i64, timescale: u32) -> Result<Self, Error> {
         let mut span = Self { start: i64::MAX, ..Self::default() };
         let mut before: Option<Sample> = None;
         for sample in samples.all() {
@@ -64,7 +64,7 @@ impl Span {
             }
             let finish = sample.dts + i64::from(sample.duration);
             if span.start == i64::MAX && (finish > start || sample.dts >= start) {
-                let first = before.unwrap_or(sample);
+                let first = before.filter(|s| s.duration <= timescale).unwrap_or(sample);
                 (span.first, span.dts) = (first.index, first.dts);
                 span.start = sample.dts.max(start);
             }

@@ -1,6 +1,8 @@
 //! Files by FFmpeg, read here; segments made here, read by FFmpeg.
 #![allow(dead_code, unreachable_pub)] // not every test uses all of it
 
+pub mod build;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
