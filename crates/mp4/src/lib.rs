@@ -43,7 +43,8 @@
 //! - segments hold each sample of a track that is played exactly once, in the order of decoding;
 //! - a sample's times are those of the file moved by a constant, but for pictures that are decoded and not shown;
 //! - nothing is allocated for what a file declares but does not have; what it has is bounded by [`MAX_MOOV_BYTES`],
-//!   [`MAX_MOOF_BYTES`], [`MAX_BOXES`], [`MAX_TRACKS`], [`MAX_SAMPLES`], [`MAX_SAMPLE_ENTRY`] and [`MAX_SEGMENTS`]. Boxes
+//!   [`MAX_MOOF_BYTES`], [`MAX_BOXES`], [`MAX_TRACKS`], [`MAX_SAMPLES`], [`MAX_SAMPLE_ENTRY`],
+//!   [`MAX_DURATION`] and [`MAX_SEGMENTS`]. Boxes
 //!   are read as deep as the specification nests them, so that no depth can be declared.
 
 mod boxes;
@@ -67,7 +68,7 @@ pub use entry::MAX_SAMPLE_ENTRY;
 pub use error::Error;
 pub use millrace_media::{EPOCH, TrackKind};
 pub use moov::MAX_TRACKS;
-pub use movie::{Movie, Track};
+pub use movie::{MAX_DURATION, Movie, Track};
 pub use multivariant::{AudioRendition, Multivariant, Subtitles, VideoVariant};
 pub use plan::{
     LONGEST_SEGMENT, MAX_SEGMENT_BYTES, MAX_SEGMENT_SAMPLES, MAX_SEGMENTS, Packaged, Plan, Segment, TARGET_DURATION,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::edits::{Edits, MAX_TICKS};
+use crate::edits::Edits;
 use crate::entry::Entry;
 use crate::moov::TrackHead;
 use crate::samples::Samples;
@@ -31,6 +31,9 @@ pub(crate) struct Content {
     pub(crate) span: Span,
 }
 
+/// Longest that a movie may last. Some files say that they last for ever.
+pub const MAX_DURATION: Duration = Duration::from_secs(100 * 24 * 60 * 60);
+
 impl Movie {
     pub(crate) fn new(size: u64, fragmented: bool, truncated: bool, tracks: Vec<Track>) -> Self {
         let mut movie = Self { size, fragmented, truncated, tracks };
@@ -52,7 +55,8 @@ impl Movie {
         self.fragmented
     }
 
-    /// The file ends before all samples that it speaks of; those that are there can be played.
+    /// Not all samples that the file speaks of are in it, as it was not recorded or transferred to its end; those that are
+    /// there can be played.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.truncated
@@ -296,13 +300,15 @@ impl Track {
         let span = &mut content.span;
         let room = i128::from(EPOCH.as_secs()) * i128::from(timescale);
         let shift = i128::from(span.shift) - i128::from(ticks(start, timescale));
-        let within = -room..=i128::from(MAX_TICKS);
-        if within.contains(&(i128::from(span.first_dts()) + shift))
-            && within.contains(&(i128::from(span.finish) + shift))
-        {
-            span.shift = i64::try_from(shift).unwrap_or_default(); // the times are within 2^61, and it is between them
+        let end = i128::from(span.finish) + shift;
+        if i128::from(span.first_dts()) + shift < -room {
+            let why = "it is decoded more than 10 seconds before it is seen or heard".to_owned();
+            self.content = Err(Error::Unsupported(why));
+        } else if end > i128::from(MAX_DURATION.as_secs()) * i128::from(timescale) {
+            let (found, most) = (u64::try_from(end / i128::from(timescale.max(1))), MAX_DURATION.as_secs());
+            self.content = Err(Error::TooMuch { what: "seconds", found: found.unwrap_or(u64::MAX), most });
         } else {
-            self.content = Err(Error::Unsupported("its times are too far from those of the movie".to_owned()));
+            span.shift = i64::try_from(shift).unwrap_or_default(); // sums of it and times of the media are small
         }
     }
 

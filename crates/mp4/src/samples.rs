@@ -205,7 +205,10 @@ pub(crate) struct Builder {
     samples: Samples,
     /// Where the file ends.
     file: u64,
-    /// A sample that was left out, as the file ends before it does; none comes after it.
+    /// Bytes of the samples.
+    bytes: u64,
+    /// A sample was left out, as it is not within the file, or there are more bytes of samples than the file has; none
+    /// comes after it.
     cut_off: bool,
     /// When what comes next is decoded.
     next: i64,
@@ -304,7 +307,7 @@ impl TableOfOffsets<'_> {
 impl Builder {
     /// For a file of so many bytes.
     pub(crate) fn new(file: u64) -> Self {
-        Self { samples: Samples::default(), file, cut_off: false, next: 0 }
+        Self { samples: Samples::default(), file, bytes: 0, cut_off: false, next: 0 }
     }
 
     /// From the tables of a `stbl`, as far as they agree.
@@ -353,7 +356,8 @@ impl Builder {
                 while index < count && index - begun < per_chunk {
                     let size = tables.sizes.size(index);
                     at = at.saturating_add(size.into());
-                    if at > self.file {
+                    self.bytes += u64::from(size);
+                    if at > self.file || self.bytes > self.file {
                         self.cut_off = true;
                         break;
                     }
@@ -435,7 +439,8 @@ impl Builder {
 
     /// Adds a sample, which lies in the file up to `end`.
     pub(crate) fn push(&mut self, size: u32, end: u64, duration: u32, composition: i32, sync: bool) {
-        self.cut_off |= end > self.file;
+        self.bytes += u64::from(size);
+        self.cut_off |= end > self.file || self.bytes > self.file;
         if self.cut_off {
             return;
         }

@@ -91,6 +91,31 @@ pub fn joined(track: Packaged<'_>, file: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Packages all of a movie; panics where anything of it is not within the file, or not as it must be.
+pub fn exercise(movie: Movie) {
+    let size = movie.size();
+    for track in movie.tracks() {
+        let _ = (track.codec(), track.playback(), track.display_size(), track.rotation(), track.frame_rate());
+        let _ = (track.begins(), track.duration(), track.language(), track.defect().map(ToString::to_string));
+    }
+    let _ = movie.duration();
+    let Ok(plan) = Plan::new(Arc::new(movie), Duration::from_secs(2)) else { return };
+    for track in plan.tracks() {
+        assert!(track.segments() > 0 && track.media_playlist("").ends_with("#EXT-X-ENDLIST\n"));
+        let boundaries: Vec<_> = track.boundaries().collect();
+        assert_eq!(boundaries.len(), track.segments());
+        assert!(track.durations().all(|d| d > Duration::ZERO) && track.bit_rate().peak >= track.bit_rate().average);
+        assert!(track.init_segment().len() < millrace_mp4::MAX_SAMPLE_ENTRY + 1024);
+        for n in 0..track.segments().min(64) {
+            let segment = track.segment(n).unwrap();
+            assert!(segment.ranges.iter().all(|r| r.start < r.end && r.end <= size));
+            let payload: u64 = segment.ranges.iter().map(|r| r.end - r.start).sum();
+            assert_eq!(segment.size, segment.head.len() as u64 + payload);
+            assert!(segment.head.len() < 16 * (millrace_mp4::MAX_SEGMENT_SAMPLES + 16));
+        }
+    }
+}
+
 /// A packet as ffprobe sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Packet {
