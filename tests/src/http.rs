@@ -64,6 +64,16 @@ pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[&str]) 
     connection.response(method != "HEAD")
 }
 
+/// Sends a request with a body, and takes the whole answer.
+#[track_caller]
+pub fn send(address: SocketAddr, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Response {
+    let mut connection = Connection::open(address);
+    let length = format!("Content-Length: {}", body.len());
+    connection.send(method, path, &[headers, &[&length]].concat());
+    connection.send_raw(body);
+    connection.response(method != "HEAD")
+}
+
 /// Sends bytes as they are, and takes all that comes until the server closes.
 pub fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut socket = Connection::open(address).socket.into_inner();

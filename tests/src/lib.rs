@@ -16,6 +16,7 @@ pub mod http;
 pub mod process;
 pub mod rtmp;
 pub mod server;
+pub mod site;
 pub mod wait;
 pub mod websocket;
 

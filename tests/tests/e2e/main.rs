@@ -17,3 +17,4 @@ mod restarts;
 mod rtmps;
 mod slow_players;
 mod statistics;
+mod videos;
