@@ -18,7 +18,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     target: ['chrome111', 'edge111', 'firefox128', 'safari16.4'],
     rolldownOptions: {
-      input: ['src/site.ts', 'src/player.ts'],
+      input: ['src/site.ts', 'src/player.ts', 'src/video.ts'],
     },
     // hls.js is one large module that only browsers without FLV playback load.
     chunkSizeWarningLimit: 700,

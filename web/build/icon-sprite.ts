@@ -44,6 +44,11 @@ const ICONS = [
   'wifi-off',
   'triangle-alert',
   'captions',
+  'lock',
+  'clock',
+  'rotate-ccw',
+  'heart',
+  'download',
 ];
 
 /** Emits `icons.svg`, one sprite of the icons above and the site's own mark. */

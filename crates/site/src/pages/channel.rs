@@ -8,11 +8,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, header};
-use millrace_store::{At, Channel as Row, Error, Visibility};
+use millrace_store::{At, Channel as Row, Error, VideoFilter, Visibility};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{Avatar, Card, Shell, error, render, rfc3339};
+use super::{Avatar, Card, Shell, VideoCard, error, render, rfc3339};
 use crate::api::watch::Ticket;
 use crate::{
     LiveState, LiveUrls, Problem, Site,
@@ -20,6 +20,7 @@ use crate::{
     channels::Known,
     channels::rules::{self, Link, category_message, list},
     headers::PagePolicy,
+    i18n::Messages,
     listing::Sight,
     source::DEFAULT_APP,
     visitor::Visitor,
@@ -53,6 +54,9 @@ struct Channel {
     for_hours: bool,
     about: Option<About>,
     others: Vec<Card>,
+    videos: Vec<VideoCard>,
+    /// Path of the next page of videos.
+    more_videos: Option<String>,
 }
 
 /// What a channel says of itself.
@@ -109,6 +113,8 @@ struct Locked {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Which {
     app: Option<String>,
+    /// Where the list of videos goes on.
+    videos: Option<String>,
 }
 
 /// A stream as the player needs it at once, so that it does not have to ask first.
@@ -181,7 +187,7 @@ pub(super) async fn page(
     Address(address): Address,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(Query(Which { app })) = which else { return error::page(&site, visitor, error::NOT_FOUND) };
+    let Ok(Query(Which { app, videos })) = which else { return error::page(&site, visitor, error::NOT_FOUND) };
     let ticket = Ticket { actor: visitor.user.as_ref(), headers: &headers, address, token: None };
     let seed = match Seed::find(&site, &name, app, ticket).await {
         Ok(Some(seed)) if seed.allowed => seed,
@@ -231,6 +237,11 @@ pub(super) async fn page(
     if listed && seed.live.is_some() {
         shell.image = image;
     }
+    let (videos, more_videos) = match &seed.channel {
+        // What is on air is shown even where the database fails.
+        Some(known) => videos_of(&site, known, videos, t).await.unwrap_or_default(),
+        None => (Vec::new(), None),
+    };
     let for_hours = !seed.with.is_empty();
     let mut response = render(&Channel {
         avatar: Avatar::of(&heading, picture.as_deref()),
@@ -250,6 +261,8 @@ pub(super) async fn page(
         for_hours,
         about,
         others,
+        videos,
+        more_videos,
         shell,
     });
     response.extensions_mut().insert(PagePolicy::Player);
@@ -258,6 +271,20 @@ pub(super) async fn page(
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     }
     response.into_response()
+}
+
+/// A page of the channel's videos, and the path of the next.
+async fn videos_of(
+    site: &Site,
+    known: &Known,
+    after: Option<String>,
+    t: &Messages,
+) -> Result<(Vec<VideoCard>, Option<String>), Problem> {
+    let page = crate::api::list::request(Some(VIDEOS), after)?;
+    let filter = VideoFilter { channel: Some(&known.channel.id), ..VideoFilter::default() };
+    let found = site.accounts.store.listed_videos(&filter, &page).await.map_err(Problem::database)?;
+    let more = found.next.map(|cursor| format!("/@{}?videos={cursor}#videos", known.channel.handle));
+    Ok((found.items.iter().map(|listed| VideoCard::new(listed, t)).collect(), more))
 }
 
 /// What one gets who may not watch: a place for the password, or nothing but that it is private.
@@ -283,3 +310,6 @@ fn escaped(text: &str) -> String {
 
 /// Other streams shown below the player.
 const MAX_OTHERS: usize = 8;
+
+/// Videos on one page of a channel.
+const VIDEOS: u32 = 24;

@@ -95,7 +95,7 @@ pub(super) async fn page(
 /// A browser says whether it fills a frame (`Sec-Fetch-Dest`, not to plain HTTP), and of which page (`Referer`, unless
 /// that page hides itself). This is for the words alone: where it cannot be known the player is answered, and the browser,
 /// which knows, keeps to the policy.
-fn refuses(hosts: &str, headers: &HeaderMap, visitor: &Visitor) -> bool {
+pub(super) fn refuses(hosts: &str, headers: &HeaderMap, visitor: &Visitor) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let framed = text(DESTINATION).map(|destination| FRAMES.contains(&destination));
     let from = text(header::REFERER).and_then(|referer| referer.parse::<Uri>().ok());
@@ -107,7 +107,7 @@ fn refuses(hosts: &str, headers: &HeaderMap, visitor: &Visitor) -> bool {
     }
 }
 
-fn refused(site: &Site, visitor: Visitor, (status, heading, text): error::Kind, channel: Option<String>) -> Response {
+pub(super) fn refused(site: &Site, visitor: Visitor, (status, heading, text): error::Kind, channel: Option<String>) -> Response {
     let title = visitor.language.messages().get(heading);
     let shell = Shell::new(site, visitor, title).unlisted();
     let mut response = render(&Refused { shell, heading, text, channel });
@@ -117,8 +117,8 @@ fn refused(site: &Site, visitor: Visitor, (status, heading, text): error::Kind, 
     response
 }
 
-const NOT_HERE: error::Kind = (StatusCode::FORBIDDEN, "embed.refused_title", "embed.refused_text");
-const LOCKED: error::Kind = (StatusCode::FORBIDDEN, "embed.locked_title", "embed.locked_text");
+pub(super) const NOT_HERE: error::Kind = (StatusCode::FORBIDDEN, "embed.refused_title", "embed.refused_text");
+pub(super) const LOCKED: error::Kind = (StatusCode::FORBIDDEN, "embed.locked_title", "embed.locked_text");
 const DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 /// What a browser calls the places that a page is framed in (Fetch, 2.2.5).
 const FRAMES: [&str; 5] = ["iframe", "frame", "embed", "object", "fencedframe"];

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use time::OffsetDateTime;
 
-use super::{Card, ChannelRow, Shell, guide, render};
+use super::{Card, ChannelRow, Shell, VideoCard, guide, render};
 use crate::source::DEFAULT_APP;
 use crate::{Problem, Site, api::site::publish_url, visitor::Visitor};
 
@@ -19,6 +19,7 @@ struct Home {
     blank: Card,
     /// The newest channels that are not on air.
     further: Vec<ChannelRow>,
+    videos: Vec<VideoCard>,
     publish_url: String,
     ffmpeg_command: String,
 }
@@ -35,10 +36,13 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response
     let newest = site.accounts.channels.newest().await.map_err(Problem::database).unwrap_or_default();
     let further = newest.iter().filter(|channel| !on_air.contains(channel.handle.as_str()));
     let further = further.take(MAX_FURTHER).map(|channel| ChannelRow::new(channel, false)).collect();
+    let videos = site.accounts.videos.newest().await.map_err(Problem::database).unwrap_or_default();
+    let videos = videos.iter().take(MAX_VIDEOS).map(|listed| VideoCard::new(listed, shell.t)).collect();
     let ffmpeg_command = guide::ffmpeg_command(&publish_url, shell.t);
-    render(&Home { shell, cards, blank: Card::default(), further, publish_url, ffmpeg_command })
+    render(&Home { shell, cards, blank: Card::default(), further, videos, publish_url, ffmpeg_command })
 }
 
 /// Cards on the home page; as many as the island asks the API for.
 const MAX_CARDS: usize = 100;
 const MAX_FURTHER: usize = 24;
+const MAX_VIDEOS: usize = 24;

@@ -13,6 +13,8 @@ mod home;
 mod search;
 mod shell;
 mod studio;
+mod text;
+mod watch;
 
 use askama::Template;
 use axum::{
@@ -21,7 +23,7 @@ use axum::{
     routing::get,
 };
 
-use millrace_store::Channel;
+use millrace_store::{Channel, ListedVideo};
 
 use crate::channels::rules;
 use crate::{LiveState, LiveStream, Site, i18n::Messages};
@@ -36,6 +38,8 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/go-live", get(guide::page))
         .route("/@{name}", get(channel::page))
         .route("/embed/@{name}", get(embed::page))
+        .route("/w/{id}", get(watch::page))
+        .route("/embed/{id}", get(watch::embed))
         .route("/login", get(account::log_in))
         .route("/register", get(account::register))
         .route("/setup", get(account::set_up))
@@ -109,6 +113,46 @@ impl Card {
             waiting,
         }
     }
+}
+
+/// A video as a card shows it.
+#[derive(Debug)]
+struct VideoCard {
+    page: String,
+    title: String,
+    thumbnail: Option<String>,
+    /// Empty where it is not known.
+    duration: String,
+    channel: String,
+    avatar: Avatar,
+    views: String,
+    published: Option<String>,
+}
+
+impl VideoCard {
+    fn new(listed: &ListedVideo, t: &Messages) -> Self {
+        let video = &listed.video;
+        let thumbnail = |key: &String| {
+            format!("/videos/{}/thumbnail.jpg?v={}", video.short_id, &key[..key.len().min(8)])
+        };
+        Self {
+            page: format!("/w/{}", video.short_id),
+            title: video.title.clone(),
+            thumbnail: listed.thumbnail.as_ref().map(thumbnail),
+            duration: if video.duration > 0 { clock(video.duration) } else { String::new() },
+            channel: listed.channel_title.clone(),
+            avatar: Avatar::of(&listed.channel_title, listed.channel_avatar.as_deref()),
+            views: t.count("video.views", u64::try_from(video.views).unwrap_or(0)),
+            published: video.published_at.map(|at| rfc3339(at.into())),
+        }
+    }
+}
+
+/// Milliseconds as a clock shows them: `2:03`, `1:02:03`.
+fn clock(millis: i64) -> String {
+    let seconds = (millis + 500) / 1000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 /// A channel as lists show it.

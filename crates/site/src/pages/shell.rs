@@ -71,6 +71,12 @@ impl Shell {
         self
     }
 
+    /// The page holds the player of videos.
+    pub(super) fn with_video(mut self) -> Self {
+        self.entries = &[SITE_ENTRY, VIDEO_ENTRY];
+        self
+    }
+
     pub(super) fn asset(&self, source: &str) -> String {
         assets::url(source)
     }
@@ -135,3 +141,4 @@ impl Shell {
 
 const SITE_ENTRY: &str = "src/site.ts";
 const PLAYER_ENTRY: &str = "src/player.ts";
+const VIDEO_ENTRY: &str = "src/video.ts";

@@ -10,7 +10,7 @@ pub(crate) mod rules;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
-use millrace_store::{At, Change, Channel, Error, File, FileKind, Hash, ListedVideo, Store, UserId, Video};
+use millrace_store::{At, Change, Channel, Error, File, FileKind, Hash, ListedVideo, PageRequest, Store, UserId, Video, VideoFilter};
 use millrace_vod::Vod;
 use sha2::Sha256;
 use time::Duration;
@@ -32,6 +32,7 @@ pub(crate) struct Videos {
     vod: Vod,
     tokens: Arc<PlayTokens>,
     known: Arc<Cache<String, Option<Arc<KnownVideo>>>>,
+    newest: Arc<Cache<(), Arc<[ListedVideo]>>>,
     /// Makes of viewers what nobody reads back.
     viewers: Hmac<Sha256>,
     intake: Option<Intake>,
@@ -90,6 +91,7 @@ impl Videos {
             viewers: Hmac::new_from_slice(&token_key).expect("HMAC takes keys of any length"),
             tokens: Arc::new(PlayTokens::new(token_key)),
             known: Arc::new(Cache::new(MAX_KNOWN)),
+            newest: Arc::new(Cache::new(1)),
             intake: None,
         }
     }
@@ -145,6 +147,20 @@ impl Videos {
         Ok(Some(KnownVideo { listed, files, channel }))
     }
 
+    /// The newest videos that everybody may see, [`NEWEST`] at most, as they were some seconds ago at the latest.
+    pub(crate) async fn newest(&self) -> Result<Arc<[ListedVideo]>, Error> {
+        let now = At::now();
+        let missed = match self.newest.get(&(), now) {
+            Ok(newest) => return Ok(newest),
+            Err(missed) => missed,
+        };
+        let page = PageRequest { limit: NEWEST, after: None };
+        let newest: Arc<[ListedVideo]> =
+            self.store.listed_videos(&VideoFilter::default(), &page).await?.items.into();
+        self.newest.keep((), Arc::clone(&newest), now.plus(NEWEST_FRESH), missed);
+        Ok(newest)
+    }
+
     /// Lets every node know that a video has changed.
     pub(crate) async fn changed(&self, short_id: &str) -> Result<(), Error> {
         self.forget(short_id);
@@ -153,11 +169,13 @@ impl Videos {
 
     /// Takes note that a video has changed: it is read again.
     pub(crate) fn forget(&self, short_id: &str) {
+        self.newest.forget(|(), _| true);
         self.known.forget(|known, _| known == short_id);
     }
 
     /// As [`Self::forget`], for those of one channel, or for all.
     pub(crate) fn forget_all(&self, channel: Option<&str>) {
+        self.newest.forget(|(), _| true);
         self.known.forget(|_, known| {
             channel.is_none() || known.as_ref().is_none_or(|known| channel == Some(&known.listed.channel_handle))
         });
@@ -166,5 +184,9 @@ impl Videos {
 
 /// So long the database is not asked again: what another node changed is known here by then, at the latest.
 const FRESH: Duration = Duration::seconds(60);
+/// The same for the newest ones, which every visit of the home page needs.
+const NEWEST_FRESH: Duration = Duration::seconds(10);
+/// Newest videos that are known.
+const NEWEST: u32 = 48;
 /// Videos known at a time, those included that are known not to be there.
 const MAX_KNOWN: usize = 20_000;

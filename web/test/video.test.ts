@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+
+import { keepVolume, leaveAt, position, volume } from '../src/player/video/memory';
+import { distinct } from '../src/player/video/source';
+import { seconds, startOf } from '../src/player/video/times';
+
+function storage(kept: Record<string, string> = {}): Storage {
+  const map = new Map(Object.entries(kept));
+  return {
+    getItem: (key: string) => map.get(key) ?? null,
+    setItem: (key: string, value: string) => void map.set(key, value),
+  } as unknown as Storage;
+}
+
+describe('where a video was left', () => {
+  it('is remembered, but for its beginning and its end', () => {
+    const kept = storage();
+    leaveAt('a', 5, 100, 1, kept);
+    expect(position('a', kept)).toBeUndefined();
+    leaveAt('a', 50.9, 100, 2, kept);
+    expect(position('a', kept)).toBe(50);
+    leaveAt('a', 96, 100, 3, kept);
+    expect(position('a', kept)).toBeUndefined();
+    leaveAt('b', 50, Number.NaN, 4, kept);
+    expect(position('b', kept)).toBeUndefined();
+  });
+
+  it('is kept for the last hundred', () => {
+    const kept = storage();
+    for (let n = 0; n < 101; n += 1) leaveAt(`v${n}`, 50, 100, n, kept);
+    expect(position('v0', kept)).toBeUndefined();
+    expect(position('v1', kept)).toBe(50);
+    expect(position('v100', kept)).toBe(50);
+  });
+
+  it('survives a storage that is broken or refuses', () => {
+    expect(position('a', storage({ positions: '{' }))).toBeUndefined();
+    expect(position('a', storage({ positions: '{"a":7,"b":{"at":"x"}}' }))).toBeUndefined();
+    const full = { ...storage(), setItem: () => { throw new Error('full'); } } as unknown as Storage;
+    expect(() => leaveAt('a', 50, 100, 1, full)).not.toThrow();
+  });
+});
+
+it('how loud it was is remembered', () => {
+  const kept = storage();
+  expect(volume(kept)).toBeUndefined();
+  keepVolume({ level: 0.4, muted: true }, kept);
+  expect(volume(kept)).toEqual({ level: 0.4, muted: true });
+  expect(volume(storage({ volume: '{"level":7}' }))).toBeUndefined();
+});
+
+it.each([
+  ['1:02:03', 3723], ['2:03', 123], ['0:00', 0], ['90', 90], ['1h2m3s', 3723], ['5m', 300], ['12s', 12],
+])('%s is a time', (text, at) => {
+  expect(seconds(text)).toBe(at);
+  expect(startOf(`?t=${encodeURIComponent(text)}`)).toBe(at);
+});
+
+it.each(['', 'x', '1:2', '-5', '1:02:03:04', 'NaN', '1e9'])('%j is none', (text) => {
+  expect(seconds(text)).toBeUndefined();
+});
+
+it('sizes to choose from are told once, the largest first', () => {
+  const levels = [{ index: 0, size: 720 }, { index: 1, size: 360 }, { index: 2, size: 720 }, { index: 3, size: 0 }];
+  expect(distinct(levels)).toEqual([{ index: 0, size: 720 }, { index: 1, size: 360 }]);
+});
