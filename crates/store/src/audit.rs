@@ -56,6 +56,8 @@ pub enum Action {
     RestoreVideo,
     /// A moderator decided on a video.
     ReviewVideo,
+    /// A moderator deleted a comment of somebody else.
+    DeleteComment,
     /// A stream key was made or reset.
     ResetKey,
     /// A stream key was deleted.
@@ -91,6 +93,7 @@ texts!(Action {
     TrashVideo = "trash-video",
     RestoreVideo = "restore-video",
     ReviewVideo = "review-video",
+    DeleteComment = "delete-comment",
     ResetKey = "reset-key",
     DeleteKey = "delete-key",
     Kick = "kick",

@@ -61,6 +61,8 @@ id! {
     FileId
     /// Names an upload on its way.
     UploadId
+    /// Names a comment.
+    CommentId
     /// Names a report.
     ReportId
     /// Names a job.

@@ -13,6 +13,7 @@ mod audit;
 mod backup;
 mod changes;
 mod channels;
+mod comments;
 mod counts;
 mod db;
 mod error;
@@ -41,13 +42,14 @@ pub use audit::{Action, AuditEntry, AuditFilter, NewAuditEntry};
 pub use backup::{BackupError, backup};
 pub use changes::{Change, Changes};
 pub use channels::{Channel, ChannelChange, ChannelFilter, ChannelOrder, MAX_WORDS, NewChannel, Visibility};
+pub use comments::{Comment, CommentOrder, ListedComment, NewComment};
 pub use counts::Counts;
 pub use db::{Kind, Store};
 pub use error::Error;
 pub use files::{File, FileKind, NewFile};
 pub use ids::{
-    AuditId, ChannelId, FileId, JobId, KeyId, LinkId, LiveSessionId, ReportId, SessionId, TokenId, UploadId, UserId,
-    VideoId,
+    AuditId, ChannelId, CommentId, FileId, JobId, KeyId, LinkId, LiveSessionId, ReportId, SessionId, TokenId, UploadId,
+    UserId, VideoId,
 };
 pub use jobs::{Beat, Claim, Job, JobCount, JobFilter, JobOutcome, JobState, Lease, NewJob};
 pub use keys::{NewStreamKey, StreamKey};

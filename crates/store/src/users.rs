@@ -1,5 +1,6 @@
 //! Accounts.
 
+use crate::comments::forget_comments_of;
 use crate::db::{rows, rows_in, run, run_in};
 use crate::error::found;
 use crate::texts::texts;
@@ -352,7 +353,7 @@ impl Store {
         Ok(user)
     }
 
-    /// Deletes an account with its sessions, tokens, channels and their keys.
+    /// Deletes an account with its sessions, tokens, comments, channels and their keys.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::LastAdministrator`].
@@ -368,6 +369,7 @@ impl Store {
             At::now(),
             id,
         )?;
+        forget_comments_of(&mut tx, id).await?;
         found(run_in!(tx, "DELETE FROM users WHERE id = $1", id)?)?;
         has_administrator(&mut tx).await?;
         tx.commit().await
