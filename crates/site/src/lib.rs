@@ -32,6 +32,7 @@ mod pictures;
 mod problem;
 mod readable;
 mod recorder;
+mod rich_text;
 mod settings;
 mod source;
 mod videos;

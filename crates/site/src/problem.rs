@@ -127,6 +127,11 @@ impl Problem {
         Self::with_status(code.status(), code, error)
     }
 
+    /// What kind of failure it is.
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.error_code
+    }
+
     /// Too many tries: says how long to wait.
     pub(crate) fn too_often(TooOften(wait): TooOften) -> Self {
         let seconds = wait.as_secs() + 1;

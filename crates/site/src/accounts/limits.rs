@@ -8,7 +8,7 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-/// Counts tries to log in and to register, letters, and pictures.
+/// Counts tries to log in and to register, letters, pictures, and comments.
 #[derive(Debug)]
 pub(crate) struct Tries {
     clock: DefaultClock,
@@ -18,6 +18,8 @@ pub(crate) struct Tries {
     letters: DefaultKeyedRateLimiter<String>,
     pictures: DefaultKeyedRateLimiter<String>,
     views: DefaultKeyedRateLimiter<IpAddr>,
+    comments: DefaultKeyedRateLimiter<String>,
+    comments_for_long: DefaultKeyedRateLimiter<String>,
     since_tidied: AtomicU32,
 }
 
@@ -37,6 +39,8 @@ impl Default for Tries {
             letters: DefaultKeyedRateLimiter::keyed(per_hour(LETTERS_PER_MAILBOX_AND_HOUR)),
             pictures: DefaultKeyedRateLimiter::keyed(per_hour(PICTURES_PER_ACCOUNT_AND_HOUR)),
             views: DefaultKeyedRateLimiter::keyed(per_hour(VIEWS_PER_ADDRESS_AND_HOUR)),
+            comments: DefaultKeyedRateLimiter::keyed(per_minute(COMMENTS_PER_ACCOUNT_AND_MINUTE)),
+            comments_for_long: DefaultKeyedRateLimiter::keyed(per_hour(COMMENTS_PER_ACCOUNT_AND_HOUR)),
             since_tidied: AtomicU32::new(0),
         }
     }
@@ -83,6 +87,13 @@ impl Tries {
         self.tidy();
         let now = self.clock.now();
         self.views.check_key(&network(address)).map_err(|until| TooOften(until.wait_time_from(now)))
+    /// Counts a comment that an account writes or changes.
+    pub(crate) fn comment(&self, account: &str) -> Result<(), TooOften> {
+        self.tidy();
+        let now = self.clock.now();
+        let wait = |until: governor::NotUntil<_>| TooOften(until.wait_time_from(now));
+        self.comments.check_key(&account.to_owned()).map_err(wait)?;
+        self.comments_for_long.check_key(&account.to_owned()).map_err(wait)
     }
 
     /// Lets go of those who have not tried for long, now and then.
@@ -95,6 +106,8 @@ impl Tries {
             self.letters.retain_recent();
             self.pictures.retain_recent();
             self.views.retain_recent();
+            self.comments.retain_recent();
+            self.comments_for_long.retain_recent();
         }
     }
 }
@@ -113,6 +126,8 @@ const REGISTRATIONS_PER_ADDRESS_AND_HOUR: u32 = 10;
 const LETTERS_PER_MAILBOX_AND_HOUR: u32 = 5;
 const VIEWS_PER_ADDRESS_AND_HOUR: u32 = 600;
 const PICTURES_PER_ACCOUNT_AND_HOUR: u32 = 60;
+const COMMENTS_PER_ACCOUNT_AND_MINUTE: u32 = 10;
+const COMMENTS_PER_ACCOUNT_AND_HOUR: u32 = 60;
 const TIDY_AFTER: u32 = 1000;
 
 #[cfg(test)]

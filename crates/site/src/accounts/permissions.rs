@@ -7,6 +7,8 @@ use millrace_store::Role;
 pub(crate) enum Act {
     /// Change the own account, see and end the own sessions.
     OwnAccount,
+    /// Comment on what one may watch, and like comments.
+    Comment,
     /// Have channels, publish to them, and change them.
     OwnChannels,
     /// Watch what is not open to everybody.
@@ -30,8 +32,9 @@ pub(crate) const SCOPES: [&str; 4] = ["account", "channels", "moderate", "admin"
 
 impl Act {
     #[cfg(test)]
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::OwnAccount,
+        Self::Comment,
         Self::OwnChannels,
         Self::WatchAnything,
         Self::ManageChannels,
@@ -45,7 +48,7 @@ impl Act {
     /// The scope that a personal token needs for it.
     pub(crate) const fn scope(self) -> &'static str {
         match self {
-            Self::OwnAccount => "account",
+            Self::OwnAccount | Self::Comment => "account",
             Self::OwnChannels => "channels",
             Self::WatchAnything
             | Self::ManageChannels
@@ -59,7 +62,7 @@ impl Act {
     /// The lowest role that may do it. Roles rise: whatever one may do, those above may as well.
     const fn needs(self) -> Role {
         match self {
-            Self::OwnAccount => Role::Viewer,
+            Self::OwnAccount | Self::Comment => Role::Viewer,
             Self::OwnChannels => Role::Creator,
             Self::WatchAnything
             | Self::ManageChannels
@@ -92,6 +95,7 @@ mod tests {
         let table = [
             //                     viewer creator moderator admin
             (Act::OwnAccount,     [true,  true,   true,     true]),
+            (Act::Comment,        [true,  true,   true,     true]),
             (Act::OwnChannels,    [false, true,   true,     true]),
             (Act::WatchAnything,  [false, false,  true,     true]),
             (Act::ManageChannels, [false, false,  true,     true]),

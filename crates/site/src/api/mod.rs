@@ -4,6 +4,7 @@ pub(crate) mod admin;
 mod body;
 pub(crate) mod broadcasts;
 mod channels;
+pub(crate) mod comments;
 mod email;
 mod events;
 mod invitations;
@@ -116,6 +117,13 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(video_watch::unlock))
         .routes(routes!(video_watch::count_view))
         .routes(routes!(video_watch::like, video_watch::unlike))
+        .routes(routes!(comments::list, comments::create))
+        .routes(routes!(comments::held))
+        .routes(routes!(comments::replies))
+        .routes(routes!(comments::update, comments::delete))
+        .routes(routes!(comments::pin, comments::unpin))
+        .routes(routes!(comments::approve))
+        .routes(routes!(comments::like, comments::unlike))
         .routes(routes!(uploads::mine))
         .merge(uploads::routes())
         .split_for_parts();
@@ -135,6 +143,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
          (name = "users", description = "Accounts"), (name = "sessions", description = "Logging in and out"),
          (name = "admin", description = "Running the site"),
          (name = "videos", description = "Uploads and videos on demand"),
+         (name = "comments", description = "What viewers say of videos"),
          (name = "channels", description = "Channels, their stream keys, and who may watch")),
     components(schemas(Problem)),
 )]

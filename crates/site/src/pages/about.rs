@@ -155,6 +155,17 @@ const PURPOSES: &[(&str, &str)] = &[
     ("get_upload", "api.operation.get_upload"),
     ("continue_upload", "api.operation.continue_upload"),
     ("delete_upload", "api.operation.delete_upload"),
+    ("list_comments", "api.operation.list_comments"),
+    ("create_comment", "api.operation.create_comment"),
+    ("list_held_comments", "api.operation.list_held_comments"),
+    ("list_replies", "api.operation.list_replies"),
+    ("update_comment", "api.operation.update_comment"),
+    ("delete_comment", "api.operation.delete_comment"),
+    ("pin_comment", "api.operation.pin_comment"),
+    ("unpin_comment", "api.operation.unpin_comment"),
+    ("approve_comment", "api.operation.approve_comment"),
+    ("like_comment", "api.operation.like_comment"),
+    ("unlike_comment", "api.operation.unlike_comment"),
 ];
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! What playback asks again and again, whether somebody may watch and which files there are, is answered from memory.
 
+pub(crate) mod comments;
 pub(crate) mod intake;
 mod leave;
 mod media;

@@ -110,6 +110,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("trash-video", "audit.trash_video"),
     ("restore-video", "audit.restore_video"),
     ("review-video", "audit.review_video"),
+    ("delete-comment", "audit.delete_comment"),
     ("reset-key", "audit.reset_key"),
     ("delete-key", "audit.delete_key"),
     ("kick", "audit.kick"),
