@@ -3,6 +3,7 @@
 import './site.css';
 
 import { watchChannel } from './site/channel';
+import { enableComments } from './site/comments';
 import { enableCopying } from './site/copy';
 import { watchDashboard } from './site/dashboard';
 import { enableForms } from './site/forms';
@@ -29,6 +30,7 @@ enableCopying();
 enableForms();
 enablePictures();
 enableLikes();
+enableComments();
 showCurrentTab();
 enableTabs();
 watchLive();

@@ -3,7 +3,7 @@ import { explain, type Meaning, type Problem } from './problems';
 
 /**
  * Forms that go to the JSON API: `data-api` holds method and path. What follows is `data-next`, a page, or `data-done`,
- * words. `data-version` is sent as `If-Match`. `:name` in path or page stands for the field of that name.
+ * words; `millrace:sent` is dispatched at the form, with the answer as its detail. `data-version` is sent as `If-Match`. `:name` in path or page stands for the field of that name.
  */
 export function enableForms(): void {
   // Heard at the document, so that forms that come later are among them.
@@ -47,8 +47,10 @@ async function send(form: HTMLFormElement): Promise<void> {
       if (version) form.dataset.version = version;
       for (const field of form.querySelectorAll<HTMLInputElement>('input[type=password]')) field.value = '';
       await showResult(form, response);
+      const answer: unknown = await response.clone().json().catch(() => null);
       say(form, form.dataset.done ?? '', true);
       if ('once' in form.dataset) for (const part of form.querySelectorAll<HTMLElement>('.field, button')) part.hidden = true;
+      form.dispatchEvent(new CustomEvent('millrace:sent', { bubbles: true, detail: answer }));
     }
   } catch {
     say(form, t('form_failed'));
@@ -61,7 +63,7 @@ async function showResult(form: HTMLFormElement, response: Response): Promise<vo
   const result = form.querySelector<HTMLElement>('[data-result]');
   const text = result?.querySelector('[data-copy-text]');
   if (!result || !text) return;
-  const made = (await response.json()) as { path?: string; token?: string };
+  const made = (await response.clone().json()) as { path?: string; token?: string };
   text.textContent = made.token ?? location.origin + (made.path ?? '');
   result.hidden = false;
 }

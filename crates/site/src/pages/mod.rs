@@ -5,6 +5,7 @@ mod account;
 mod admin;
 mod avatar;
 mod channel;
+mod comments;
 mod device;
 mod embed;
 pub(crate) mod error;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/", get(home::page))
         .route("/go-live", get(guide::page))
         .route("/@{name}", get(channel::page))
+        .route("/w/{id}/comments", get(comments::alone))
         .route("/embed/@{name}", get(embed::page))
         .route("/w/{id}", get(watch::page))
         .route("/embed/{id}", get(watch::embed))
@@ -182,6 +184,18 @@ impl ChannelRow {
 
 fn rfc3339(time: time::OffsetDateTime) -> String {
     time.truncate_to_millisecond().format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}
+
+/// For a value of a query (RFC 3986, 2.1).
+fn urlencode(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// Letters of a description in a list.

@@ -7,7 +7,7 @@ use millrace_store::{Channel, ChannelFilter, ChannelOrder};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{Card, ChannelRow, Shell, error, render};
+use super::{Card, ChannelRow, Shell, error, render, urlencode};
 use crate::api::list;
 use crate::api::live::{LiveOrder, in_order};
 use crate::channels::rules;
@@ -149,18 +149,6 @@ async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Res
 fn has(stream: &LiveStream, words: &[String]) -> bool {
     let text = format!("{} {}", stream.name, stream.title.as_deref().unwrap_or_default()).to_lowercase();
     words.iter().all(|word| text.contains(word.as_str()))
-}
-
-/// For a value of a query (RFC 3986, 2.1).
-fn urlencode(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 const PAGE: u32 = 30;
