@@ -26,6 +26,7 @@ mod live;
 mod look;
 mod page;
 mod reports;
+mod search;
 mod sessions;
 mod settings;
 #[cfg(feature = "testing")]
@@ -58,6 +59,7 @@ pub use live::{LiveEnd, LiveSession, LiveSessionEnd, NewLiveSession};
 pub use look::{Found, look};
 pub use page::{Page, PageRequest};
 pub use reports::{NewReport, Report, ReportReason};
+pub use search::{SearchOrder, VideoSearch};
 pub use sessions::{NewSession, Session};
 pub use settings::StoredSettings;
 pub use timers::Timer;

@@ -2,6 +2,7 @@
 
 use crate::db::{Tx, rows, rows_in, run, run_in};
 use crate::error::found;
+use crate::search::index_in;
 use crate::texts::texts;
 use crate::{At, ChannelId, Error, Page, PageRequest, Store, UserId, VideoId, Visibility};
 
@@ -531,6 +532,7 @@ impl Store {
         )?;
         let sql = "SELECT * FROM videos WHERE id = $1";
         let video = rows_in!(tx, fetch_optional, Video, sql, id)?.ok_or(Error::NotFound)?;
+        index_in(&mut tx, &video).await?;
         tx.commit().await?;
         Ok(video)
     }
@@ -540,20 +542,25 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn trash_videos_of(&self, owner: &UserId, by: &UserId, purge_at: At) -> Result<Vec<String>, Error> {
-        let trashed = rows!(
-            self.pool,
+        let mut tx = self.begin().await?;
+        let trashed = rows_in!(
+            tx,
             fetch_all,
-            (String,),
+            Video,
             "UPDATE videos SET trashed_at = $1, trashed_by = $2, purge_at = $3, play_epoch = play_epoch + 1,
                     version = version + 1
              WHERE trashed_at IS NULL AND channel_id IN (SELECT id FROM channels WHERE owner_id = $4)
-             RETURNING short_id",
+             RETURNING *",
             At::now(),
             by,
             purge_at,
             owner,
         )?;
-        Ok(trashed.into_iter().map(|(short_id,)| short_id).collect())
+        for video in &trashed {
+            index_in(&mut tx, video).await?;
+        }
+        tx.commit().await?;
+        Ok(trashed.into_iter().map(|video| video.short_id).collect())
     }
 
     /// Takes a video out of the trash, as it was.
@@ -563,7 +570,11 @@ impl Store {
     pub async fn restore_video(&self, id: &VideoId, now: At) -> Result<Video, Error> {
         let sql = "UPDATE videos SET trashed_at = NULL, trashed_by = NULL, purge_at = NULL, version = version + 1
                    WHERE id = $1 AND purge_at > $2 RETURNING *";
-        rows!(self.pool, fetch_optional, Video, sql, id, now)?.ok_or(Error::NotFound)
+        let mut tx = self.begin().await?;
+        let video = rows_in!(tx, fetch_optional, Video, sql, id, now)?.ok_or(Error::NotFound)?;
+        index_in(&mut tx, &video).await?;
+        tx.commit().await?;
+        Ok(video)
     }
 
     /// Takes all videos of an account out of the trash that `by` put there at once with [`Self::trash_videos_of`], or one
@@ -572,18 +583,23 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn restore_videos_of(&self, owner: &UserId, by: &UserId, now: At) -> Result<Vec<String>, Error> {
-        let restored = rows!(
-            self.pool,
+        let mut tx = self.begin().await?;
+        let restored = rows_in!(
+            tx,
             fetch_all,
-            (String,),
+            Video,
             "UPDATE videos SET trashed_at = NULL, trashed_by = NULL, purge_at = NULL, version = version + 1
              WHERE trashed_by = $1 AND purge_at > $2 AND channel_id IN (SELECT id FROM channels WHERE owner_id = $3)
-             RETURNING short_id",
+             RETURNING *",
             by,
             now,
             owner,
         )?;
-        Ok(restored.into_iter().map(|(short_id,)| short_id).collect())
+        for video in &restored {
+            index_in(&mut tx, video).await?;
+        }
+        tx.commit().await?;
+        Ok(restored.into_iter().map(|video| video.short_id).collect())
     }
 
     /// The videos whose time in the trash is over, the longest first.
@@ -681,7 +697,7 @@ pub(crate) async fn create_in(tx: &mut Tx, new: &NewVideo<'_>) -> Result<Video, 
     .map_err(|error| Error::taken(error, |_| "the video's short id"))
 }
 
-/// Sets when a video was first there for others, once it is, and gives it as it is now.
+/// Sets when a video was first there for others, once it is, has it found if it is listed, and gives it as it is now.
 async fn publish(tx: &mut Tx, id: &VideoId) -> Result<Video, Error> {
     run_in!(
         *tx,
@@ -692,5 +708,7 @@ async fn publish(tx: &mut Tx, id: &VideoId) -> Result<Video, Error> {
         id,
     )?;
     let video = rows_in!(*tx, fetch_optional, Video, "SELECT * FROM videos WHERE id = $1", id)?;
-    video.ok_or(Error::NotFound)
+    let video = video.ok_or(Error::NotFound)?;
+    index_in(tx, &video).await?;
+    Ok(video)
 }

@@ -1,0 +1,201 @@
+//! Finding videos, on SQLite and on PostgreSQL.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[macro_use]
+mod both;
+
+use millrace_store::*;
+use time::Duration;
+
+on_both! {
+    videos_are_found_by_their_words
+    what_a_query_language_would_mean_is_harmless
+    nothing_is_found_that_lists_do_not_show
+    what_is_found_follows_what_is_changed
+    results_are_narrowed_and_put_into_order
+}
+
+struct Shelves {
+    store: Store,
+    owner: User,
+    channel: Channel,
+}
+
+impl Shelves {
+    async fn new(store: Store) -> Self {
+        let (role, state) = (Role::Creator, UserState::Active);
+        let new = NewUser { handle: "ada", display_name: "Ada", email: None, password_hash: "x", role, state };
+        let owner = store.create_user(&new).await.unwrap();
+        let channel = channel(&store, &owner, "night_market").await;
+        Self { store, owner, channel }
+    }
+
+    fn video<'a>(&'a self, short_id: &'a str, title: &'a str, description: &'a str, tags: &'a str) -> NewVideo<'a> {
+        NewVideo {
+            short_id,
+            channel_id: &self.channel.id,
+            title,
+            description,
+            language: "",
+            category: "",
+            tags,
+            search_text: "",
+            visibility: Visibility::Public,
+            password_hash: None,
+            publish_at: None,
+            review: Review::None,
+            file_name: "",
+        }
+    }
+
+    async fn put(&self, new: NewVideo<'_>) -> Video {
+        let video = self.store.create_video(&new).await.unwrap();
+        self.store.set_video_state(&video.id, VideoState::Ready, "").await.unwrap()
+    }
+
+    async fn find(&self, words: &str) -> Vec<String> {
+        self.search(&VideoSearch { words, ..VideoSearch::default() }).await
+    }
+
+    /// All pages, of two each.
+    async fn search(&self, search: &VideoSearch<'_>) -> Vec<String> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.search_videos(search, &PageRequest { limit: 2, after }).await.unwrap();
+            all.extend(page.items.into_iter().map(|found| found.video.short_id));
+            after = page.next;
+            if after.is_none() {
+                return all;
+            }
+        }
+    }
+}
+
+async fn channel(store: &Store, owner: &User, handle: &str) -> Channel {
+    let new = NewChannel { owner_id: &owner.id, handle, title: handle, search_text: "", most: 9 };
+    store.create_channel(&new).await.unwrap()
+}
+
+async fn videos_are_found_by_their_words(store: Store) {
+    let shelves = Shelves::new(store).await;
+    shelves.put(shelves.video("café", "The Café at the river", "Coffee, slowly.", r#"["espresso","咖啡"]"#)).await;
+    shelves.put(shelves.video("market", "台北的夜市美食", "We eat 臭豆腐 and drink tea.", "[]")).await;
+    shelves.put(shelves.video("한국", "한국어 배우기", "", "[]")).await;
+    for (words, found) in [
+        ("river", "café"),
+        ("RIV", "café"),
+        ("cafe river", "café"),
+        ("Café", "café"),
+        ("slowly", "café"),
+        ("#espresso", "café"),
+        ("咖啡", "café"),
+        ("夜市", "market"),
+        ("美食", "market"),
+        ("市", "market"),
+        ("食", "market"),
+        ("夜市美食 tea", "market"),
+        ("豆腐", "market"),
+        ("한국", "한국"),
+    ] {
+        assert_eq!(shelves.find(words).await, [found], "{words}");
+    }
+    for words in ["iver", "river tea", "市夜", "夜食", "rivers"] {
+        assert!(shelves.find(words).await.is_empty(), "{words}");
+    }
+    assert_eq!(shelves.find("night market").await.len(), 3, "by the channel's handle");
+    assert_eq!(shelves.find("").await, ["한국", "market", "café"], "without words all, the newest first");
+}
+
+async fn what_a_query_language_would_mean_is_harmless(store: Store) {
+    let shelves = Shelves::new(store).await;
+    shelves.put(shelves.video("one", "AND OR NOT near title words", "100% it's \"quoted\" 2", "[]")).await;
+    for words in ["AND", "OR NOT", "NEAR(title, 2)", "title:words", "it's", "\"quoted\"", "100%", "wo*", "(and", "^and"]
+    {
+        assert_eq!(shelves.find(words).await, ["one"], "{words}");
+    }
+    for words in ["%", "_", "*", "\"", "'", "-", "&", "|", "!", ":", "\\", "title NOT other", "or xyz", "'; DROP TABLE"]
+    {
+        assert!(shelves.find(words).await.is_empty(), "{words}");
+    }
+    assert_eq!(shelves.find(&"and ".repeat(1000)).await, ["one"]);
+}
+
+async fn nothing_is_found_that_lists_do_not_show(store: Store) {
+    let shelves = Shelves::new(store).await;
+    let uploading = shelves.store.create_video(&shelves.video("uploading", "word", "", "[]")).await.unwrap();
+    for (short_id, visibility) in
+        [("unlisted", Visibility::Unlisted), ("private", Visibility::Private), ("password", Visibility::Password)]
+    {
+        shelves.put(NewVideo { visibility, ..shelves.video(short_id, "word", "", "[]") }).await;
+    }
+    shelves.put(NewVideo { review: Review::Pending, ..shelves.video("pending", "word", "", "[]") }).await;
+    let due = At::now().plus(Duration::hours(1));
+    shelves.put(NewVideo { publish_at: Some(due), ..shelves.video("later", "word", "", "[]") }).await;
+    assert!(shelves.find("word").await.is_empty() && shelves.find("").await.is_empty());
+    shelves.store.publish_due_videos(due).await.unwrap();
+    assert_eq!(shelves.find("word").await, ["later"]);
+    shelves.store.set_video_state(&uploading.id, VideoState::Ready, "").await.unwrap();
+    assert_eq!(shelves.find("word").await, ["uploading", "later"]);
+}
+
+async fn what_is_found_follows_what_is_changed(store: Store) {
+    let shelves = Shelves::new(store).await;
+    let video = shelves.put(shelves.video("one", "before", "", "[]")).await;
+    let change = VideoChange { title: Some("after"), ..VideoChange::default() };
+    let video = shelves.store.update_video(&video.id, video.version, &change).await.unwrap();
+    assert_eq!((shelves.find("before").await, shelves.find("after").await), (vec![], vec!["one".to_owned()]));
+    let until = At::now().plus(Duration::days(1));
+    shelves.store.trash_video(&video.id, &shelves.owner.id, until).await.unwrap();
+    assert!(shelves.find("after").await.is_empty());
+    shelves.store.restore_video(&video.id, At::now()).await.unwrap();
+    assert_eq!(shelves.find("after").await, ["one"]);
+    shelves.store.trash_videos_of(&shelves.owner.id, &shelves.owner.id, until).await.unwrap();
+    assert!(shelves.find("after").await.is_empty());
+    shelves.store.restore_videos_of(&shelves.owner.id, &shelves.owner.id, At::now()).await.unwrap();
+    assert_eq!(shelves.find("after").await, ["one"]);
+    let video = shelves.store.video(&video.id).await.unwrap().unwrap();
+    let rejected = shelves.store.review_video(&video.id, video.version, Review::Rejected, "").await.unwrap();
+    assert!(shelves.find("after").await.is_empty());
+    shelves.store.review_video(&video.id, rejected.version, Review::Approved, "").await.unwrap();
+    assert_eq!(shelves.find("after").await, ["one"]);
+    shelves.store.delete_channel(&shelves.channel.id).await.unwrap();
+    assert!(shelves.find("after").await.is_empty() && shelves.find("").await.is_empty());
+}
+
+async fn results_are_narrowed_and_put_into_order(store: Store) {
+    let shelves = Shelves::new(store).await;
+    let other = channel(&shelves.store, &shelves.owner, "other").await;
+    let music = NewVideo { category: "music", language: "zh-CN", ..shelves.video("music", "tea song", "", "[]") };
+    let elsewhere = NewVideo { channel_id: &other.id, ..shelves.video("elsewhere", "song for tea", "", "[]") };
+    let beside = shelves.video("beside", "a song", "tea is in the text", "[]");
+    for (new, minutes, views) in [(music, 3, 1), (elsewhere, 10, 2), (beside, 30, 3)] {
+        let video = shelves.put(new).await;
+        let facts = VideoFacts { duration: minutes * 60_000, ..VideoFacts::default() };
+        shelves.store.set_video_facts(&video.id, &facts).await.unwrap();
+        for viewer in 0..views {
+            shelves.store.note_view(&video.id, &[viewer; 32], 1).await.unwrap();
+        }
+    }
+    shelves.store.roll_up_views(0).await.unwrap();
+    let all = VideoSearch { words: "tea", ..VideoSearch::default() };
+    assert_eq!(shelves.search(&all).await, ["elsewhere", "music", "beside"]);
+    let newest = VideoSearch { order: SearchOrder::Newest, ..all };
+    assert_eq!(shelves.search(&newest).await, ["beside", "elsewhere", "music"]);
+    let views = VideoSearch { order: SearchOrder::Views, ..all };
+    assert_eq!(shelves.search(&views).await, ["beside", "elsewhere", "music"]);
+    let minute = 60_000;
+    for (search, found) in [
+        (VideoSearch { category: "music", ..all }, &["music"][..]),
+        (VideoSearch { language: "zh", ..all }, &["music"]),
+        (VideoSearch { language: "en", ..all }, &[]),
+        (VideoSearch { channel: Some(&other.id), ..all }, &["elsewhere"]),
+        (VideoSearch { max_duration: Some(4 * minute), ..all }, &["music"]),
+        (VideoSearch { min_duration: Some(4 * minute), max_duration: Some(20 * minute), ..all }, &["elsewhere"]),
+        (VideoSearch { min_duration: Some(20 * minute), ..all }, &["beside"]),
+        (VideoSearch { since: Some(At::now().plus(Duration::hours(1))), ..all }, &[]),
+        (VideoSearch { since: Some(At::now().plus(-Duration::hours(1))), category: "music", ..all }, &["music"]),
+        (VideoSearch { words: "", category: "music", ..all }, &["music"]),
+    ] {
+        assert_eq!(shelves.search(&search).await, found, "{search:?}");
+    }
+}
