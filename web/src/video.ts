@@ -24,11 +24,3 @@ for (const root of document.querySelectorAll<HTMLElement>('[data-video]')) {
     props: { ...seed, root, start: startOf(location.search), autoplay: !embedded, theatre: !embedded },
   });
 }
-
-// Times in descriptions and comments jump.
-document.addEventListener('click', (event) => {
-  const link = (event.target as Element).closest<HTMLElement>('a[data-seek]');
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  document.dispatchEvent(new CustomEvent('millrace:seek', { detail: Number(link.dataset.seek) }));
-});

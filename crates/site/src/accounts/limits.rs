@@ -87,6 +87,8 @@ impl Tries {
         self.tidy();
         let now = self.clock.now();
         self.views.check_key(&network(address)).map_err(|until| TooOften(until.wait_time_from(now)))
+    }
+
     /// Counts a comment that an account writes or changes.
     pub(crate) fn comment(&self, account: &str) -> Result<(), TooOften> {
         self.tidy();

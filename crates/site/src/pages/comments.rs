@@ -32,65 +32,65 @@ pub(super) struct CommentsQuery {
 /// What `comments.html` shows, as the field `comments` of the template that includes it beside `shell`.
 pub(super) struct CommentsView {
     /// The video's id.
-    video: String,
+    pub(super) video: String,
     /// Path of the video's page.
-    page: String,
+    pub(super) page: String,
     /// Comments and replies that everybody sees.
-    count: u64,
+    pub(super) count: u64,
     /// Whether its owner lets viewers comment.
-    open: bool,
+    pub(super) open: bool,
     /// The visitor's picture, where they may comment.
-    writer: Option<Avatar>,
-    logged_in: bool,
+    pub(super) writer: Option<Avatar>,
+    pub(super) logged_in: bool,
     /// Value, message, and whether it is the present one.
-    sorts: Vec<(&'static str, &'static str, bool)>,
+    pub(super) sorts: Vec<(&'static str, &'static str, bool)>,
     /// Whether one comment was asked for.
-    alone: bool,
-    threads: Vec<ThreadView>,
+    pub(super) alone: bool,
+    pub(super) threads: Vec<ThreadView>,
     /// Address of the next page.
-    next: Option<String>,
+    pub(super) next: Option<String>,
     /// What waits to be approved, for those who do so.
-    held: Vec<CommentView>,
+    pub(super) held: Vec<CommentView>,
 }
 
-struct ThreadView {
-    first: CommentView,
-    replies: Vec<CommentView>,
+pub(super) struct ThreadView {
+    pub(super) first: CommentView,
+    pub(super) replies: Vec<CommentView>,
     /// Address of the replies that are not here.
-    more: Option<String>,
+    pub(super) more: Option<String>,
 }
 
-struct CommentView {
-    id: String,
+pub(super) struct CommentView {
+    pub(super) id: String,
     /// The id of the comment below which one replies to this one.
-    thread: String,
-    is_reply: bool,
+    pub(super) thread: String,
+    pub(super) is_reply: bool,
     /// None where it is deleted.
-    author: Option<AuthorView>,
-    text: RichText,
-    at: OffsetDateTime,
-    edited: bool,
-    held: bool,
-    pinned: bool,
-    likes: u64,
-    liked: bool,
-    replies: u64,
+    pub(super) author: Option<AuthorView>,
+    pub(super) text: RichText,
+    pub(super) at: OffsetDateTime,
+    pub(super) edited: bool,
+    pub(super) held: bool,
+    pub(super) pinned: bool,
+    pub(super) likes: u64,
+    pub(super) liked: bool,
+    pub(super) replies: u64,
     /// Address of this very comment.
-    link: String,
-    can_like: bool,
-    can_reply: bool,
-    can_edit: bool,
-    can_delete: bool,
-    can_pin: bool,
-    can_approve: bool,
+    pub(super) link: String,
+    pub(super) can_like: bool,
+    pub(super) can_reply: bool,
+    pub(super) can_edit: bool,
+    pub(super) can_delete: bool,
+    pub(super) can_pin: bool,
+    pub(super) can_approve: bool,
 }
 
-struct AuthorView {
-    handle: String,
-    name: String,
-    avatar: Avatar,
+pub(super) struct AuthorView {
+    pub(super) handle: String,
+    pub(super) name: String,
+    pub(super) avatar: Avatar,
     /// Whether the video is theirs.
-    owner: bool,
+    pub(super) owner: bool,
 }
 
 impl CommentsView {
@@ -153,17 +153,17 @@ impl CommentsView {
 }
 
 impl CommentsView {
-    fn title(&self, t: &Messages) -> String {
+    pub(super) fn title(&self, t: &Messages) -> String {
         t.count("comments.count", self.count)
     }
 
-    fn held_title(&self, t: &Messages) -> String {
+    pub(super) fn held_title(&self, t: &Messages) -> String {
         t.count("comments.held", self.held.len() as u64)
     }
 }
 
 impl ThreadView {
-    fn more_title(&self, t: &Messages) -> String {
+    pub(super) fn more_title(&self, t: &Messages) -> String {
         t.count("comments.more_replies", self.first.replies)
     }
 }
@@ -249,31 +249,31 @@ impl Looker<'_> {
 
 impl CommentView {
     /// What stands at the beginning of a reply to this one: to a reply, whom it is for.
-    fn salutation(&self) -> String {
+    pub(super) fn salutation(&self) -> String {
         let to = self.author.as_ref().filter(|_| self.is_reply);
         to.map(|author| format!("@{} ", author.handle)).unwrap_or_default()
     }
 
     /// Where a like of the visitor's goes, or one that is taken back.
-    fn like(&self) -> String {
+    pub(super) fn like(&self) -> String {
         format!("{} /api/v1/comments/{}/like", if self.liked { "DELETE" } else { "PUT" }, self.id)
     }
 
     /// A message that counts its likes.
-    fn counted(&self, key: &str, t: &Messages) -> String {
+    pub(super) fn counted(&self, key: &str, t: &Messages) -> String {
         t.count(key, self.likes)
     }
 
-    fn likes_short(&self, t: &Messages) -> String {
+    pub(super) fn likes_short(&self, t: &Messages) -> String {
         t.abbreviate(self.likes)
     }
 
-    fn rfc3339(&self) -> String {
+    pub(super) fn rfc3339(&self) -> String {
         rfc3339(self.at)
     }
 
     /// How long ago it was written, by the largest unit that fits.
-    fn ago(&self, t: &Messages) -> String {
+    pub(super) fn ago(&self, t: &Messages) -> String {
         let seconds = u64::try_from((OffsetDateTime::now_utc() - self.at).whole_seconds()).unwrap_or(0);
         let whole = [86_400, 3600, 60].into_iter().find(|unit| seconds >= *unit);
         match whole {

@@ -14,7 +14,6 @@ mod home;
 mod search;
 mod shell;
 mod studio;
-mod text;
 mod watch;
 
 use askama::Template;

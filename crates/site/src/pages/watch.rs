@@ -10,13 +10,14 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use millrace_store::{FileKind, PageRequest, Review, Store, UserId, VideoFilter, VideoState, Visibility};
 use serde::{Deserialize, Serialize};
 
-use super::text::Piece;
-use super::{Avatar, Shell, VideoCard, error, render, rfc3339, text};
+use super::comments::{CommentsQuery, CommentsView};
+use super::{Avatar, Shell, VideoCard, error, render, rfc3339};
 use crate::actor::Address;
 use crate::api::watch::Ticket;
 use crate::channels::rules::{category_message, language_of, list};
 use crate::headers::{Ancestors, PagePolicy};
 use crate::i18n::Messages;
+use crate::rich_text::RichText;
 use crate::videos::{KnownVideo, VideoLeave};
 use crate::visitor::Visitor;
 use crate::{Problem, Site};
@@ -34,7 +35,7 @@ struct Watch {
     liked: bool,
     /// Where those who have not logged in do so before they like it.
     log_in: Option<String>,
-    description: Vec<Vec<Piece>>,
+    description: RichText,
     category: Option<(String, &'static str)>,
     tags: Vec<String>,
     /// Message of why others do not see it, and what else there is to say.
@@ -45,6 +46,7 @@ struct Watch {
     link: String,
     embed: String,
     related: Vec<VideoCard>,
+    comments: CommentsView,
 }
 
 #[derive(Template)]
@@ -145,6 +147,7 @@ pub(super) async fn page(
     State(site): State<Site>,
     Path(id): Path<String>,
     which: Result<Query<Which>, QueryRejection>,
+    comments: Result<Query<CommentsQuery>, QueryRejection>,
     visitor: Visitor,
     Address(address): Address,
     headers: HeaderMap,
@@ -165,6 +168,14 @@ pub(super) async fn page(
     // What is around the video is no reason to go without it.
     let liked = liked(store, &known, user.as_ref()).await.unwrap_or(false);
     let related = related(&site, &known, t).await.unwrap_or_default();
+    let comments = comments.map(|Query(query)| query).unwrap_or_default();
+    let comments = match CommentsView::of(&site, &known, visitor.user.as_ref(), &comments).await {
+        Ok(comments) => comments,
+        Err(failure) => {
+            Problem::database(failure); // for the log
+            return error::page(&site, visitor, error::INTERNAL);
+        }
+    };
     let title = video.title.clone();
     let label = title.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;");
     let embed = format!(
@@ -195,7 +206,7 @@ pub(super) async fn page(
         likes: u64::try_from(video.likes).unwrap_or(0),
         liked,
         log_in: user.is_none().then(|| format!("/login?next={path}")),
-        description: text::lines(&video.description),
+        description: RichText::new(video.description.trim(), &path),
         category: category_message(&video.category).map(|message| (video.category.clone(), message)),
         tags: list(&video.tags),
         notice: notice(&known),
@@ -204,6 +215,7 @@ pub(super) async fn page(
         link,
         embed,
         related,
+        comments,
         title,
         player,
         shell,
