@@ -190,13 +190,13 @@ describe('search', () => {
     await preview.show('empty');
     const { page } = await open('/', SCREENS.phone);
     expect(await page.locator('#search').isVisible()).toBe(false);
-    await page.getByRole('link', { name: 'Search channels' }).click();
+    await page.getByRole('link', { name: 'Search videos and channels' }).click();
     await page.waitForURL('**/search');
     await page.locator('input[name=q]:focus').waitFor();
     await page.keyboard.type('shore');
     await page.keyboard.press('Enter');
     await page.waitForURL('**/search?q=shore&**');
-    expect(await page.getByLabel('Search channels').last().inputValue()).toBe('shore');
+    expect(await page.getByLabel('Search videos and channels').last().inputValue()).toBe('shore');
     await page.context().close();
   });
 
@@ -209,7 +209,7 @@ describe('search', () => {
     expect(await page.locator('#search').inputValue()).toBe('night');
     await page.locator('select[name=language]').selectOption({ label: 'English' });
     await page.getByRole('button', { name: 'Show' }).click();
-    await page.getByText('No channel was found').waitFor();
+    await page.getByText('Nothing was found').waitFor();
     await page.locator('select[name=language]').selectOption({ label: 'Chinese' });
     await page.getByRole('button', { name: 'Show' }).click();
     await page.getByRole('link', { name: '夜班电台：给还没睡的人' }).waitFor();

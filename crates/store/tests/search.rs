@@ -199,3 +199,28 @@ async fn results_are_narrowed_and_put_into_order(store: Store) {
         assert_eq!(shelves.search(&search).await, found, "{search:?}");
     }
 }
+
+/// Thousands of videos with a word of their own each: the plan is that of an index, on either database.
+#[tokio::test]
+#[ignore = "fills a database with 100,000 videos"]
+async fn a_hundred_thousand_videos() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = millrace_store::testing::fresh_store(directory.path()).await;
+    let shelves = Shelves::new(store).await;
+    for n in 0..100_000 {
+        let title = format!("video number{n} {} 夜市", ["river", "market", "night", "song"][n % 4]);
+        shelves.put(shelves.video(&format!("v{n}"), &title, "Words that many say of what they show.", "[]")).await;
+    }
+    for words in ["number54321", "video", "夜市", "river", "vid", "say song", "nothing"] {
+        for order in [SearchOrder::Relevance, SearchOrder::Newest, SearchOrder::Views] {
+            let search = VideoSearch { words, order, ..VideoSearch::default() };
+            let begun = std::time::Instant::now();
+            let page = shelves.store.search_videos(&search, &PageRequest { limit: 30, after: None }).await.unwrap();
+            println!("{words} {order:?}: {} in {:?}", page.items.len(), begun.elapsed());
+        }
+    }
+    let rare = VideoSearch { words: "video", category: "music", ..VideoSearch::default() };
+    let begun = std::time::Instant::now();
+    assert!(shelves.search(&rare).await.is_empty());
+    println!("a word of all in an empty category: {:?}", begun.elapsed());
+}

@@ -469,5 +469,5 @@ fn tag(version: i64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).expect("a number in quotes")
 }
 
-const MAX_QUERY: usize = 200;
+pub(super) const MAX_QUERY: usize = 200;
 const MIN_PASSWORD: usize = 4;

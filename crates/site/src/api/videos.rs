@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
 use millrace_store::{
     Action, At, Error, FileKind, Job, JobFilter, JobState, ListedVideo, NewUpload, NewVideo as New, PageRequest,
-    Review, Shelf, Upload as UploadRow, Video as Row, VideoChange as Change, VideoFilter, VideoOrder, VideoState,
-    Visibility,
+    Review, SearchOrder, Shelf, Upload as UploadRow, Video as Row, VideoChange as Change, VideoFilter, VideoOrder,
+    VideoSearch, VideoState, Visibility,
 };
 use millrace_vod::jobs::{ProcessVideo, Work};
 use serde::{Deserialize, Serialize};
@@ -406,17 +406,28 @@ fn millis(thousandths: i64) -> f64 {
 }
 
 /// Which videos.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Search {
+    /// With these words in title, tags or description, or in the channel's handle; each is found by its beginning.
+    #[param(max_length = 200)]
+    q: Option<String>,
     /// Of this channel only, by its handle.
     channel: Option<String>,
     /// Of this category only.
     category: Option<String>,
-    /// `newest`: the newest first; `views`: the most watched first.
-    #[serde(default)]
+    /// In this language only: a BCP 47 tag, which stands for all its regions and scripts.
+    language: Option<String>,
+    /// `short`: less than 4 minutes; `medium`: 4 to 20; `long`: 20 and more.
     #[param(inline)]
-    sort: VideoSort,
+    duration: Option<VideoLength>,
+    /// Published within the last `day`, `week`, `month` or `year`.
+    #[param(inline)]
+    since: Option<VideoAge>,
+    /// `relevance`: those with the words in their title first, and the most watched of them; `newest`: the newest first;
+    /// `views`: the most watched first. As usual `relevance` with words, and `newest` without.
+    #[param(inline)]
+    sort: Option<VideoSort>,
     /// How many items at most.
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u32>,
@@ -425,26 +436,78 @@ pub(crate) struct Search {
 }
 
 /// The order of a list of videos.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum VideoSort {
+    /// What fits best first.
+    Relevance,
     /// The newest first.
-    #[default]
     Newest,
     /// The most watched first.
     Views,
 }
 
-impl From<VideoSort> for VideoOrder {
+impl From<VideoSort> for SearchOrder {
     fn from(sort: VideoSort) -> Self {
         match sort {
+            VideoSort::Relevance => Self::Relevance,
             VideoSort::Newest => Self::Newest,
             VideoSort::Views => Self::Views,
         }
     }
 }
 
-/// List public videos
+/// How long a video is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum VideoLength {
+    /// Less than 4 minutes.
+    Short,
+    /// 4 to 20 minutes.
+    Medium,
+    /// 20 minutes and more.
+    Long,
+}
+
+impl VideoLength {
+    /// The least duration, and that which is too long, in milliseconds.
+    pub(crate) const fn bounds(self) -> (Option<i64>, Option<i64>) {
+        match self {
+            Self::Short => (None, Some(SHORT)),
+            Self::Medium => (Some(SHORT), Some(LONG)),
+            Self::Long => (Some(LONG), None),
+        }
+    }
+}
+
+/// How long ago a video was published, at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum VideoAge {
+    /// A day.
+    Day,
+    /// Seven days.
+    Week,
+    /// 30 days.
+    Month,
+    /// 365 days.
+    Year,
+}
+
+impl VideoAge {
+    /// That long before `now`.
+    pub(crate) fn before(self, now: At) -> At {
+        let days = match self {
+            Self::Day => 1,
+            Self::Week => 7,
+            Self::Month => 30,
+            Self::Year => 365,
+        };
+        now.plus(-time::Duration::days(days))
+    }
+}
+
+/// List and search public videos
 #[utoipa::path(get, path = "/api/v1/videos", operation_id = "list_videos", tag = "videos", params(Search), responses(
     (status = 200, description = "A page of videos", body = VideoPage),
     (status = 400, description = "A parameter is not correct", body = Problem, content_type = "application/problem+json"),
@@ -455,8 +518,14 @@ pub(crate) async fn list(
     search: Result<Query<Search>, QueryRejection>,
 ) -> Result<Json<VideoPage>, Problem> {
     let Query(search) = search.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let words = search.q.unwrap_or_default();
+    if words.chars().count() > super::channels::MAX_QUERY {
+        return Err(incorrect("q must have at most 200 letters"));
+    }
     let category = search.category.unwrap_or_default();
     channel_rules::category(&category).map_err(incorrect)?;
+    let language = search.language.unwrap_or_default().to_ascii_lowercase();
+    channel_rules::language(&language).map_err(incorrect)?;
     let store = &site.accounts.store;
     let channel = match &search.channel {
         Some(handle) => {
@@ -465,9 +534,23 @@ pub(crate) async fn list(
         }
         None => None,
     };
-    let filter = VideoFilter { channel: channel.as_ref(), category: &category, order: search.sort.into() };
     let page = super::list::request(search.limit, search.cursor)?;
-    let page = store.listed_videos(&filter, &page).await.map_err(Problem::database)?;
+    let (channel, category) = (channel.as_ref(), category.as_str());
+    let narrowed = !words.is_empty() || !language.is_empty() || search.duration.is_some() || search.since.is_some();
+    let page = if narrowed {
+        let (min_duration, max_duration) = search.duration.map_or((None, None), VideoLength::bounds);
+        let since = search.since.map(|age| age.before(At::now()));
+        let usual = if words.is_empty() { VideoSort::Newest } else { VideoSort::Relevance };
+        let order = search.sort.unwrap_or(usual).into();
+        let (words, language) = (words.as_str(), language.as_str());
+        let search = VideoSearch { words, channel, category, language, min_duration, max_duration, since, order };
+        store.search_videos(&search, &page).await
+    } else {
+        // A whole list goes on from an item, however long it is.
+        let order = if search.sort == Some(VideoSort::Views) { VideoOrder::Views } else { VideoOrder::Newest };
+        store.listed_videos(&VideoFilter { channel, category, order }, &page).await
+    };
+    let page = page.map_err(Problem::database)?;
     Ok(Json(VideoPage { items: page.items.into_iter().map(Video::new).collect(), next_cursor: page.next }))
 }
 
@@ -866,5 +949,9 @@ fn tagged(version: i64, video: &Video) -> Response {
     ([(header::ETAG, tag)], Json(video)).into_response()
 }
 
+/// Videos that are shorter are called short; milliseconds.
+const SHORT: i64 = 4 * 60_000;
+/// Videos that are no shorter are called long; milliseconds.
+const LONG: i64 = 20 * 60_000;
 /// Jobs of one video that are shown.
 const MAX_WORK: u32 = 50;

@@ -1,16 +1,19 @@
-//! Finding channels: by words, category and language.
+//! Finding channels and videos: by words, category and language.
 
 use askama::Template;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use axum::response::Response;
-use millrace_store::{Channel, ChannelFilter, ChannelOrder};
+use millrace_store::{At, Channel, ChannelFilter, ChannelOrder, ListedVideo, Page, PageRequest, VideoSearch};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{Card, ChannelRow, Shell, error, render, urlencode};
+use super::admin::Moment;
+use super::{Avatar, Card, ChannelRow, Shell, error, render, urlencode};
 use crate::api::list;
 use crate::api::live::{LiveOrder, in_order};
+use crate::api::videos::{VideoAge, VideoLength, VideoSort};
 use crate::channels::rules;
+use crate::i18n::Messages;
 use crate::source::DEFAULT_APP;
 use crate::visitor::Visitor;
 use crate::{LiveStream, Problem, Site};
@@ -30,7 +33,16 @@ struct Search {
     /// What of it is on air, on the first page.
     cards: Vec<Card>,
     channels: Vec<ChannelRow>,
-    /// Address of the next page.
+    videos: Vec<VideoResult>,
+    /// Value and message of each, and whether it is the present one.
+    lengths: Vec<(&'static str, &'static str, bool)>,
+    ages: Vec<(&'static str, &'static str, bool)>,
+    video_orders: Vec<(&'static str, &'static str, bool)>,
+    /// Whether the page goes on with one of both kinds.
+    only: Only,
+    /// Address of the next page of videos.
+    next_videos: Option<String>,
+    /// Address of the next page of channels.
     next: Option<String>,
 }
 
@@ -44,14 +56,79 @@ pub(super) struct Wanted {
     language: String,
     #[serde(default)]
     sort: LiveOrder,
+    /// How long, how old and in which order videos are; what is not known is as if it were not there.
+    #[serde(default)]
+    duration: String,
+    #[serde(default)]
+    since: String,
+    #[serde(default)]
+    order: String,
+    /// Where the list of channels goes on.
     cursor: Option<String>,
+    /// Where that of videos does.
+    videos: Option<String>,
+}
+
+/// What a page holds: a further page of one list leaves the other out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Only {
+    Both,
+    Channels,
+    Videos,
+}
+
+/// A video as results show it.
+struct VideoResult {
+    page: String,
+    title: String,
+    channel: String,
+    handle: String,
+    avatar: Avatar,
+    thumbnail: Option<String>,
+    /// `m:ss`.
+    duration: String,
+    views: String,
+    published: Option<Moment>,
+}
+
+impl VideoResult {
+    fn new(found: ListedVideo, t: &Messages, now: OffsetDateTime) -> Self {
+        let video = found.video;
+        let seconds = u64::try_from(video.duration).unwrap_or(0) / 1000;
+        let path = format!("/videos/{}", video.short_id);
+        Self {
+            page: format!("/w/{}", video.short_id),
+            avatar: Avatar::of(&found.channel_title, found.channel_avatar.as_deref()),
+            // The picture's own key is in the address, so that caches never show an old one.
+            thumbnail: found.thumbnail.map(|key| format!("{path}/thumbnail.jpg?v={}", &key[..key.len().min(8)])),
+            duration: clock(seconds),
+            views: t.count("search.views", u64::try_from(video.views).unwrap_or(0)),
+            published: video.published_at.map(|at| Moment::new(at.into(), now, t)),
+            title: video.title,
+            channel: found.channel_title,
+            handle: found.channel_handle,
+        }
+    }
+}
+
+/// A duration as a clock shows it: `m:ss` or `h:mm:ss`.
+fn clock(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 impl Wanted {
     /// The same as a query, without what is as usual and without the cursor; empty where nothing is left.
     fn query(&self) -> String {
         let sort = if self.sort == LiveOrder::default() { "" } else { self.sort.as_str() };
-        let pairs = [("q", self.q.as_str()), ("language", &self.language), ("sort", sort)];
+        let pairs = [
+            ("q", self.q.as_str()),
+            ("language", &self.language),
+            ("sort", sort),
+            ("duration", &self.duration),
+            ("since", &self.since),
+            ("order", &self.order),
+        ];
         let mut query = String::new();
         for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
             let join = if query.is_empty() { '?' } else { '&' };
@@ -97,9 +174,14 @@ pub(super) async fn by_category(
 
 async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Response {
     let Ok(Query(mut wanted)) = wanted else { return error::page(site, visitor, error::NOT_FOUND) };
-    let first = wanted.cursor.is_none();
+    let only = match (&wanted.cursor, &wanted.videos) {
+        (Some(_), _) => Only::Channels,
+        (None, Some(_)) => Only::Videos,
+        (None, None) => Only::Both,
+    };
     let request = list::request(Some(PAGE), wanted.cursor.take());
-    let (Ok(request), Ok(_)) = (request, rules::language(&wanted.language)) else {
+    let video_request = list::request(Some(PAGE_OF_VIDEOS), wanted.videos.take());
+    let (Ok(request), Ok(video_request), Ok(_)) = (request, video_request, rules::language(&wanted.language)) else {
         return error::page(site, visitor, error::NOT_FOUND);
     };
     wanted.language.make_ascii_lowercase();
@@ -117,13 +199,21 @@ async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Res
         without: &shown,
         order: if wanted.sort == LiveOrder::Name { ChannelOrder::Title } else { ChannelOrder::Newest },
     };
-    let found = match site.accounts.store.public_channels(&filter, &request).await {
-        Ok(found) => found,
-        Err(failure) => {
+    let store = &site.accounts.store;
+    let channels = async {
+        match only {
+            Only::Videos => Ok(Page { items: Vec::new(), next: None }),
+            _ => store.public_channels(&filter, &request).await,
+        }
+    };
+    let found = match (channels.await, videos(site, &place, &wanted, only, &video_request).await) {
+        (Ok(channels), Ok(videos)) => (channels, videos),
+        (Err(failure), _) | (_, Err(failure)) => {
             Problem::database(failure); // for the log
             return error::broken();
         }
     };
+    let (found, videos) = found;
     let title = visitor.language.messages().get(place.heading);
     let query = wanted.query();
     let join = if query.is_empty() { '?' } else { '&' };
@@ -135,14 +225,53 @@ async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Res
         categories: &rules::CATEGORIES,
         languages: &rules::LANGUAGES,
         orders: LiveOrder::ALL.map(|order| (order.as_str(), order.message(), order == wanted.sort)),
-        cards: live.iter().filter(|_| first).map(|stream| Card::new(stream, shell.t, now)).collect(),
+        cards: live.iter().filter(|_| only == Only::Both).map(|stream| Card::new(stream, shell.t, now)).collect(),
         channels: found.items.iter().map(row).collect(),
         next: found.next.map(|cursor| format!("{}{query}{join}cursor={}", place.path, urlencode(&cursor))),
+        next_videos: videos.next.map(|cursor| format!("{}{query}{join}videos={}", place.path, urlencode(&cursor))),
+        videos: videos.items.into_iter().map(|video| VideoResult::new(video, shell.t, now)).collect(),
+        lengths: chosen(&LENGTHS, &wanted.duration),
+        ages: chosen(&AGES, &wanted.since),
+        video_orders: chosen(&ORDERS, &wanted.order),
+        only,
         query,
         place,
         wanted,
         shell,
     })
+}
+
+/// The videos that are looked for.
+async fn videos(
+    site: &Site,
+    place: &Place,
+    wanted: &Wanted,
+    only: Only,
+    request: &PageRequest,
+) -> Result<Page<ListedVideo>, millrace_store::Error> {
+    if only == Only::Channels {
+        return Ok(Page { items: Vec::new(), next: None });
+    }
+    let length = LENGTHS.iter().find(|(_, name, _)| *name == wanted.duration);
+    let (min_duration, max_duration) = length.map_or((None, None), |(length, ..)| length.bounds());
+    let usual = if wanted.q.is_empty() { VideoSort::Newest } else { VideoSort::Relevance };
+    let order = ORDERS.iter().find(|(_, name, _)| *name == wanted.order).map_or(usual, |(order, ..)| *order);
+    let search = VideoSearch {
+        words: &wanted.q,
+        channel: None,
+        category: &place.category,
+        language: &wanted.language,
+        min_duration,
+        max_duration,
+        since: AGES.iter().find(|(_, name, _)| *name == wanted.since).map(|(age, ..)| age.before(At::now())),
+        order: order.into(),
+    };
+    site.accounts.store.search_videos(&search, request).await
+}
+
+/// Options of a choice.
+fn chosen<T>(all: &[(T, &'static str, &'static str)], now: &str) -> Vec<(&'static str, &'static str, bool)> {
+    all.iter().map(|(_, name, message)| (*name, *message, *name == now)).collect()
 }
 
 /// Whether all words are in what is known of a stream without asking the database.
@@ -151,5 +280,22 @@ fn has(stream: &LiveStream, words: &[String]) -> bool {
     words.iter().all(|word| text.contains(word.as_str()))
 }
 
+const LENGTHS: [(VideoLength, &str, &str); 3] = [
+    (VideoLength::Short, "short", "search.short"),
+    (VideoLength::Medium, "medium", "search.medium"),
+    (VideoLength::Long, "long", "search.long"),
+];
+const AGES: [(VideoAge, &str, &str); 4] = [
+    (VideoAge::Day, "day", "search.day"),
+    (VideoAge::Week, "week", "search.week"),
+    (VideoAge::Month, "month", "search.month"),
+    (VideoAge::Year, "year", "search.year"),
+];
+const ORDERS: [(VideoSort, &str, &str); 3] = [
+    (VideoSort::Relevance, "relevance", "search.relevance"),
+    (VideoSort::Newest, "newest", "search.sort_newest"),
+    (VideoSort::Views, "views", "search.most_views"),
+];
 const PAGE: u32 = 30;
+const PAGE_OF_VIDEOS: u32 = 24;
 const MAX_CARDS: usize = 24;
