@@ -3,7 +3,8 @@
 //! `PREVIEW_LISTEN` sets the address (default 127.0.0.1:18080). The streams shown are named by `?` of the path
 //! `/_preview/{scene}`: `empty`, `one`, `full`, `long`; that choice holds for every visitor until the next. Beside them there are some channels
 //! that are off air, of which `yesterday` says all that a channel can say of itself, and `tide-pool` may be embedded by
-//! `example.org` alone.
+//! `example.org` alone. `tide-pool` has videos, of which `tidepool001` is talked about; whose cookie `session` holds 43 times
+//! `a` is their owner.
 
 use std::{
     env, io,
@@ -20,7 +21,11 @@ use http::{StatusCode, header};
 use millrace_site::{
     Accounts, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, SiteKey, router,
 };
-use millrace_store::{ChannelChange, Error, NewChannel, NewUser, Role, Store, UserState, Visibility};
+use millrace_store::{
+    At, ChannelChange, Error, NewChannel, NewComment, NewSession, NewUser, NewVideo, Review, Role, Store, User, UserState,
+    VideoFacts, VideoState, Visibility,
+};
+use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
 #[tokio::main]
@@ -35,14 +40,15 @@ async fn main() -> io::Result<()> {
     let directory = tempfile::tempdir()?;
     let store = Store::open("sqlite://preview.db", directory.path()).await.map_err(io::Error::other)?;
     let objects = millrace_objects::Objects::open("file://objects", directory.path()).map_err(io::Error::other)?;
-    channels(&store).await.map_err(io::Error::other)?;
+    let owner = channels(&store).await.map_err(io::Error::other)?;
+    videos(&store, &owner).await.map_err(io::Error::other)?;
     let accounts = Accounts::new(store, objects, &SiteKey::new(), 1);
     let listener = tokio::net::TcpListener::bind(&address).await?;
     axum::serve(listener, router(scene, accounts, config).merge(preview)).await
 }
 
 /// Channels that are off air.
-async fn channels(store: &Store) -> Result<(), Error> {
+async fn channels(store: &Store) -> Result<User, Error> {
     let owner = NewUser {
         handle: "ada",
         display_name: "Ada",
@@ -92,6 +98,80 @@ async fn channels(store: &Store) -> Result<(), Error> {
         let new = NewChannel { owner_id: &owner.id, handle, title, search_text: &text, most: 9 };
         let made = store.create_channel(&new).await?;
         store.update_channel(&made.id, made.version, &change).await?;
+    }
+    Ok(owner)
+}
+
+/// Videos of the channel `tide-pool`, and what is said of one of them.
+async fn videos(store: &Store, owner: &User) -> Result<(), Error> {
+    let session = NewSession {
+        user_id: &owner.id,
+        token_hash: Sha256::digest("a".repeat(43)).into(),
+        remember: true,
+        user_agent: "",
+        address: "127.0.0.1",
+        expires_at: At::now().plus(Duration::days(1)),
+    };
+    store.create_session(&session).await?;
+    let channel = store.channel_by_handle("tide-pool").await?.ok_or(Error::NotFound)?;
+    let mut talked_about = None;
+    for (short_id, title, minutes) in [
+        ("tidepool001", "Low tide at dawn: what the night left behind", 12),
+        ("tidepool002", "退潮后的海滩：一小时慢镜头", 64),
+        ("tidepool003", "Crabs", 1),
+    ] {
+        let new = NewVideo {
+            short_id,
+            channel_id: &channel.id,
+            title,
+            description: "",
+            language: "en",
+            category: "science",
+            tags: "[]",
+            search_text: "",
+            visibility: Visibility::Public,
+            password_hash: None,
+            publish_at: None,
+            review: Review::None,
+            file_name: "",
+        };
+        let video = store.create_video(&new).await?;
+        let facts = VideoFacts { duration: minutes * 60_000, ..VideoFacts::default() };
+        store.set_video_facts(&video.id, &facts).await?;
+        store.set_video_state(&video.id, VideoState::Ready, "").await?;
+        talked_about.get_or_insert(video.id);
+    }
+    let video_id = talked_about.ok_or(Error::NotFound)?;
+    let guest = NewUser {
+        handle: "mei",
+        display_name: "美 Mei",
+        email: None,
+        password_hash: "",
+        role: Role::Viewer,
+        state: UserState::Active,
+    };
+    let guest = store.create_user(&guest).await?;
+    let say = async |author: &User, parent_id, text: &str, held| {
+        let new = NewComment { video_id: &video_id, author_id: &author.id, parent_id, text, held };
+        store.create_comment(&new).await
+    };
+    let gone = say(&guest, None, "deleted", false).await?;
+    say(owner, Some(&gone), "Whoever asked: yes, the camera is on all night.", false).await?;
+    store.delete_comment(&gone).await?;
+    let first = say(&guest, None, "The anemone at 4:05 opens!\nAnd at 1:02:03 it closes again.", false).await?;
+    for n in 1..=5 {
+        let text = format!("Reply {n}: I had not seen that, thank you. 谢谢，我之前没注意到。");
+        say(if n % 2 == 0 { owner } else { &guest }, Some(&first), &text, false).await?;
+    }
+    store.like_comment(&first, &owner.id, true).await?;
+    store.like_comment(&first, &guest.id, true).await?;
+    let long = format!("{} and https://example.org/{}", "a-long-word-without-an-end".repeat(8), "path/".repeat(20));
+    say(owner, None, &long, false).await?;
+    let pinned = say(owner, None, "The tide table is at https://example.org/tides.", false).await?;
+    store.pin_comment(&pinned).await?;
+    say(&guest, None, "See https://example.com/shells, too", true).await?;
+    for n in 1..=20 {
+        say(&guest, None, &format!("Comment {n} 条评论"), false).await?;
     }
     Ok(())
 }
