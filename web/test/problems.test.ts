@@ -18,6 +18,16 @@ test('the field that is wrong is named', () => {
   expect(words('001', 'there may be at most 20 hosts')).toBe('form_embed_hosts');
 });
 
+test('a comment that is refused says why', () => {
+  expect(explain({ error_code: '001', error: 'text must have at most 3 links' })).toEqual({
+    words: 'form_comment',
+    fields: ['text'],
+  });
+  expect(words('005', 'links have to be approved: write another comment with them')).toBe('form_comment_links');
+  expect(words('005', 'comments on this video are closed')).toBe('form_comments_closed');
+  expect(words('006', 'there is no such comment')).toBe('form_no_comment');
+});
+
 test('reasons that have one code are told apart', () => {
   expect(words('002', 'log in first')).toBe('form_logged_out');
   expect(words('002', 'the password is wrong')).toBe('form_wrong_password');

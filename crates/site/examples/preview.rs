@@ -22,8 +22,8 @@ use millrace_site::{
     Accounts, LiveAudio, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, SiteConfig, SiteKey, router,
 };
 use millrace_store::{
-    At, ChannelChange, Error, NewChannel, NewComment, NewSession, NewUser, NewVideo, Review, Role, Store, User, UserState,
-    VideoFacts, VideoState, Visibility,
+    At, ChannelChange, Error, NewChannel, NewComment, NewSession, NewUser, NewVideo, Review, Role, Store, User,
+    UserState, VideoFacts, VideoState, Visibility,
 };
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
@@ -169,10 +169,10 @@ async fn videos(store: &Store, owner: &User) -> Result<(), Error> {
     say(owner, None, &long, false).await?;
     let pinned = say(owner, None, "The tide table is at https://example.org/tides.", false).await?;
     store.pin_comment(&pinned).await?;
-    say(&guest, None, "See https://example.com/shells, too", true).await?;
     for n in 1..=20 {
         say(&guest, None, &format!("Comment {n} 条评论"), false).await?;
     }
+    say(&guest, None, "See https://example.com/shells, too", true).await?;
     Ok(())
 }
 

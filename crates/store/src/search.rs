@@ -271,8 +271,25 @@ const MAX_TERMS: usize = 16;
 const MAX_TERM: usize = 60;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn sqlite_asks_its_index_and_then_for_rows_by_their_keys() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open("sqlite://test.db", directory.path()).await.unwrap();
+        let Pool::Sqlite(pool) = &store.pool else { unreachable!("it was opened so") };
+        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {ON_SQLITE}"));
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).bind("\"a\"").fetch_all(pool).await.unwrap();
+        let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
+        let place = |begins: &str| {
+            steps.iter().position(|step| step.starts_with(begins)).unwrap_or_else(|| panic!("{begins}: {steps:#?}"))
+        };
+        assert!(place("SCAN video_search VIRTUAL TABLE INDEX") < place("SEARCH video_terms USING INTEGER PRIMARY KEY"));
+        place("SEARCH videos USING INDEX");
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN video_terms") || step.starts_with("SCAN videos")));
+    }
 
     #[test]
     fn words_are_folded_and_letters_are_paired() {

@@ -118,19 +118,18 @@ fn clock(seconds: u64) -> String {
 }
 
 impl Wanted {
+    /// What narrows and orders videos alone, by name.
+    fn of_videos(&self) -> [(&'static str, &str); 3] {
+        [("duration", &self.duration), ("since", &self.since), ("order", &self.order)]
+    }
+
     /// The same as a query, without what is as usual and without the cursor; empty where nothing is left.
     fn query(&self) -> String {
         let sort = if self.sort == LiveOrder::default() { "" } else { self.sort.as_str() };
-        let pairs = [
-            ("q", self.q.as_str()),
-            ("language", &self.language),
-            ("sort", sort),
-            ("duration", &self.duration),
-            ("since", &self.since),
-            ("order", &self.order),
-        ];
+        let pairs =
+            [("q", self.q.as_str()), ("language", &self.language), ("sort", sort)].into_iter().chain(self.of_videos());
         let mut query = String::new();
-        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
             let join = if query.is_empty() { '?' } else { '&' };
             query.push_str(&format!("{join}{name}={}", urlencode(value)));
         }
