@@ -2,6 +2,7 @@
 
 import './site.css';
 
+import { enableCaptions } from './site/captions';
 import { watchChannel } from './site/channel';
 import { enableComments } from './site/comments';
 import { enableCopying } from './site/copy';
@@ -18,6 +19,8 @@ import { hideSecrets, watchHealth } from './site/studio';
 import { enableTabs } from './site/tabs';
 import { enableTheme } from './site/theme';
 import { keepThumbnails } from './site/thumbnails';
+import { enableUploads } from './site/upload';
+import { keepVideos } from './site/videos';
 
 // Every picture that belongs to a page without being part of a script.
 import.meta.glob('./images/*', { eager: true, query: '?url' });
@@ -40,3 +43,6 @@ keepFresh();
 enableSecondFactor();
 hideSecrets();
 watchHealth();
+enableCaptions();
+enableUploads();
+keepVideos();

@@ -50,7 +50,7 @@ test('what has no field, or is new to the page, is told as such', () => {
 });
 
 test('whatever is explained is what the server says', () => {
-  const sources = import.meta.glob<string>(['../../crates/site/src/**/*.rs', '../../crates/store/src/**/*.rs'], {
+  const sources = import.meta.glob<string>('../../crates/{site,store,transcode}/src/**/*.rs', {
     eager: true,
     query: '?raw',
     import: 'default',

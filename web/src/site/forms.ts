@@ -3,7 +3,8 @@ import { explain, type Meaning, type Problem } from './problems';
 
 /**
  * Forms that go to the JSON API: `data-api` holds method and path. What follows is `data-next`, a page, or `data-done`,
- * words; `millrace:sent` is dispatched at the form, with the answer as its detail. `data-version` is sent as `If-Match`. `:name` in path or page stands for the field of that name.
+ * words; `millrace:sent` is dispatched at the form, with the answer as its detail. `data-version` is sent as `If-Match`.
+ * `:name` in path or page stands for the field of that name.
  */
 export function enableForms(): void {
   // Heard at the document, so that forms that come later are among them.

@@ -4,7 +4,8 @@ import { explain, type Problem } from './problems';
 
 /**
  * Places for a picture: `data-picture` holds the path that takes it, `data-picture-field` the field of the answer that
- * says where it is. What is chosen is sent at once, and shown as the site keeps it.
+ * says where it is. What is chosen is sent at once, and shown as the site keeps it; `data-picture-choice` is the number of
+ * one that the site has already.
  */
 export function enablePictures(): void {
   for (const form of document.querySelectorAll<HTMLFormElement>('form[data-picture]')) {
@@ -14,32 +15,36 @@ export function enablePictures(): void {
       const chosen = file.files?.[0];
       if (chosen) void change(form, chosen);
     });
+    for (const choice of form.querySelectorAll<HTMLElement>('[data-picture-choice]')) {
+      choice.addEventListener('click', () => void change(form, Number(choice.dataset.pictureChoice)));
+    }
     form.querySelector('[data-picture-remove]')?.addEventListener('click', () => void change(form, null));
   }
 }
 
-async function change(form: HTMLFormElement, picture: File | null): Promise<void> {
+async function change(form: HTMLFormElement, picture: File | number | null): Promise<void> {
   if (form.ariaBusy === 'true') return;
   form.ariaBusy = 'true';
   say(form, '');
   const path = form.dataset.picture ?? '';
+  const kind = picture instanceof File ? picture.type || 'image/*' : picture === null ? '' : 'application/json';
   const file = form.querySelector<HTMLInputElement>('input[type=file]');
   try {
-    if (picture && picture.size > MAX_BYTES) say(form, t('form_picture'));
+    if (picture instanceof File && picture.size > MAX_BYTES) say(form, t('form_picture'));
     else {
       const response = await fetch(path, {
-        method: picture ? 'PUT' : 'DELETE',
-        headers: { accept: 'application/json', ...(picture && { 'content-type': picture.type || 'image/*' }) },
-        body: picture,
+        method: picture === null ? 'DELETE' : 'PUT',
+        headers: { accept: 'application/json', ...(kind && { 'content-type': kind }) },
+        body: typeof picture === 'number' ? JSON.stringify({ choice: picture }) : picture,
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       });
       const answer = (await response.json().catch(() => ({}))) as Problem & Record<string, unknown>;
       if (response.ok) {
         show(form, answer[form.dataset.pictureField ?? ''] as string | null);
         follow(path, Number(answer.version));
-        say(form, t(picture ? 'form_picture_kept' : 'form_picture_removed'), true);
+        say(form, t(picture === null ? 'form_picture_removed' : 'form_picture_kept'), true);
         // Where one was that is gone.
-        if (!picture) file?.focus();
+        if (picture === null) file?.focus();
       } else if (['001', '008'].includes(answer.error_code ?? '')) say(form, t('form_picture'));
       else refuse(form, explain(answer));
     }
@@ -53,11 +58,11 @@ async function change(form: HTMLFormElement, picture: File | null): Promise<void
 function show(form: HTMLFormElement, url: string | null): void {
   const image = form.querySelector<HTMLImageElement>('img');
   const remove = form.querySelector<HTMLElement>('[data-picture-remove]');
-  if (!image || !remove) return;
+  if (!image) return;
   if (url) image.src = url;
   else image.removeAttribute('src');
   image.hidden = !url;
-  remove.hidden = !url;
+  if (remove) remove.hidden = !url;
 }
 
 /** The page's form of the same thing goes on from the version that the picture made, unless somebody else made one too. */

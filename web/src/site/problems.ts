@@ -21,6 +21,8 @@ export function explain({ error_code: code = '', error = '' }: Problem): Meaning
     const seconds = /(\d+) s$/.exec(error)?.[1];
     return { words: seconds ? t('form_009_until', { time: wait(Number(seconds)) }) : t('form_009'), fields: [] };
   }
+  const line = /^line (\d+): /.exec(error)?.[1];
+  if (line) return { words: t('form_captions_line', { n: line }), fields: ['file'] };
   const [, message, ...fields] = MEANINGS.find(([begins]) => error.startsWith(begins)) ?? [];
   return { words: t(message ?? CODES.get(code) ?? 'form_failed'), fields };
 }
@@ -89,4 +91,11 @@ export const MEANINGS: readonly (readonly [begins: string, message: string, ...f
   ['site_name ', 'form_site_name', 'site_name'],
   ['note ', 'form_note', 'note'],
   ['days ', 'form_days', 'days'],
+  ['publish_at must ', 'form_publish_at', 'publish_at'],
+  ['publish_at and publish_now ', 'form_publish_both', 'publish_at'],
+  ['the captions are too large', 'form_captions_large', 'file'],
+  ['the file is larger than ', 'form_captions_large', 'file'],
+  ['the file is not text in ', 'form_captions_text', 'file'],
+  ['there are no captions in the file', 'form_captions_empty', 'file'],
+  ['there are captions in as many languages ', 'form_captions_many'],
 ];

@@ -351,9 +351,9 @@ pub(crate) struct Upload {
     /// Its id: it goes on at `/api/v1/uploads/{id}`.
     id: String,
     /// Bytes that are here.
-    received: u64,
+    pub(crate) received: u64,
     /// Bytes of the whole file.
-    length: u64,
+    pub(crate) length: u64,
     /// When it is given up unless more comes.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,

@@ -34,67 +34,67 @@ use crate::{ErrorCode, Problem, Site};
 pub(crate) struct Video {
     /// Its name in addresses.
     #[schema(example = "q7RbT2mXv0K")]
-    id: String,
-    channel: VideoChannel,
+    pub(crate) id: String,
+    pub(crate) channel: VideoChannel,
     /// Its name for people.
     #[schema(example = "The night market at the river")]
-    title: String,
+    pub(crate) title: String,
     /// What it is about. Times such as `1:02:03` in it can be jumped to.
-    description: String,
+    pub(crate) description: String,
     /// The language spoken, as a BCP 47 tag; empty where not said.
-    language: String,
+    pub(crate) language: String,
     /// What kind of thing is shown: one of those that the site lists; empty where not said.
-    category: String,
+    pub(crate) category: String,
     /// Words to be found by.
-    tags: Vec<String>,
-    visibility: VideoVisibility,
-    state: ProcessingState,
+    pub(crate) tags: Vec<String>,
+    pub(crate) visibility: VideoVisibility,
+    pub(crate) state: ProcessingState,
     /// When it was first there for others; null where it was not yet.
     #[serde(with = "time::serde::rfc3339::option")]
-    published_at: Option<OffsetDateTime>,
+    pub(crate) published_at: Option<OffsetDateTime>,
     /// Seconds.
-    duration: f64,
+    pub(crate) duration: f64,
     /// Pixels; 0 where there is no picture.
-    width: u32,
+    pub(crate) width: u32,
     /// Pixels; 0 where there is no picture.
-    height: u32,
+    pub(crate) height: u32,
     /// Times that it was watched: once for each viewer and day.
-    views: u64,
+    pub(crate) views: u64,
     /// Accounts that like it.
-    likes: u64,
+    pub(crate) likes: u64,
     /// Comments that everybody sees.
-    comments: u64,
+    pub(crate) comments: u64,
     /// Whether viewers may comment.
-    comments_open: bool,
+    pub(crate) comments_open: bool,
     /// Whether viewers may keep a copy.
-    downloadable: bool,
+    pub(crate) downloadable: bool,
     /// Path of the picture that stands for it; null where there is none yet.
-    thumbnail_url: Option<String>,
-    urls: VideoUrls,
+    pub(crate) thumbnail_url: Option<String>,
+    pub(crate) urls: VideoUrls,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
-    created_at: OffsetDateTime,
+    pub(crate) created_at: OffsetDateTime,
     /// Changes with every change; `If-Match` takes it in quotes.
-    version: i64,
+    pub(crate) version: i64,
     /// What its owner and moderators see; null for others, and in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    own: Option<OwnPart>,
+    pub(crate) own: Option<OwnPart>,
     /// What there is of it, where one video was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    media: Option<VideoMedia>,
+    pub(crate) media: Option<VideoMedia>,
 }
 
 /// The channel of a video.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct VideoChannel {
     /// Its name in addresses.
-    handle: String,
+    pub(crate) handle: String,
     /// Its name for people.
-    title: String,
+    pub(crate) title: String,
     /// Path of its picture; null where it has none.
-    avatar_url: Option<String>,
+    pub(crate) avatar_url: Option<String>,
 }
 
 /// Where a video is. Paths on this origin.
@@ -102,70 +102,70 @@ pub(crate) struct VideoChannel {
 pub(crate) struct VideoUrls {
     /// Its page.
     #[schema(example = "/w/q7RbT2mXv0K")]
-    page: String,
+    pub(crate) page: String,
     /// The HLS playlist.
     #[schema(example = "/videos/q7RbT2mXv0K/index.m3u8")]
-    hls: String,
+    pub(crate) hls: String,
     /// The file, by ranges.
     #[schema(example = "/videos/q7RbT2mXv0K")]
-    file: String,
+    pub(crate) file: String,
 }
 
 /// What there is of a video.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct VideoMedia {
     /// Thousandths of pictures per second.
-    frame_rate: u32,
+    pub(crate) frame_rate: u32,
     /// Bits per second of the file.
-    bit_rate: u64,
+    pub(crate) bit_rate: u64,
     /// RFC 6381 name of the video codec; empty where there is none.
-    video_codec: String,
+    pub(crate) video_codec: String,
     /// RFC 6381 name of the audio codec; empty where there is none.
-    audio_codec: String,
+    pub(crate) audio_codec: String,
     /// Heights of the renditions beside the original.
-    renditions: Vec<String>,
+    pub(crate) renditions: Vec<String>,
     /// Captions.
-    captions: Vec<Caption>,
+    pub(crate) captions: Vec<Caption>,
     /// Paths of the pictures to choose from.
-    thumbnails: Vec<String>,
+    pub(crate) thumbnails: Vec<String>,
     /// Path of the small pictures along the time line (WebVTT); null where there are none.
-    storyboard_url: Option<String>,
+    pub(crate) storyboard_url: Option<String>,
 }
 
 /// Captions in one language.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Caption {
     /// A BCP 47 tag.
-    pub(super) language: String,
+    pub(crate) language: String,
     /// Where they are (WebVTT).
-    pub(super) url: String,
+    pub(crate) url: String,
 }
 
 /// What its owner sees of a video.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OwnPart {
     /// Why it failed, in plain words; empty where it did not.
-    failure: String,
-    review: ReviewState,
+    pub(crate) failure: String,
+    pub(crate) review: ReviewState,
     /// Why moderators decided so; may be empty.
-    review_reason: String,
+    pub(crate) review_reason: String,
     /// When it is to be published; null where it is not scheduled.
     #[serde(with = "time::serde::rfc3339::option")]
-    publish_at: Option<OffsetDateTime>,
+    pub(crate) publish_at: Option<OffsetDateTime>,
     /// When it was put into the trash; null where it is not there.
     #[serde(with = "time::serde::rfc3339::option")]
-    trashed_at: Option<OffsetDateTime>,
+    pub(crate) trashed_at: Option<OffsetDateTime>,
     /// When it is deleted for good; null where it is not in the trash.
     #[serde(with = "time::serde::rfc3339::option")]
-    purge_at: Option<OffsetDateTime>,
+    pub(crate) purge_at: Option<OffsetDateTime>,
     /// What its file was called where it came from.
-    file_name: String,
+    pub(crate) file_name: String,
     /// Bytes that are stored for it, renditions and pictures included.
-    stored_bytes: u64,
+    pub(crate) stored_bytes: u64,
     /// Its upload, where it is on its way.
-    upload: Option<Upload>,
+    pub(crate) upload: Option<Upload>,
     /// What is being done with it, or waits to be.
-    work: Vec<VideoWork>,
+    pub(crate) work: Vec<VideoWork>,
 }
 
 /// Something that is done with a video.
@@ -173,15 +173,15 @@ pub(crate) struct OwnPart {
 pub(crate) struct VideoWork {
     /// What is done.
     #[schema(example = "video.transcode")]
-    kind: String,
+    pub(crate) kind: String,
     /// Whether it is being done at this moment, or waits.
-    running: bool,
+    pub(crate) running: bool,
     /// How far it is: 0 to 1.
-    progress: f64,
+    pub(crate) progress: f64,
     /// What is being done, in plain words; may be empty.
-    note: String,
+    pub(crate) note: String,
     /// Why the last attempt failed, where one did; it is tried again.
-    error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// Who finds and watches a video, once it is published.
@@ -280,9 +280,9 @@ impl From<Review> for ReviewState {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct VideoPage {
     /// In the order that was asked for.
-    pub(super) items: Vec<Video>,
+    pub(crate) items: Vec<Video>,
     /// The `cursor` of the next page; null on the last.
-    pub(super) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 impl Video {
@@ -351,7 +351,7 @@ impl Video {
     }
 
     /// With what its owner sees.
-    pub(super) async fn own(site: &Site, known: &KnownVideo) -> Result<Self, Problem> {
+    pub(crate) async fn own(site: &Site, known: &KnownVideo) -> Result<Self, Problem> {
         let stored = u64::try_from(known.stored_bytes()).unwrap_or(0);
         let own = OwnPart::of(site, known.video(), stored).await?;
         Ok(Self { own: Some(own), ..Self::whole(known) })

@@ -51,11 +51,9 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/search", get(search::by_words))
         .route("/browse", get(search::browse))
         .route("/browse/{category}", get(search::by_category))
-        .route("/studio", get(studio::page))
-        .route("/studio/{handle}", get(studio::channel))
-        .route("/studio/{handle}/settings", get(studio::settings))
         .route("/about", get(about::page))
         .route("/about/api", get(about::api))
+        .merge(studio::routes())
         .merge(admin::routes())
 }
 

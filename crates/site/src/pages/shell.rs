@@ -126,6 +126,18 @@ impl Shell {
         self.visitor.user.as_ref().is_some_and(Rail::leads_somewhere)
     }
 
+    /// The studio's pages: path, message, icon, and whether this is one of them.
+    pub(super) fn studio_pages(&self) -> [(&'static str, &'static str, &'static str, bool); 3] {
+        let path = self.visitor.path.split('?').next().unwrap_or_default();
+        let below = |page: &str| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let [videos, trash] = ["/studio/videos", "/studio/trash"].map(below);
+        [
+            ("/studio", "studio.channels", "radio-tower", !videos && !trash),
+            ("/studio/videos", "studio.videos", "clapperboard", videos),
+            ("/studio/trash", "studio.trash", "trash-2", trash),
+        ]
+    }
+
     /// An icon of the sprite, for the eye only.
     pub(super) fn icon(&self, name: &str) -> Safe<String> {
         let sprite = assets::url("icons.svg");

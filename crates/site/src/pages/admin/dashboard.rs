@@ -81,12 +81,12 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response
 }
 
 /// Kilobits per second as people write them.
-pub(super) fn rate(kbit_s: u64, t: &Messages) -> String {
+pub(in crate::pages) fn rate(kbit_s: u64, t: &Messages) -> String {
     scaled(kbit_s, 1000, &["script.unit_kbit", "script.unit_mbit", "script.unit_gbit"], t)
 }
 
 /// Bytes as people write them.
-pub(super) fn size(bytes: u64, t: &Messages) -> String {
+pub(in crate::pages) fn size(bytes: u64, t: &Messages) -> String {
     scaled(bytes >> 10, 1024, &["script.unit_kib", "script.unit_mib", "script.unit_gib", "script.unit_tib"], t)
 }
 

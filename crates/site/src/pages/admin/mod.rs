@@ -1,7 +1,7 @@
 //! Running the site: what moderators and administrators see. Every page has the same rail; [`enter`] lets in who may.
 
 mod audit;
-mod dashboard;
+pub(super) mod dashboard;
 mod invitations;
 mod settings;
 mod streams;

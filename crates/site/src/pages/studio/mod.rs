@@ -1,8 +1,12 @@
-//! The studio: a creator's channels, how to go live, what arrives, and what was on air.
+//! The studio: a creator's channels, how to go live, what arrives, and what was on air; and their videos.
+
+mod videos;
 
 use askama::Template;
+use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
 use millrace_store::{Channel, LiveSession, PageRequest, StreamKey, Visibility};
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -21,6 +25,17 @@ use crate::pictures;
 use crate::source::DEFAULT_APP;
 use crate::visitor::Visitor;
 use crate::{LiveUrls, Problem, Site};
+
+/// The pages' routes.
+pub(super) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/studio", get(page))
+        .route("/studio/videos", get(videos::list))
+        .route("/studio/videos/{id}", get(videos::one))
+        .route("/studio/trash", get(videos::trash))
+        .route("/studio/{handle}", get(channel))
+        .route("/studio/{handle}/settings", get(settings))
+}
 
 #[derive(Template)]
 #[template(path = "studio.html")]
@@ -110,11 +125,11 @@ impl Settings {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Cursor {
+struct Cursor {
     cursor: Option<String>,
 }
 
-pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response {
+async fn page(State(site): State<Site>, visitor: Visitor) -> Response {
     let (actor, shell) = match enter(&site, visitor, "studio.title") {
         Ok(entered) => entered,
         Err(response) => return *response,
@@ -133,7 +148,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response
     render(&Studio { channels: channels.collect(), shell })
 }
 
-pub(super) async fn channel(
+async fn channel(
     State(site): State<Site>,
     Path(handle): Path<String>,
     Query(Cursor { cursor }): Query<Cursor>,
@@ -179,7 +194,7 @@ pub(super) async fn channel(
     response
 }
 
-pub(super) async fn settings(State(site): State<Site>, Path(handle): Path<String>, visitor: Visitor) -> Response {
+async fn settings(State(site): State<Site>, Path(handle): Path<String>, visitor: Visitor) -> Response {
     let (channel, shell) = match own(&site, visitor, &handle).await {
         Ok(found) => found,
         Err(response) => return *response,
