@@ -252,7 +252,10 @@ impl Row {
             failed: video.state == ProcessingState::Failed,
             numbers,
             made: Moment::new(video.created_at, now, t),
-            purge: own.and_then(|own| own.purge_at).map(|at| End::new(at, now, t)),
+            purge: own.and_then(|own| own.purge_at).map(|at| End {
+                left: t.with("studio.purge", "time", until(at, now, t)),
+                ..End::new(at, now, t)
+            }),
         }
     }
 }
@@ -274,10 +277,7 @@ fn state(video: &Video, own: Option<&OwnPart>, now: OffsetDateTime, t: &Messages
             ReviewState::Changes => (plain("studio.state_changes"), true),
             ReviewState::Rejected => (plain("studio.state_rejected"), true),
             ReviewState::None | ReviewState::Approved => match own.and_then(|own| own.publish_at) {
-                Some(at) => {
-                    let left = t.duration(u64::try_from((at - now).whole_seconds()).unwrap_or(0));
-                    (t.with("studio.state_scheduled", "time", left), false)
-                }
+                Some(at) => (t.with("studio.state_scheduled", "time", until(at, now, t)), false),
                 None => (plain("studio.state_ready"), false),
             },
         },
@@ -356,6 +356,10 @@ fn visibility_words(visibility: VideoVisibility) -> (&'static str, &'static str,
 fn refused(problem: &Problem) -> Response {
     tracing::error!(?problem, "a page of the studio could not be made");
     error::broken()
+}
+
+fn until(at: OffsetDateTime, now: OffsetDateTime, t: &Messages) -> String {
+    t.duration(u64::try_from((at - now).whole_seconds()).unwrap_or(0))
 }
 
 /// Whole hundredths: never all of them before it is done.
