@@ -71,8 +71,19 @@ const MAX_BIO: usize = 1000;
 /// RFC 5321, 4.5.3.1.3.
 const MAX_EMAIL: usize = 254;
 /// Names that could be mistaken for the site itself.
-const RESERVED: [&str; 11] =
-    ["admin", "administrator", "moderator", "system", "support", "millrace", "official", "root", "me", "videos", "trash"];
+const RESERVED: [&str; 11] = [
+    "admin",
+    "administrator",
+    "moderator",
+    "system",
+    "support",
+    "millrace",
+    "official",
+    "root",
+    "me",
+    "videos",
+    "trash",
+];
 
 #[cfg(test)]
 mod tests {

@@ -252,10 +252,9 @@ impl Row {
             failed: video.state == ProcessingState::Failed,
             numbers,
             made: Moment::new(video.created_at, now, t),
-            purge: own.and_then(|own| own.purge_at).map(|at| End {
-                left: t.with("studio.purge", "time", until(at, now, t)),
-                ..End::new(at, now, t)
-            }),
+            purge: own
+                .and_then(|own| own.purge_at)
+                .map(|at| End { left: t.with("studio.purge", "time", until(at, now, t)), ..End::new(at, now, t) }),
         }
     }
 }

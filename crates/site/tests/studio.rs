@@ -1,0 +1,161 @@
+//! The studio's pages of videos, as their owner and others meet them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod app;
+
+use app::App;
+use http::StatusCode;
+use millrace_store::{At, NewUpload, NewVideo, Review, Role, Video, VideoChange, VideoState, Visibility};
+use serde_json::json;
+use time::Duration;
+
+/// A site with a creator, `cora`, who has a channel.
+async fn site() -> App {
+    let app = App::set_up().await;
+    let creator = app.with_role("cora", Role::Creator).await;
+    let made = creator.post("/api/v1/channels", json!({ "handle": "engine", "title": "Engine room" })).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    app
+}
+
+/// A video of the channel in that state.
+async fn video(app: &App, short_id: &str, title: &str, state: VideoState, failure: &str) -> Video {
+    let channel = app.store.channel_by_handle("engine").await.unwrap().unwrap();
+    let new = NewVideo {
+        short_id,
+        channel_id: &channel.id,
+        title,
+        description: "",
+        language: "",
+        category: "",
+        tags: "[]",
+        search_text: "",
+        visibility: Visibility::Unlisted,
+        password_hash: None,
+        publish_at: None,
+        review: Review::None,
+        file_name: "clip.mp4",
+    };
+    let upload = NewUpload {
+        user_id: &channel.owner_id,
+        length: 200,
+        metadata: "",
+        expires_at: At::now().plus(Duration::hours(1)),
+        most: 50,
+    };
+    let (video, upload) = app.store.create_upload(&new, &upload).await.unwrap();
+    let staging = app.accounts.staging().unwrap();
+    staging.begin(&upload.id).await.unwrap();
+    if state != VideoState::Uploading {
+        app.store.set_video_state(&video.id, state, failure).await.unwrap();
+    }
+    app.store.video(&video.id).await.unwrap().unwrap()
+}
+
+async fn change(app: &App, video: &Video, change: &VideoChange<'_>) {
+    app.store.update_video(&video.id, video.version, change).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_list_says_in_words_what_became_of_each() {
+    let app = site().await;
+    video(&app, "AAAAAAAAAA1", "On its way", VideoState::Uploading, "").await;
+    video(&app, "AAAAAAAAAA2", "Here", VideoState::Received, "").await;
+    video(&app, "AAAAAAAAAA3", "At work", VideoState::Processing, "").await;
+    video(&app, "AAAAAAAAAA4", "Broken", VideoState::Failed, "there is <no> index in the file").await;
+    let scheduled = video(&app, "AAAAAAAAAA5", "Later", VideoState::Ready, "").await;
+    let publish_at = Some(Some(At::now().plus(Duration::minutes(125) + Duration::seconds(30))));
+    change(&app, &scheduled, &VideoChange { publish_at, ..VideoChange::default() }).await;
+    let sent_back = video(&app, "AAAAAAAAAA6", "Sent back", VideoState::Ready, "").await;
+    app.store.review_video(&sent_back.id, sent_back.version, Review::Changes, "name the music").await.unwrap();
+    video(&app, "AAAAAAAAAA7", "Done", VideoState::Ready, "").await;
+
+    let (status, _, page) = app.browser("cora").await.page("/studio/videos").await;
+    assert_eq!(status, StatusCode::OK);
+    let row = |id: &str| {
+        let from = page.find(&format!("id=\"video-{id}\"")).unwrap_or_else(|| panic!("{id} is not listed"));
+        page[from..].split("</li>").next().unwrap()
+    };
+    for (id, words) in [
+        ("AAAAAAAAAA1", "Uploading, 0 %"),
+        ("AAAAAAAAAA2", "Received"),
+        ("AAAAAAAAAA3", "Being made playable"),
+        ("AAAAAAAAAA4", "Failed"),
+        ("AAAAAAAAAA4", "there is &#60;no&#62; index in the file"),
+        ("AAAAAAAAAA4", "POST /api/v1/videos/AAAAAAAAAA4/retry"),
+        ("AAAAAAAAAA5", "Published in 2 h 5 min"),
+        ("AAAAAAAAAA6", "Changes wanted"),
+        ("AAAAAAAAAA6", "Moderators say: name the music"),
+        ("AAAAAAAAAA7", ">Ready<"),
+        ("AAAAAAAAAA7", "href=\"/w/AAAAAAAAAA7\""),
+        ("AAAAAAAAAA7", "Unlisted"),
+        ("AAAAAAAAAA7", "0 views"),
+    ] {
+        assert!(row(id).contains(words), "{id} does not say {words}: {}", row(id));
+    }
+    for (id, busy) in [("AAAAAAAAAA1", true), ("AAAAAAAAAA3", true), ("AAAAAAAAAA4", false), ("AAAAAAAAAA7", false)] {
+        assert_eq!(row(id).contains("data-busy"), busy, "{id}");
+    }
+    assert!(!row("AAAAAAAAAA3").contains("href=\"/w/"), "there is nothing to watch yet");
+    let places = ["AAAAAAAAAA7", "AAAAAAAAAA1"].map(|id| page.find(&format!("id=\"video-{id}\"")).unwrap());
+    assert!(places[0] < places[1], "the newest first");
+}
+
+#[tokio::test]
+async fn the_list_has_pages_that_need_no_script() {
+    let app = site().await;
+    for number in 0..31 {
+        video(&app, &format!("AAAAAAAAA{number:02}"), "One of many", VideoState::Received, "").await;
+    }
+    let creator = app.browser("cora").await;
+    let count = |page: &str| page.matches("class=\"row video\"").count();
+    let (_, _, first) = creator.page("/studio/videos").await;
+    assert_eq!(count(&first), 30);
+    let link = first.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let (status, _, second) = creator.page(&link).await;
+    assert_eq!((status, count(&second)), (StatusCode::OK, 1));
+    assert!(!second.contains("rel=\"next\""));
+    let (status, ..) = creator.page("/studio/videos?cursor=%00").await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn only_its_owner_and_moderators_edit_a_video() {
+    let app = site().await;
+    video(&app, "AAAAAAAAAA1", "Engine <room>", VideoState::Ready, "").await;
+    let path = "/studio/videos/AAAAAAAAAA1";
+    let (status, _, page) = app.browser("cora").await.page(path).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("value=\"Engine &#60;room&#62;\"") && page.contains("data-version=\""));
+    assert_eq!(app.browser("ada").await.page(path).await.0, StatusCode::OK, "who runs the site");
+    app.with_role("otto", Role::Creator).await;
+    let other = app.browser("otto").await;
+    assert_eq!(other.page(path).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(other.page("/studio/videos/AAAAAAAAAA9").await.0, StatusCode::NOT_FOUND);
+    for path in [path, "/studio/videos", "/studio/trash"] {
+        let (status, headers, _) = app.anonymous().page(path).await;
+        assert_eq!(
+            (status, headers["location"].to_str().unwrap()),
+            (StatusCode::SEE_OTHER, &*format!("/login?next={path}"))
+        );
+    }
+    let (_, _, empty) = other.page("/studio/videos").await;
+    assert!(empty.contains("you have none yet"), "without a channel there is nowhere to upload to");
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_in_the_trash_until_it_is_restored() {
+    let app = site().await;
+    video(&app, "AAAAAAAAAA1", "Engine room", VideoState::Ready, "").await;
+    let creator = app.browser("cora").await;
+    assert_eq!(creator.delete("/api/v1/videos/AAAAAAAAAA1").await.status, StatusCode::OK);
+    let (_, _, list) = creator.page("/studio/videos").await;
+    assert!(!list.contains("AAAAAAAAAA1"));
+    let (_, _, trash) = creator.page("/studio/trash").await;
+    assert!(trash.contains("Engine room") && trash.contains("Deleted for good in "), "{trash}");
+    let (_, _, one) = creator.page("/studio/videos/AAAAAAAAAA1").await;
+    assert!(one.contains("This video is in the trash") && !one.contains("href=\"/w/"));
+    assert_eq!(creator.post("/api/v1/videos/AAAAAAAAAA1/restore", json!(null)).await.status, StatusCode::OK);
+    assert!(!creator.page("/studio/trash").await.2.contains("AAAAAAAAAA1"));
+    assert!(creator.page("/studio/videos").await.2.contains("video-AAAAAAAAAA1"));
+}
