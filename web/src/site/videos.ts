@@ -10,7 +10,7 @@ export function keepVideos(): void {
   }
   const place = document.querySelector<HTMLElement>(PLACE);
   if (!place) return;
-  place.addEventListener('done', () => void refreshVideos());
+  place.addEventListener('millrace:sent', () => void refreshVideos());
   whileVisible(REFRESH_MS, async () => {
     if (document.querySelector(`${PLACE} [data-busy]:not([hidden])`)) await refreshVideos();
   });
