@@ -54,44 +54,57 @@ pub struct VideoSearch<'a> {
 }
 
 /// A query of what is found. Parameters: $1 what the index is asked, $2 a pattern for titles, $3 channel, $4 category,
-/// $5 language, $6 and $7 bounds of the duration, $8 a time, $9 an order, $10 and $11 the part of the list. The newest so
-/// many that pass are put into order, so that a word that every title has costs no more than another.
+/// $5 language, $6 and $7 bounds of the duration, $8 a time, $9 an order, $10 and $11 the part of the list. Of the newest
+/// 5,000 that have the words, the newest 2,000 that pass are put into order: a word that every title has costs no more than
+/// another.
 macro_rules! found {
-    ($from:literal, $matches:literal, $number:literal) => {
+    ($title:literal, $from:literal, $newest:literal) => {
         concat!(
             "WITH found AS (
-                 SELECT videos.id AS video_id, CASE WHEN ' ' || video_terms.title LIKE $2 THEN 1 ELSE 0 END AS in_title
-                 FROM ",
+                 SELECT videos.id AS video_id, videos.views, videos.published_at, CASE WHEN ' ' || ",
+            $title,
+            " LIKE $2 THEN 1 ELSE 0 END AS in_title FROM ",
             $from,
-            " CROSS JOIN videos WHERE videos.id = video_terms.video_id AND videos.listed AND ",
-            $matches,
-            " AND ($3 = '' OR videos.channel_id = $3) AND ($4 = '' OR videos.category = $4)
+            " WHERE videos.listed AND ($3 = '' OR videos.channel_id = $3) AND ($4 = '' OR videos.category = $4)
                    AND ($5 = '' OR lower(videos.language) = $5 OR lower(videos.language) LIKE $5 || '-%')
                    AND videos.duration >= $6 AND videos.duration < $7 AND videos.published_at >= $8
                  ORDER BY ",
-            $number,
-            " DESC LIMIT 2000)
+            $newest,
+            " DESC LIMIT 2000),
+             page AS (
+                 SELECT video_id, ROW_NUMBER() OVER (
+                     ORDER BY CASE WHEN $9 = 'relevance' THEN in_title ELSE 0 END DESC,
+                              CASE WHEN $9 = 'newest' THEN 0 ELSE views END DESC,
+                              published_at DESC, video_id DESC) AS place
+                 FROM found ORDER BY place LIMIT $10 OFFSET $11)
              SELECT videos.*, channels.handle AS channel_handle, channels.title AS channel_title,
                     channels.avatar AS channel_avatar, channels.owner_id,
                     (SELECT object_key FROM files WHERE files.video_id = videos.id AND files.kind = 'poster' LIMIT 1)
                     AS thumbnail
-             FROM found JOIN videos ON videos.id = found.video_id JOIN channels ON channels.id = videos.channel_id
-             ORDER BY CASE WHEN $9 = 'relevance' THEN found.in_title ELSE 0 END DESC,
-                      CASE WHEN $9 = 'newest' THEN 0 ELSE videos.views END DESC,
-                      videos.published_at DESC, videos.id DESC
-             LIMIT $10 OFFSET $11"
+             FROM page JOIN videos ON videos.id = page.video_id JOIN channels ON channels.id = videos.channel_id
+             ORDER BY page.place"
         )
     };
 }
 
 const ON_SQLITE: &str = found!(
-    "video_search CROSS JOIN video_terms ON video_terms.number = video_search.rowid",
-    "video_search MATCH $1",
-    "video_search.rowid"
+    "hits.title",
+    "(SELECT video_terms.number, video_terms.video_id, video_terms.title
+      FROM video_search CROSS JOIN video_terms ON video_terms.number = video_search.rowid
+      WHERE video_search MATCH $1 ORDER BY video_search.rowid DESC LIMIT 5000) AS hits
+     CROSS JOIN videos ON videos.id = hits.video_id",
+    "hits.number"
 );
-const ON_POSTGRES: &str = found!("video_terms", "video_terms.terms @@ CAST($1 AS tsquery)", "video_terms.number");
+/// `OFFSET 0` keeps the planner from reading all videos to join them with the hits.
+const ON_POSTGRES: &str = found!(
+    "hits.title",
+    "(SELECT number, video_id, title FROM video_terms WHERE terms @@ CAST($1 AS tsquery)
+      ORDER BY number DESC LIMIT 5000) AS hits
+     CROSS JOIN LATERAL (SELECT * FROM videos AS one WHERE one.id = hits.video_id OFFSET 0) AS videos",
+    "hits.number"
+);
 /// Without words.
-const ALL: &str = found!("video_terms", "$1 = ''", "video_terms.number");
+const ALL: &str = found!("$1", "videos", "videos.published_at");
 
 impl Store {
     /// The videos that everybody may see and that are found. The cursor is a place in the list: what is published meanwhile
