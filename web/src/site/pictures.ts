@@ -15,9 +15,11 @@ export function enablePictures(): void {
       const chosen = file.files?.[0];
       if (chosen) void change(form, chosen);
     });
-    for (const choice of form.querySelectorAll<HTMLElement>('[data-picture-choice]')) {
-      choice.addEventListener('click', () => void change(form, Number(choice.dataset.pictureChoice)));
-    }
+    // Heard at the form, so that those that come later are among them.
+    form.addEventListener('click', (event) => {
+      const choice = (event.target as Element).closest<HTMLElement>('[data-picture-choice]');
+      if (choice) void change(form, Number(choice.dataset.pictureChoice));
+    });
     form.querySelector('[data-picture-remove]')?.addEventListener('click', () => void change(form, null));
   }
 }

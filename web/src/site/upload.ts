@@ -245,13 +245,14 @@ class Uploads {
   /** Writes what is known of an upload into its row. */
   #show(entry: Entry): void {
     const { row, state } = entry;
-    const words = state === 'waiting' ? t('upload_waiting') : state === 'unfinished' ? t('upload_unfinished', { percent: percent(entry) }) : entry.words;
-    set(row, 'state', words);
+    if (state === 'waiting') entry.words = t('upload_waiting');
+    if (state === 'unfinished') entry.words = t('upload_unfinished', { percent: percent(entry) });
+    set(row, 'state', entry.words);
     row.dataset.state = state;
     const bar = field<HTMLProgressElement>(row, 'progress');
     if (bar) {
       bar.value = percent(entry);
-      bar.hidden = state === 'refused' || state === 'cancelled';
+      bar.hidden = OVER.has(state);
     }
     const acts: Record<string, readonly UploadState[]> = {
       pause: ['waiting', 'sending', 'retrying'],

@@ -21,6 +21,10 @@ export async function refreshVideos(): Promise<void> {
   const response = await fetch(location.href, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) }).catch(() => null);
   if (!response?.ok) return;
   const page = new DOMParser().parseFromString(await response.text(), 'text/html');
+  for (const part of document.querySelectorAll('[data-live]')) {
+    const now = page.getElementById(part.id);
+    if (now) exchange(part, now);
+  }
   const [old, fresh] = [document.querySelector(PLACE), page.querySelector(PLACE)];
   if (!old || !fresh) return;
   const parts = (place: Element): string => [...place.children].map((part) => part.getAttribute('data-part')).join();

@@ -18,7 +18,7 @@ use crate::pages::admin::dashboard::{rate, size};
 use crate::pages::admin::{End, Moment};
 use crate::pages::{Shell, error, render};
 use crate::visitor::Visitor;
-use crate::{Problem, Site};
+use crate::{Language, Problem, Site};
 
 #[derive(Template)]
 #[template(path = "studio_videos.html")]
@@ -308,7 +308,11 @@ fn doing(work: &VideoWork, t: &Messages) -> String {
         _ => "studio.work_process",
     });
     let percent = percent(work.progress);
-    let note = if work.note.is_empty() { String::new() } else { format!(" · {}", work.note) };
+    // Notes are in English.
+    let note = match t.language() {
+        Language::En if !work.note.is_empty() => format!(" · {}", work.note),
+        _ => String::new(),
+    };
     format!("{what} · {percent} %{note}")
 }
 
