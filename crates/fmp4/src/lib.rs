@@ -34,7 +34,7 @@ pub use fragmenter::{Fragment, Fragmenter, MAX_FRAGMENT_BYTES, MAX_FRAGMENT_SAMP
 pub use init::{TrackHead, UNDETERMINED, UPRIGHT, init_segment, init_segment_of};
 pub use millrace_media::EPOCH;
 pub use moof::{Moof, Sample};
-pub use video::{check_video, video_codec_string};
+pub use video::{check_video, complete_hevc_record, video_codec_string};
 
 /// Ticks of the pictures' clock per second.
 pub const VIDEO_TIMESCALE: u32 = 90_000;

@@ -27,7 +27,7 @@ pub fn video_codec_string(config: &VideoConfig) -> String {
 pub(crate) fn write_sample_entry(out: &mut Vec<u8>, config: &VideoConfig) -> Result<(), Error> {
     let (kind, codec, record) = match config {
         VideoConfig::Avc(avc) => (b"avc1", b"avcC", Cow::Borrowed(&avc.raw()[..])),
-        VideoConfig::Hevc(hevc) => (b"hvc1", b"hvcC", Cow::Owned(complete_record(hevc))),
+        VideoConfig::Hevc(hevc) => (b"hvc1", b"hvcC", Cow::Owned(complete_hevc_record(hevc))),
         VideoConfig::Av1(av1) => (b"av01", b"av1C", Cow::Borrowed(&av1.raw()[..])),
         VideoConfig::Vp9(vp9) => (b"vp09", b"vpcC", Cow::Borrowed(&vp9.raw()[..])),
         other => {
@@ -41,7 +41,8 @@ pub(crate) fn write_sample_entry(out: &mut Vec<u8>, config: &VideoConfig) -> Res
 
 /// The record as `hvc1` wants it: of version 1, and with all parameter sets declared to be in it
 /// (`array_completeness`), which publishers over FLV seldom say.
-fn complete_record(hevc: &HevcConfig) -> Vec<u8> {
+#[must_use]
+pub fn complete_hevc_record(hevc: &HevcConfig) -> Vec<u8> {
     const VERSION: u8 = 1;
     const HEAD: usize = 22;
     const COMPLETE: u8 = 0x80;

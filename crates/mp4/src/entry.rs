@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use millrace_fmp4::boxes::{put_u16, put_u32, put_zeros, write_box, write_descriptor, write_full_box};
+use millrace_fmp4::complete_hevc_record;
 use millrace_media::{AacConfig, Av1Config, AvcConfig, Error as MediaError, FlacConfig, HevcConfig, Vp9Config};
 
 use crate::boxes::{Atom, Children, Fields};
@@ -47,6 +48,7 @@ pub(crate) fn read_video(atom: Atom<'_>) -> Result<Entry, Error> {
     };
     let broken = |source: MediaError| Error::Codec { kind: atom.kind, source };
     let mut kind = atom.kind;
+    let mut complete = None;
     let mut said = None;
     let codec = match &atom.kind.0 {
         b"avc1" | b"avc3" => {
@@ -58,6 +60,7 @@ pub(crate) fn read_video(atom: Atom<'_>) -> Result<Entry, Error> {
             // The record has all parameter sets, or could not be read: the one name that all players know will do.
             let config = HevcConfig::parse(need(b"hvcC")?).map_err(broken)?;
             kind = FourCc(*b"hvc1");
+            complete = Some(complete_hevc_record(&config));
             said = config.picture().map(|p| (p.width, p.height));
             config.codec_string()
         }
@@ -72,7 +75,14 @@ pub(crate) fn read_video(atom: Atom<'_>) -> Result<Entry, Error> {
     let mut bytes = Vec::with_capacity(atom.whole.len());
     write_box(&mut bytes, &kind.0, |out| {
         out.extend_from_slice(&atom.content[..head_len]);
-        children.iter().for_each(|c| out.extend_from_slice(c.whole));
+        for child in &children {
+            match &complete {
+                Some(record) if child.kind.0 == *b"hvcC" => {
+                    write_box(out, b"hvcC", |out| out.extend_from_slice(record));
+                }
+                _ => out.extend_from_slice(child.whole),
+            }
+        }
     });
     Ok(Entry {
         bytes: bytes.into(),

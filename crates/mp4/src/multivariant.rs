@@ -103,7 +103,7 @@ impl Multivariant {
     }
 
     fn write(&self, text: &mut String, query: &str) -> fmt::Result {
-        text.push_str("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+        text.push_str("#EXTM3U\n#EXT-X-VERSION:7\n");
         let grouped = !self.video.is_empty();
         for (n, audio) in self.audio.iter().enumerate().filter(|_| grouped) {
             write!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"{}\"", quotable(&audio.name))?;

@@ -5,7 +5,7 @@ pub enum Playback {
     Nowhere,
     /// In some browsers, or on some devices.
     Somewhere,
-    /// In all browsers of today, on devices of today.
+    /// In the browsers of today, but for some on older devices.
     Widely,
     /// In any browser.
     Everywhere,
