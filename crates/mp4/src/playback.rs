@@ -11,7 +11,7 @@ pub enum Playback {
     Everywhere,
 }
 
-/// Where a codec in MP4 can be expected to be played, by its string of RFC 6381.
+/// Where a codec in segments of MP4 can be expected to be played, by its string of RFC 6381.
 ///
 /// ```
 /// # use millrace_mp4::{Playback, playback};
@@ -36,8 +36,9 @@ pub fn playback(codec: &str) -> Playback {
         ("av01" | "vp09", ["0" | "00", ..]) => Playback::Widely,
         ("av01" | "vp09", _) => Playback::Somewhere,
         ("mp4a", ["40", "2" | "02" | "5" | "05" | "29"] | ["67"]) => Playback::Everywhere,
-        ("mp4a", ["40", "34"] | ["6B" | "6b" | "69"]) | ("mp3" | "opus" | "flac", []) => Playback::Widely,
-        ("mp4a", ["40", "42"]) | ("ac-3" | "ec-3", []) => Playback::Somewhere,
+        ("opus" | "flac", []) => Playback::Widely,
+        // MP3 is played out of its own files everywhere, out of segments in MP4 not by Chromium.
+        ("mp4a", ["40", "34" | "42"] | ["6B" | "6b" | "69"]) | ("ac-3" | "ec-3", []) => Playback::Somewhere,
         _ => Playback::Nowhere,
     }
 }
