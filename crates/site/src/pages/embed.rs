@@ -107,7 +107,12 @@ pub(super) fn refuses(hosts: &str, headers: &HeaderMap, visitor: &Visitor) -> bo
     }
 }
 
-pub(super) fn refused(site: &Site, visitor: Visitor, (status, heading, text): error::Kind, channel: Option<String>) -> Response {
+pub(super) fn refused(
+    site: &Site,
+    visitor: Visitor,
+    (status, heading, text): error::Kind,
+    channel: Option<String>,
+) -> Response {
     let title = visitor.language.messages().get(heading);
     let shell = Shell::new(site, visitor, title).unlisted();
     let mut response = render(&Refused { shell, heading, text, channel });

@@ -131,9 +131,8 @@ struct VideoCard {
 impl VideoCard {
     fn new(listed: &ListedVideo, t: &Messages) -> Self {
         let video = &listed.video;
-        let thumbnail = |key: &String| {
-            format!("/videos/{}/thumbnail.jpg?v={}", video.short_id, &key[..key.len().min(8)])
-        };
+        let thumbnail =
+            |key: &String| format!("/videos/{}/thumbnail.jpg?v={}", video.short_id, &key[..key.len().min(8)]);
         Self {
             page: format!("/w/{}", video.short_id),
             title: video.title.clone(),

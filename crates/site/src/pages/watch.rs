@@ -211,7 +211,8 @@ pub(super) async fn page(
         tags: list(&video.tags),
         notice: notice(&known),
         edit: own.then(|| format!("/studio/videos/{}", video.short_id)),
-        download: (video.downloadable || leave == VideoLeave::Own).then(|| format!("/videos/{}?download", video.short_id)),
+        download: (video.downloadable || leave == VideoLeave::Own)
+            .then(|| format!("/videos/{}?download", video.short_id)),
         link,
         embed,
         related,

@@ -11,7 +11,9 @@ pub(crate) mod rules;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
-use millrace_store::{At, Change, Channel, Error, File, FileKind, Hash, ListedVideo, PageRequest, Store, UserId, Video, VideoFilter};
+use millrace_store::{
+    At, Change, Channel, Error, File, FileKind, Hash, ListedVideo, PageRequest, Store, UserId, Video, VideoFilter,
+};
 use millrace_vod::Vod;
 use sha2::Sha256;
 use time::Duration;
@@ -156,8 +158,7 @@ impl Videos {
             Err(missed) => missed,
         };
         let page = PageRequest { limit: NEWEST, after: None };
-        let newest: Arc<[ListedVideo]> =
-            self.store.listed_videos(&VideoFilter::default(), &page).await?.items.into();
+        let newest: Arc<[ListedVideo]> = self.store.listed_videos(&VideoFilter::default(), &page).await?.items.into();
         self.newest.keep((), Arc::clone(&newest), now.plus(NEWEST_FRESH), missed);
         Ok(newest)
     }
