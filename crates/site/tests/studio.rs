@@ -115,7 +115,7 @@ async fn the_list_has_pages_that_need_no_script() {
     let (status, _, second) = creator.page(&link).await;
     assert_eq!((status, count(&second)), (StatusCode::OK, 1));
     assert!(!second.contains("rel=\"next\""));
-    let (status, ..) = creator.page("/studio/videos?cursor=%00").await;
+    let (status, ..) = creator.page("/studio/videos?cursor=nonsense").await;
     assert_eq!(status, StatusCode::OK);
 }
 
