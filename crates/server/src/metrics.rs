@@ -19,12 +19,14 @@ use millrace_gateway::{
     admission::{Admission, Excess, Port},
 };
 use millrace_hub::{Hub, HubTotals, Protocol};
+use millrace_jobs::{KindMetrics, Metrics};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::{Registry, Unit},
 };
+use tokio::sync::watch;
 
 /// Where the figures come from.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub(crate) struct Sources {
     pub(crate) admission: Arc<Admission>,
     /// Requests.
     pub(crate) answers: Answers,
+    /// Work in the background, as it was a few seconds ago.
+    pub(crate) jobs: watch::Receiver<Metrics>,
     /// When the process began to serve.
     pub(crate) started: Instant,
 }
@@ -66,6 +70,7 @@ impl Collector for Sources {
         let mut page = Page(encoder);
         self.streams(&mut page, &self.hub.totals())?;
         self.connections(&mut page)?;
+        jobs(&mut page, &self.jobs.borrow())?;
         self.process(&mut page)
     }
 }
@@ -128,6 +133,31 @@ impl Sources {
     }
 }
 
+fn jobs(page: &mut Page<'_>, Metrics { kinds }: &Metrics) -> fmt::Result {
+    let states: [(&str, fn(&KindMetrics) -> u64); 3] =
+        [("waiting", |of| of.waiting), ("running", |of| of.running), ("failed", |of| of.failed)];
+    let by_state = kinds
+        .iter()
+        .flat_map(|of| states.map(|(state, count)| ([("kind", of.kind.as_str()), ("state", state)], whole(count(of)))));
+    page.gauges_of("jobs", "Jobs of all nodes by kind and state.", None, by_state)?;
+    let oldest = kinds.iter().map(|of| ([("kind", of.kind.as_str())], whole(of.oldest_waiting.as_secs())));
+    let help = "For how long the first that waits could have been done.";
+    page.gauges_of("jobs_oldest_waiting", help, Some(Unit::Seconds), oldest)?;
+    let here = kinds.iter().map(|of| ([("kind", of.kind.as_str())], whole(of.running_here)));
+    page.gauges_of("jobs_running_here", "Jobs that run in this process.", None, here)?;
+    let outcomes: [(&str, fn(&KindMetrics) -> u64); 5] = [
+        ("done", |of| of.done_total),
+        ("failed", |of| of.failed_total),
+        ("retried", |of| of.retried_total),
+        ("cancelled", |of| of.cancelled_total),
+        ("lost", |of| of.lost_total),
+    ];
+    let ended = kinds.iter().flat_map(|of| {
+        outcomes.map(|(outcome, count)| ([("kind", of.kind.as_str()), ("outcome", outcome)], count(of)))
+    });
+    page.counters("jobs_ended", "Attempts of this process by kind and outcome.", None, ended)
+}
+
 /// Memory that is the process's own or shared, in RAM now. None where the system does not say.
 pub(crate) fn resident_bytes() -> Option<u64> {
     // Sizes in pages: total, resident… (proc_pid_statm(5)).
@@ -147,52 +177,52 @@ fn whole(n: u64) -> i64 {
 /// The page that is written. A metric's labels are the same for all of its values.
 struct Page<'a>(DescriptorEncoder<'a>);
 
-type Labels<const N: usize> = [(&'static str, &'static str); N];
+type Labels<'a, const N: usize> = [(&'a str, &'a str); N];
 
 impl Page<'_> {
     fn gauge(&mut self, name: &str, help: &str, value: usize) -> fmt::Result {
         self.gauges(name, help, [([], value)])
     }
 
-    fn gauges<const N: usize>(
+    fn gauges<'a, const N: usize>(
         &mut self,
         name: &str,
         help: &str,
-        values: impl IntoIterator<Item = (Labels<N>, usize)>,
+        values: impl IntoIterator<Item = (Labels<'a, N>, usize)>,
     ) -> fmt::Result {
         self.gauges_of(name, help, None, values.into_iter().map(|(labels, n)| (labels, whole(n as u64))))
     }
 
-    fn gauges_of<const N: usize>(
+    fn gauges_of<'a, const N: usize>(
         &mut self,
         name: &str,
         help: &str,
         unit: Option<Unit>,
-        values: impl IntoIterator<Item = (Labels<N>, i64)>,
+        values: impl IntoIterator<Item = (Labels<'a, N>, i64)>,
     ) -> fmt::Result {
         self.family(name, help, unit, MetricType::Gauge, values.into_iter().map(|(l, n)| (l, ConstGauge::new(n))))
     }
 
-    fn counters<const N: usize>(
+    fn counters<'a, const N: usize>(
         &mut self,
         name: &str,
         help: &str,
         unit: Option<Unit>,
-        values: impl IntoIterator<Item = (Labels<N>, u64)>,
+        values: impl IntoIterator<Item = (Labels<'a, N>, u64)>,
     ) -> fmt::Result {
         self.family(name, help, unit, MetricType::Counter, values.into_iter().map(|(l, n)| (l, ConstCounter::new(n))))
     }
 
-    fn family<const N: usize>(
+    fn family<'a, const N: usize>(
         &mut self,
         name: &str,
         help: &str,
         unit: Option<Unit>,
         kind: MetricType,
-        values: impl Iterator<Item = (Labels<N>, impl EncodeMetric)>,
+        values: impl Iterator<Item = (Labels<'a, N>, impl EncodeMetric)>,
     ) -> fmt::Result
     where
-        Labels<N>: EncodeLabelSet,
+        Labels<'a, N>: EncodeLabelSet,
     {
         let mut family = self.0.encode_descriptor(name, help, unit.as_ref(), kind)?;
         for (labels, value) in values {

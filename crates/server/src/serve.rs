@@ -14,6 +14,7 @@ use millrace_site::{Accounts, OperatorError, Recorder, SiteKey};
 use millrace_store::Store;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -147,8 +148,10 @@ async fn run(
     let recorder = Recorder::new(&hub, store.clone());
     let recorded = CancellationToken::new();
     let recording = tokio::spawn(recorder.run(recorded.clone().cancelled_owned()));
-    let mut servers = wire::start(config, &hub, leaves, accounts.clone(), listeners, &gate, &health, &stop);
+    let (figures, jobs) = watch::channel(millrace_jobs::Metrics::default());
+    let mut servers = wire::start(config, &hub, leaves, accounts.clone(), listeners, &gate, jobs, &health, &stop);
     let runner = work::runner(config, &accounts).await;
+    let counting = AbortOnDropHandle::new(tokio::spawn(work::keep_figures(runner.clone(), figures)));
     let working = {
         let stop = stop.rtmp.clone();
         tokio::spawn(async move { runner.run(&stop).await })
@@ -208,7 +211,7 @@ async fn run(
         while servers.join_next().await.is_some() {}
         // Jobs that did not end were given back.
         let _ = working.await;
-        drop((resuming, following));
+        drop((resuming, following, counting));
         // One that panicked has said so.
         let _ = recording.await;
         store.close().await;

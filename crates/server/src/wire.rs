@@ -10,8 +10,9 @@ use millrace_gateway::{
     rtmp::{self, RtmpConfig, RtmpListeners},
 };
 use millrace_hub::{Authorizer, Hub, HubConfig, HubLimits};
+use millrace_jobs::Metrics;
 use millrace_site::{Accounts, SiteConfig};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -60,6 +61,7 @@ pub(crate) fn start(
     accounts: Accounts,
     listeners: Listeners<TcpListener>,
     gate: &Gate,
+    jobs: watch::Receiver<Metrics>,
     health: &Health,
     stop: &Stop,
 ) -> JoinSet<&'static str> {
@@ -69,6 +71,7 @@ pub(crate) fn start(
         hub: hub.clone(),
         admission: Arc::clone(&gate.admission),
         answers: answers.clone(),
+        jobs,
         started: Instant::now(),
     };
     let ops = ops::router(hub.clone(), health).merge(metrics::router(sources));

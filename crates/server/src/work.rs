@@ -3,14 +3,16 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use millrace_jobs::{
-    BackUpDatabase, Config as RunnerConfig, Context, DatabaseBackup, Failure, Handler, JobsPrune, PruneJobs, Registry,
-    Runner, Schedule, Work,
+    BackUpDatabase, Config as RunnerConfig, Context, DatabaseBackup, Failure, Handler, JobsPrune, Metrics, PruneJobs,
+    Registry, Runner, Schedule, Work,
 };
 use millrace_site::{Accounts, UploadConfig};
 use millrace_store::{Kind, Store};
 use millrace_transcode::{Ffmpeg, FfmpegConfig, LadderConfig};
 use millrace_vod::{Workshop, jobs};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -84,7 +86,21 @@ pub(crate) async fn runner(config: &Config, accounts: &Accounts) -> Runner {
         at_once(jobs::MakePictures::KIND, PROCESSED_AT_ONCE),
     ]);
     let drain = config.shutdown.timeout.get() / 2;
-    Runner::new(store, registry, RunnerConfig { kind_slots, drain, ..RunnerConfig::default() })
+    let lease = config.jobs.lease.get();
+    Runner::new(store, registry, RunnerConfig { kind_slots, drain, lease, ..RunnerConfig::default() })
+}
+
+/// Keeps the figures of jobs at hand, a few seconds old, until nobody reads them.
+pub(crate) async fn keep_figures(runner: Runner, figures: watch::Sender<Metrics>) {
+    let mut ticks = interval(FIGURES_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !figures.is_closed() {
+        ticks.tick().await;
+        match runner.metrics().await {
+            Ok(metrics) => _ = figures.send_replace(metrics),
+            Err(error) => warn!(%error, "jobs could not be counted"),
+        }
+    }
 }
 
 /// What uploads may be, as configured.
@@ -139,5 +155,7 @@ impl Handler for Tidying {
 
 /// So long ended jobs can be looked at.
 const JOBS_ARE_KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// So old figures of jobs are at most.
+const FIGURES_EVERY: Duration = Duration::from_secs(5);
 /// Videos that are looked at at once: that takes little but waiting for the disk.
 const PROCESSED_AT_ONCE: usize = 2;

@@ -58,6 +58,12 @@ pub enum Action {
     ReviewVideo,
     /// A moderator deleted a comment of somebody else.
     DeleteComment,
+    /// Reports of a video were closed.
+    CloseReports,
+    /// A job was to be done again.
+    RetryJob,
+    /// A job was cancelled.
+    CancelJob,
     /// A stream key was made or reset.
     ResetKey,
     /// A stream key was deleted.
@@ -94,6 +100,9 @@ texts!(Action {
     RestoreVideo = "restore-video",
     ReviewVideo = "review-video",
     DeleteComment = "delete-comment",
+    CloseReports = "close-reports",
+    RetryJob = "retry-job",
+    CancelJob = "cancel-job",
     ResetKey = "reset-key",
     DeleteKey = "delete-key",
     Kick = "kick",

@@ -64,6 +64,31 @@ pub struct File {
     pub created_at: At,
 }
 
+/// How much is stored of a kind of files.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct StoredKind {
+    /// The kind.
+    #[sqlx(try_from = "String")]
+    pub kind: FileKind,
+    /// How many.
+    pub files: i64,
+    /// Their bytes.
+    pub bytes: i64,
+}
+
+/// How much is stored for an account's videos.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct StoredOfUser {
+    /// Its handle.
+    pub handle: String,
+    /// Its name for people.
+    pub display_name: String,
+    /// Videos, trash included.
+    pub videos: i64,
+    /// Bytes of all their files.
+    pub bytes: i64,
+}
+
 /// A file that is there now.
 #[derive(Debug, Clone, Copy)]
 pub struct NewFile<'a> {
@@ -167,6 +192,39 @@ impl Store {
         let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM files WHERE video_id = $1";
         let (bytes,) = rows!(self.pool, fetch_one, (i64,), sql, video)?;
         Ok(bytes)
+    }
+
+    /// How much is stored of each kind, trash included, the most first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stored_by_kind(&self) -> Result<Vec<StoredKind>, Error> {
+        let sql = "SELECT kind, COUNT(*) AS files, CAST(SUM(size) AS BIGINT) AS bytes
+                   FROM files GROUP BY kind ORDER BY bytes DESC, kind";
+        Ok(rows!(self.pool, fetch_all, StoredKind, sql)?)
+    }
+
+    /// Those whose videos take most, trash included.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stored_by_user(&self, most: u32) -> Result<Vec<StoredOfUser>, Error> {
+        let sql = "SELECT users.handle, users.display_name, COUNT(DISTINCT videos.id) AS videos,
+                          CAST(SUM(files.size) AS BIGINT) AS bytes
+                   FROM files JOIN videos ON videos.id = files.video_id
+                   JOIN channels ON channels.id = videos.channel_id JOIN users ON users.id = channels.owner_id
+                   GROUP BY users.id, users.handle, users.display_name ORDER BY bytes DESC, users.handle LIMIT $1";
+        Ok(rows!(self.pool, fetch_all, StoredOfUser, sql, i64::from(most))?)
+    }
+
+    /// How many objects are to be deleted by `now`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_garbage(&self, now: At) -> Result<u64, Error> {
+        let sql = "SELECT COUNT(*) FROM garbage WHERE added_at <= $1";
+        let (count,) = rows!(self.pool, fetch_one, (i64,), sql, now)?;
+        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     /// Objects to be deleted by `now`, the longest first.

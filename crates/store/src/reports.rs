@@ -86,7 +86,7 @@ impl Store {
         Ok(())
     }
 
-    /// The reports that moderators are not done with, the oldest first.
+    /// The reports that moderators are not done with, the oldest first; not those of videos in the trash.
     ///
     /// # Errors
     /// When the database fails.
@@ -94,9 +94,24 @@ impl Store {
         let sql = "SELECT reports.*, users.handle AS reporter, videos.short_id, videos.title
                    FROM reports JOIN videos ON videos.id = reports.video_id
                    LEFT JOIN users ON users.id = reports.reporter_id
-                   WHERE reports.closed_at IS NULL AND reports.id > $1 ORDER BY reports.id LIMIT $2";
+                   WHERE reports.closed_at IS NULL AND videos.trashed_at IS NULL AND reports.id > $1
+                   ORDER BY reports.id LIMIT $2";
         let found = rows!(self.pool, fetch_all, Report, sql, page.above(), page.rows())?;
         Ok(page.page(found, |report| report.id.as_str()))
+    }
+
+    /// How much waits for moderators: videos to decide on, and videos with open reports.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_for_moderators(&self) -> Result<u64, Error> {
+        let sql = "SELECT (SELECT COUNT(*) FROM videos
+                           WHERE review = 'pending' AND state = 'ready' AND trashed_at IS NULL)
+                        + (SELECT COUNT(DISTINCT reports.video_id) FROM reports
+                           JOIN videos ON videos.id = reports.video_id
+                           WHERE reports.closed_at IS NULL AND videos.trashed_at IS NULL)";
+        let (count,) = rows!(self.pool, fetch_one, (i64,), sql)?;
+        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     /// Notes that moderators are done with all that was reported of a video. How many there were.

@@ -628,13 +628,13 @@ impl Store {
         Ok(deleted > 0)
     }
 
-    /// The videos that wait for moderators, the longest first.
+    /// The videos that can be watched and wait for moderators, the longest first.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn videos_in_review(&self, page: &PageRequest) -> Result<Page<ListedVideo>, Error> {
         let sql = listed!(
-            "WHERE videos.review = 'pending' AND videos.trashed_at IS NULL AND videos.id > $1
+            "WHERE videos.review = 'pending' AND videos.state = 'ready' AND videos.trashed_at IS NULL AND videos.id > $1
              ORDER BY videos.id LIMIT $2"
         );
         let found = rows!(self.pool, fetch_all, ListedVideo, sql, page.above(), page.rows())?;

@@ -228,6 +228,13 @@ sections! {
         keep: Span<{ 5 * MINUTE }, { 30 * 24 * HOUR }> = "24h",
     }
 
+    /// Work in the background: making videos playable, deleting, counting, backups.
+    [jobs] Jobs {
+        /// What a process that is not heard of for so long was doing, another takes up. The same for all that share a
+        /// database, whose clocks must agree far better.
+        lease: Span<{ 2 * SECOND }, HOUR> = "60s",
+    }
+
     /// Other sizes of videos, made with FFmpeg.
     [transcode] Transcode {
         /// Which: pixels of the shorter side, none larger than the original. Empty: none are made.

@@ -9,6 +9,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
 /// Counts tries to log in and to register, letters, pictures, and comments.
+/// Counts tries to log in and to register, letters, pictures, views and reports.
 #[derive(Debug)]
 pub(crate) struct Tries {
     clock: DefaultClock,
@@ -20,6 +21,7 @@ pub(crate) struct Tries {
     views: DefaultKeyedRateLimiter<IpAddr>,
     comments: DefaultKeyedRateLimiter<String>,
     comments_for_long: DefaultKeyedRateLimiter<String>,
+    reports: DefaultKeyedRateLimiter<String>,
     since_tidied: AtomicU32,
 }
 
@@ -41,6 +43,7 @@ impl Default for Tries {
             views: DefaultKeyedRateLimiter::keyed(per_hour(VIEWS_PER_ADDRESS_AND_HOUR)),
             comments: DefaultKeyedRateLimiter::keyed(per_minute(COMMENTS_PER_ACCOUNT_AND_MINUTE)),
             comments_for_long: DefaultKeyedRateLimiter::keyed(per_hour(COMMENTS_PER_ACCOUNT_AND_HOUR)),
+            reports: DefaultKeyedRateLimiter::keyed(per_hour(REPORTS_PER_ACCOUNT_AND_HOUR)),
             since_tidied: AtomicU32::new(0),
         }
     }
@@ -96,6 +99,11 @@ impl Tries {
         let wait = |until: governor::NotUntil<_>| TooOften(until.wait_time_from(now));
         self.comments.check_key(&account.to_owned()).map_err(wait)?;
         self.comments_for_long.check_key(&account.to_owned()).map_err(wait)
+    /// Counts a report that an account makes.
+    pub(crate) fn report(&self, account: &str) -> Result<(), TooOften> {
+        self.tidy();
+        let now = self.clock.now();
+        self.reports.check_key(&account.to_owned()).map_err(|until| TooOften(until.wait_time_from(now)))
     }
 
     /// Lets go of those who have not tried for long, now and then.
@@ -110,6 +118,7 @@ impl Tries {
             self.views.retain_recent();
             self.comments.retain_recent();
             self.comments_for_long.retain_recent();
+            self.reports.retain_recent();
         }
     }
 }
@@ -130,6 +139,7 @@ const VIEWS_PER_ADDRESS_AND_HOUR: u32 = 600;
 const PICTURES_PER_ACCOUNT_AND_HOUR: u32 = 60;
 const COMMENTS_PER_ACCOUNT_AND_MINUTE: u32 = 10;
 const COMMENTS_PER_ACCOUNT_AND_HOUR: u32 = 60;
+const REPORTS_PER_ACCOUNT_AND_HOUR: u32 = 20;
 const TIDY_AFTER: u32 = 1000;
 
 #[cfg(test)]

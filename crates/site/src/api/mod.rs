@@ -13,6 +13,7 @@ pub(crate) mod list;
 pub(crate) mod live;
 mod pictures;
 mod refusals;
+mod reports;
 mod resets;
 mod second_factor;
 mod sessions;
@@ -93,6 +94,17 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(admin::users::one, admin::users::update, admin::users::delete))
         .routes(routes!(admin::users::end_sessions))
         .routes(routes!(admin::audit::list))
+        .routes(routes!(admin::jobs::list))
+        .routes(routes!(admin::jobs::retry))
+        .routes(routes!(admin::jobs::cancel))
+        .routes(routes!(admin::jobs::timers))
+        .routes(routes!(admin::review::list))
+        .routes(routes!(admin::review::decide))
+        .routes(routes!(admin::review::reports))
+        .routes(routes!(admin::review::close_reports))
+        .routes(routes!(admin::storage::get))
+        .routes(routes!(admin::user_videos::trash))
+        .routes(routes!(admin::user_videos::restore))
         .routes(routes!(admin::settings::get, admin::settings::update))
         .routes(routes!(channels::list, channels::create))
         .routes(routes!(channels::mine))
@@ -124,6 +136,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(comments::pin, comments::unpin))
         .routes(routes!(comments::approve))
         .routes(routes!(comments::like, comments::unlike))
+        .routes(routes!(reports::create))
         .routes(routes!(uploads::mine))
         .merge(uploads::routes())
         .split_for_parts();

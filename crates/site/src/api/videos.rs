@@ -287,7 +287,7 @@ pub(crate) struct VideoPage {
 
 impl Video {
     /// As lists show it.
-    pub(super) fn new(listed: ListedVideo) -> Self {
+    pub(crate) fn new(listed: ListedVideo) -> Self {
         let row = listed.video;
         let path = format!("/videos/{}", row.short_id);
         let unsigned = |number: i64| u32::try_from(number).unwrap_or(0);
@@ -900,7 +900,7 @@ pub(crate) async fn retry(State(site): State<Site>, actor: Actor, Path(id): Path
 }
 
 /// The video of that id as it is in the database, for those who may change it.
-pub(super) async fn changeable(site: &Site, actor: &Actor, id: &str) -> Result<KnownVideo, Problem> {
+pub(crate) async fn changeable(site: &Site, actor: &Actor, id: &str) -> Result<KnownVideo, Problem> {
     let known = site.accounts.videos.read(id).await.map_err(Problem::database)?.ok_or_else(none)?;
     may_change(actor, &known)?;
     Ok(known)
@@ -915,7 +915,7 @@ fn may_change(actor: &Actor, known: &KnownVideo) -> Result<(), Problem> {
 }
 
 /// Tells every node that a video has changed, and gives it as it is now.
-pub(super) async fn show(site: &Site, id: &str) -> Result<Response, Problem> {
+pub(crate) async fn show(site: &Site, id: &str) -> Result<Response, Problem> {
     site.accounts.videos.changed(id).await.map_err(Problem::database)?;
     let known = site.accounts.videos.read(id).await.map_err(Problem::database)?.ok_or_else(none)?;
     Ok(tagged(known.video().version, &Video::own(site, &known).await?))
@@ -936,7 +936,7 @@ pub(super) fn none() -> Problem {
     Problem::new(ErrorCode::NotFound, "there is no such video")
 }
 
-pub(super) fn failed(error: Error) -> Problem {
+pub(crate) fn failed(error: Error) -> Problem {
     match error {
         Error::Taken(_) | Error::Changed | Error::TooMany(_) => Problem::new(ErrorCode::Conflict, error.to_string()),
         Error::NotFound => none(),

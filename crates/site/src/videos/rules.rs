@@ -47,6 +47,11 @@ pub(crate) fn reason(text: &str) -> Result<&str, &'static str> {
     if text.chars().count() > MAX_REASON { Err("reason must have at most 1,000 letters") } else { Ok(text.trim()) }
 }
 
+/// What somebody who reports a video says beside the reason.
+pub(crate) fn report_words(text: &str) -> Result<&str, &'static str> {
+    if text.chars().count() > MAX_REASON { Err("words must have at most 1,000 letters") } else { Ok(text.trim()) }
+}
+
 const SHORT_ID: usize = 11;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const MAX_TITLE: usize = 100;

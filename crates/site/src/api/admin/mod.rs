@@ -2,5 +2,9 @@
 
 pub(crate) mod audit;
 pub(crate) mod dashboard;
+pub(crate) mod jobs;
+pub(crate) mod review;
 pub(crate) mod settings;
+pub(crate) mod storage;
+pub(crate) mod user_videos;
 pub(crate) mod users;

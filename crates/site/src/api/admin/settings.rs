@@ -112,5 +112,6 @@ fn said(change: &SettingsChange) -> String {
     let description = change.description.as_ref().map(|_| "description".to_owned());
     let registration = change.registration.map(|mode| format!("registration={}", mode.as_str()));
     let role = change.default_role.map(|role| format!("default_role={}", role.as_str()));
-    [name, description, registration, role].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    let review = change.review.map(|mode| format!("review={}", mode.as_str()));
+    [name, description, registration, role, review].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

@@ -3,7 +3,10 @@
 mod audit;
 pub(super) mod dashboard;
 mod invitations;
+mod jobs;
+mod review;
 mod settings;
+mod storage;
 mod streams;
 mod users;
 
@@ -26,6 +29,9 @@ pub(super) fn routes() -> Router<Site> {
         .route("/admin/users/{handle}", get(users::one))
         .route("/admin/registrations", get(users::registrations))
         .route("/admin/invitations", get(invitations::page))
+        .route("/admin/review", get(review::page))
+        .route("/admin/jobs", get(jobs::page))
+        .route("/admin/storage", get(storage::page))
         .route("/admin/settings", get(settings::page))
         .route("/admin/audit", get(audit::page))
 }
@@ -34,13 +40,17 @@ pub(super) fn routes() -> Router<Site> {
 const ENTRIES: &[(&str, &str, &str, Act)] = &[
     ("/admin", "admin.dashboard", "layout-dashboard", Act::ManageUsers),
     ("/admin/streams", "admin.streams", "radio-tower", Act::ManageStreams),
+    (REVIEW, "admin.review", "flag", Act::ManageVideos),
     ("/admin/users", "admin.users", "users", Act::ManageUsers),
     (REGISTRATIONS, "admin.registrations", "user-check", Act::ManageUsers),
     ("/admin/invitations", "admin.invitations", "mail-plus", Act::ManageUsers),
+    ("/admin/jobs", "admin.jobs", "list-checks", Act::RunSite),
+    ("/admin/storage", "admin.storage", "hard-drive", Act::RunSite),
     ("/admin/settings", "admin.settings", "sliders-horizontal", Act::RunSite),
     ("/admin/audit", "admin.audit", "scroll-text", Act::RunSite),
 ];
 const REGISTRATIONS: &str = "/admin/registrations";
+const REVIEW: &str = "/admin/review";
 
 /// The way between the pages.
 pub(super) struct Rail {
@@ -63,10 +73,11 @@ impl Rail {
         ENTRIES.iter().any(|(.., act)| actor.may(*act))
     }
 
-    fn new(actor: &Actor, path: &str, pending: u64) -> Self {
+    /// `waiting` tells for pages how much waits there.
+    fn new(actor: &Actor, path: &str, waiting: &[(&str, u64)]) -> Self {
         let entries = ENTRIES.iter().filter(|(.., act)| actor.may(*act)).map(|&(entry, message, icon, _)| {
             let below = path.strip_prefix(entry).is_some_and(|rest| rest.starts_with('/') && entry != "/admin");
-            let waiting = if entry == REGISTRATIONS { pending } else { 0 };
+            let waiting = waiting.iter().find(|(page, _)| *page == entry).map_or(0, |(_, waiting)| *waiting);
             RailEntry { path: entry, message, icon, current: path == entry || below, waiting }
         });
         Self { entries: entries.collect() }
@@ -90,13 +101,22 @@ pub(super) async fn enter(
     if !actor.may(act) {
         return Err(Box::new(error::page(site, visitor, error::FORBIDDEN)));
     }
-    let pending = match actor.may(Act::ManageUsers) {
-        true => site.accounts.store.count_pending_users().await.map_err(|error| Box::new(failed(error)))?,
-        false => 0,
-    };
-    let rail = Rail::new(&actor, &visitor.path, pending);
+    let waiting = waiting(site, &actor).await.map_err(|error| Box::new(failed(error)))?;
+    let rail = Rail::new(&actor, &visitor.path, &waiting);
     let title = visitor.language.messages().get(title);
     Ok((actor, Shell::new(site, visitor, title).unlisted(), rail))
+}
+
+/// How much waits for somebody to be done, page by page.
+async fn waiting(site: &Site, actor: &Actor) -> Result<Vec<(&'static str, u64)>, millrace_store::Error> {
+    let (store, mut waiting) = (&site.accounts.store, Vec::new());
+    if actor.may(Act::ManageUsers) {
+        waiting.push((REGISTRATIONS, store.count_pending_users().await?));
+    }
+    if actor.may(Act::ManageVideos) {
+        waiting.push((REVIEW, store.count_for_moderators().await?));
+    }
+    Ok(waiting)
 }
 
 /// The database failed: the reason goes to the log, the visitor gets the page that says so.
@@ -119,6 +139,24 @@ impl Moment {
     pub(super) fn new(at: OffsetDateTime, now: OffsetDateTime, t: &Messages) -> Self {
         let span = t.duration(u64::try_from((now - at).whole_seconds()).unwrap_or(0));
         Self { at: rfc3339(at), ago: t.with("admin.ago", "time", &span), span }
+    }
+}
+
+/// When something is to happen, for people and programs.
+pub(super) struct Due {
+    /// RFC 3339.
+    pub(super) at: String,
+    /// In how much time, in words, or that it is due.
+    pub(super) left: String,
+}
+
+impl Due {
+    pub(super) fn new(at: OffsetDateTime, now: OffsetDateTime, t: &Messages) -> Self {
+        let left = match u64::try_from((at - now).whole_seconds()) {
+            Ok(seconds @ 1..) => t.with("admin.in_time", "time", t.duration(seconds)),
+            _ => t.get("admin.due").to_owned(),
+        };
+        Self { at: rfc3339(at), left }
     }
 }
 
@@ -153,5 +191,12 @@ mod tests {
         let left = |seconds| End::new(now + Duration::seconds(seconds), now, Language::En.messages()).left;
         assert_eq!(left(7_500), "ends in 2 h 5 min");
         assert_eq!([left(0), left(-7_500)], ["ended", "ended"]);
+    }
+
+    #[test]
+    fn what_is_to_happen_says_in_how_much_time() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let left = |seconds| Due::new(now + Duration::seconds(seconds), now, Language::En.messages()).left;
+        assert_eq!([left(90), left(0), left(-5)], ["in 1 min", "due now", "due now"]);
     }
 }

@@ -9,7 +9,7 @@ use axum::response::Response;
 use super::super::{Shell, render};
 use super::{Rail, enter};
 use crate::accounts::permissions::Act;
-use crate::settings::{DefaultRole, RegistrationMode, Settings};
+use crate::settings::{DefaultRole, RegistrationMode, ReviewMode, Settings};
 use crate::{Site, visitor::Visitor};
 
 #[derive(Template)]
@@ -21,6 +21,7 @@ struct SettingsPage {
     /// Value, message and explanation of each way to register.
     modes: [(RegistrationMode, &'static str, &'static str); 4],
     roles: [(DefaultRole, &'static str); 2],
+    reviews: [(ReviewMode, &'static str); 3],
 }
 
 pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response {
@@ -36,5 +37,10 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response
         (RegistrationMode::Closed, "admin.mode_closed", "admin.mode_closed_text"),
     ];
     let roles = [(DefaultRole::Viewer, "role.viewer"), (DefaultRole::Creator, "role.creator")];
-    render(&SettingsPage { shell, rail, settings, modes, roles })
+    let reviews = [
+        (ReviewMode::Off, "admin.review_off"),
+        (ReviewMode::New, "admin.review_new"),
+        (ReviewMode::All, "admin.review_all"),
+    ];
+    render(&SettingsPage { shell, rail, settings, modes, roles, reviews })
 }

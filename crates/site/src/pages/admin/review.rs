@@ -1,0 +1,146 @@
+//! What waits for moderators: videos to decide on, and what viewers reported.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use millrace_store::{Error, ListedVideo, PageRequest, Report, ReportReason};
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::super::{Shell, render};
+use super::{Moment, Rail, enter, failed};
+use crate::accounts::permissions::Act;
+use crate::{Site, i18n::Messages, visitor::Visitor};
+
+#[derive(Template)]
+#[template(path = "admin_review.html")]
+struct ReviewPage {
+    shell: Shell,
+    rail: Rail,
+    videos: Vec<Waiting>,
+    next: Option<String>,
+    reported: Vec<Reported>,
+    next_reports: Option<String>,
+}
+
+/// A video that waits.
+struct Waiting {
+    id: String,
+    title: String,
+    channel: String,
+    channel_title: String,
+    description: String,
+    /// Path of its picture; empty where it has none.
+    picture: String,
+    since: Moment,
+    version: i64,
+}
+
+/// A video that was reported.
+struct Reported {
+    id: String,
+    title: String,
+    reports: Vec<ReportRow>,
+}
+
+struct ReportRow {
+    reason: &'static str,
+    words: String,
+    reporter: Option<String>,
+    at: Moment,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Which {
+    cursor: Option<String>,
+    reports: Option<String>,
+}
+
+pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which): Query<Which>) -> Response {
+    let (_, shell, rail) = match enter(&site, visitor, Act::ManageVideos, "admin.review").await {
+        Ok(entered) => entered,
+        Err(instead) => return *instead,
+    };
+    let part = |cursor: Option<String>, limit| PageRequest {
+        limit,
+        after: cursor.filter(|cursor| cursor.len() <= 100 && !cursor.contains('\0')),
+    };
+    let store = &site.accounts.store;
+    let read = async {
+        let videos = store.videos_in_review(&part(which.cursor, VIDEOS)).await?;
+        Ok::<_, Error>((videos, store.open_reports(&part(which.reports, REPORTS)).await?))
+    };
+    let (videos, reports) = match read.await {
+        Ok(read) => read,
+        Err(error) => return failed(error),
+    };
+    let now = OffsetDateTime::now_utc();
+    render(&ReviewPage {
+        videos: videos.items.into_iter().map(|video| Waiting::new(video, now, shell.t)).collect(),
+        next: videos.next,
+        reported: by_video(reports.items, now, shell.t),
+        next_reports: reports.next,
+        shell,
+        rail,
+    })
+}
+
+impl Waiting {
+    fn new(listed: ListedVideo, now: OffsetDateTime, t: &Messages) -> Self {
+        let video = listed.video;
+        let cut = video.description.chars().count() > MAX_TEXT;
+        let mut description: String = video.description.chars().take(MAX_TEXT).collect();
+        if cut {
+            description.push('…');
+        }
+        Self {
+            picture: match listed.thumbnail {
+                Some(_) => format!("/videos/{}/thumbnail.jpg", video.short_id),
+                None => String::new(),
+            },
+            id: video.short_id,
+            title: video.title,
+            channel: listed.channel_handle,
+            channel_title: listed.channel_title,
+            description,
+            since: Moment::new(video.created_at.into(), now, t),
+            version: video.version,
+        }
+    }
+}
+
+/// Reports of the same video together, in the order of the first of each.
+fn by_video(reports: Vec<Report>, now: OffsetDateTime, t: &Messages) -> Vec<Reported> {
+    let mut videos: Vec<Reported> = Vec::new();
+    for report in reports {
+        let row = ReportRow {
+            reason: reason_message(report.reason),
+            words: report.words,
+            reporter: report.reporter,
+            at: Moment::new(report.created_at.into(), now, t),
+        };
+        match videos.iter_mut().find(|video| video.id == report.short_id) {
+            Some(video) => video.reports.push(row),
+            None => videos.push(Reported { id: report.short_id, title: report.title, reports: vec![row] }),
+        }
+    }
+    videos
+}
+
+/// The message of a reason.
+fn reason_message(reason: ReportReason) -> &'static str {
+    match reason {
+        ReportReason::Spam => "report.spam",
+        ReportReason::Abuse => "report.abuse",
+        ReportReason::Sexual => "report.sexual",
+        ReportReason::Rights => "report.rights",
+        ReportReason::Other => "report.other",
+    }
+}
+
+/// Letters of a description.
+const MAX_TEXT: usize = 600;
+/// Videos of a page.
+const VIDEOS: u32 = 20;
+/// Reports of a page.
+const REPORTS: u32 = 100;

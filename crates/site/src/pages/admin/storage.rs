@@ -1,0 +1,98 @@
+//! How much is stored: of what, and for whom.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use time::OffsetDateTime;
+
+use super::super::{Shell, render};
+use super::dashboard::size;
+use super::{Moment, Rail, enter, failed};
+use crate::accounts::permissions::Act;
+use crate::api::admin::storage::stored;
+use crate::{Site, visitor::Visitor};
+
+#[derive(Template)]
+#[template(path = "admin_storage.html")]
+struct StoragePage {
+    shell: Shell,
+    rail: Rail,
+    total: String,
+    disk: String,
+    garbage: String,
+    /// When what is stored was last checked, and what came of it.
+    reconciled: Option<(Moment, String)>,
+    /// Message, how many, how much.
+    kinds: Vec<(&'static str, String, String)>,
+    users: Vec<UserRow>,
+}
+
+struct UserRow {
+    handle: String,
+    name: String,
+    videos: String,
+    size: String,
+}
+
+pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response {
+    let (_, shell, rail) = match enter(&site, visitor, Act::RunSite, "admin.storage").await {
+        Ok(entered) => entered,
+        Err(instead) => return *instead,
+    };
+    let stored = match stored(&site).await {
+        Ok(stored) => stored,
+        Err(error) => return failed(error),
+    };
+    let (t, now) = (shell.t, OffsetDateTime::now_utc());
+    let kinds = stored.kinds.iter().map(|of| {
+        let message = KINDS.iter().find(|(kind, _)| *kind == of.kind).map_or(of.kind, |(_, message)| message);
+        (message, t.count("admin.files", of.files), size(of.bytes, t))
+    });
+    let users = stored.users.into_iter().map(|of| UserRow {
+        handle: of.handle,
+        name: of.display_name,
+        videos: t.count("admin.videos", of.videos),
+        size: size(of.bytes, t),
+    });
+    render(&StoragePage {
+        total: size(stored.total_bytes, t),
+        disk: stored.disk.map_or_else(
+            || "–".to_owned(),
+            |disk| {
+                t.with("admin.free_of", "free", size(disk.free_bytes, t)).replace("{total}", &size(disk.total_bytes, t))
+            },
+        ),
+        garbage: t.abbreviate(stored.garbage),
+        reconciled: stored.reconciled.map(|last| (Moment::new(last.at, now, t), last.note)),
+        kinds: kinds.collect(),
+        users: users.collect(),
+        shell,
+        rail,
+    })
+}
+
+/// The message of each kind of file.
+const KINDS: &[(&str, &str)] = &[
+    ("original", "stored.original"),
+    ("remux", "stored.remux"),
+    ("rendition", "stored.rendition"),
+    ("thumbnail", "stored.thumbnail"),
+    ("poster", "stored.poster"),
+    ("storyboard", "stored.storyboard"),
+    ("storyboard-index", "stored.storyboard_index"),
+    ("caption", "stored.caption"),
+];
+
+#[cfg(test)]
+mod tests {
+    use millrace_store::FileKind;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_words() {
+        let known: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
+        let all: Vec<_> = FileKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(known, all);
+    }
+}
