@@ -54,24 +54,43 @@ impl Server {
         server
     }
 
-    /// Starts it, on the ports that it had before if any.
-    fn run(&mut self) {
+    /// One of the program's commands, with the settings of this server.
+    fn command(&self, name: &str) -> Command {
         let mut command = Command::new(binary());
         let inherited = std::env::vars().filter(|(name, _)| name.starts_with("MILLRACE_"));
         inherited.for_each(|(name, _)| _ = command.env_remove(name));
-        command.arg("serve").current_dir(self.directory.path());
-        for (flag, address) in [("--http", self.http), ("--rtmp", self.rtmp), ("--ops", self.ops)] {
-            command.args([flag, &address.to_string()]);
-        }
+        command.arg(name).current_dir(self.directory.path());
         for setting in
             ["log.format=json", "thumbnails.enabled=false"].into_iter().chain(self.settings.iter().map(|s| &**s))
         {
             command.args(["--set", setting]);
         }
+        command
+    }
+
+    /// Starts it, on the ports that it had before if any.
+    fn run(&mut self) {
+        let mut command = self.command("serve");
+        for (flag, address) in [("--http", self.http), ("--rtmp", self.rtmp), ("--ops", self.ops)] {
+            command.args([flag, &address.to_string()]);
+        }
         self.program = Some(Program::spawn(&mut command));
         let serving = self.wait_for_log("serving");
         let address = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
         (self.http, self.rtmp, self.ops) = (address("http"), address("rtmp"), address("ops"));
+    }
+
+    /// Starts `millrace worker` beside it, with the same settings and further ones.
+    #[track_caller]
+    pub fn worker(&self, settings: &[&str]) -> Program {
+        let mut command = self.command("worker");
+        settings.iter().for_each(|setting| _ = command.args(["--set", setting]));
+        Program::spawn(&mut command)
+    }
+
+    /// Where it keeps what it keeps.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// Kills the process as a power cut would, and starts another on the same ports.

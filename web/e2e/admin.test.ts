@@ -24,7 +24,7 @@ afterAll(async () => {
 });
 
 const PASSWORD = 'a long sentence of mine';
-const PAGES = ['', '/streams', '/users', '/users/ada', '/registrations', '/invitations', '/settings', '/audit'];
+const PAGES = ['', '/streams', '/users', '/users/ada', '/registrations', '/invitations', '/review', '/jobs', '/storage', '/settings', '/audit'];
 
 async function visitor(path: string): Promise<Page> {
   const context = await browser.newContext({ ...SCREENS.desktop, locale: 'en', bypassCSP: true });

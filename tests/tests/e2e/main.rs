@@ -18,3 +18,4 @@ mod rtmps;
 mod slow_players;
 mod statistics;
 mod videos;
+mod workers;

@@ -12,7 +12,7 @@ use millrace_e2e::{
 };
 
 /// An MP4 with its index at the end, as encoders leave it.
-fn mp4(recipe: &Recipe) -> (Temporary, Vec<u8>) {
+pub(crate) fn mp4(recipe: &Recipe) -> (Temporary, Vec<u8>) {
     let clip = recipe.make();
     let file = Temporary::new("mp4");
     let made = Command::new(ffmpeg())
@@ -28,7 +28,7 @@ fn mp4(recipe: &Recipe) -> (Temporary, Vec<u8>) {
 }
 
 /// What is seen and heard: time and hash of each decoded frame of a track, from the first picture's time on.
-fn decoded(input: &str, track: &str) -> Vec<(i64, String)> {
+pub(crate) fn decoded(input: &str, track: &str) -> Vec<(i64, String)> {
     let output = Command::new(ffmpeg())
         .args(["-v", "error", "-i", input, "-map", track, "-f", "framemd5", "-"])
         .output()
