@@ -304,9 +304,40 @@ async fn moderators_see_what_waits_and_what_is_reported() {
     }
     let reports = site.store.open_reports(&page).await.unwrap().items;
     assert_eq!(reports.len(), 1);
+    let new = NewVideo { review: Review::Pending, ..site.new_video("comes") };
+    let coming = site.store.create_video(&new).await.unwrap();
+    assert_eq!(site.store.count_for_moderators().await.unwrap(), 1, "nobody can watch the other yet");
+    site.store.set_video_state(&coming.id, VideoState::Ready, "").await.unwrap();
+    assert_eq!(site.store.count_for_moderators().await.unwrap(), 2);
+    for id in [&video.id, &coming.id] {
+        site.store.trash_video(id, &site.owner.id, At::now().plus(WEEK)).await.unwrap();
+    }
+    assert_eq!(site.store.count_for_moderators().await.unwrap(), 0, "what is in the trash needs no decision");
+    assert!(site.store.open_reports(&page).await.unwrap().items.is_empty());
+    site.store.restore_video(&video.id, At::now()).await.unwrap();
     assert_eq!((reports[0].words.as_str(), reports[0].reporter.as_deref()), ("better words", Some("vera")));
     assert_eq!(site.store.close_reports(&video.id).await.unwrap(), 1);
     assert!(site.store.open_reports(&page).await.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_stored_is_summed_by_kind_and_account() {
+    let site = Site::new().await;
+    assert!(site.store.stored_by_kind().await.unwrap().is_empty());
+    let (one, two) = (site.ready("one").await, site.ready("two").await);
+    let files = [file(FileKind::Original, "", "a"), file(FileKind::Rendition, "720", "b")];
+    site.store.put_files(&one.id, &files).await.unwrap();
+    site.store.put_files(&two.id, &[file(FileKind::Rendition, "480", "c")]).await.unwrap();
+    let kinds = site.store.stored_by_kind().await.unwrap();
+    let sums: Vec<_> = kinds.iter().map(|of| (of.kind, of.files, of.bytes)).collect();
+    assert_eq!(sums, [(FileKind::Rendition, 2, 200), (FileKind::Original, 1, 100)]);
+    user(&site.store, "vera").await;
+    let expected = StoredOfUser { handle: "ada".to_owned(), display_name: "ada".to_owned(), videos: 2, bytes: 300 };
+    assert_eq!(site.store.stored_by_user(10).await.unwrap(), [expected]);
+    assert!(site.store.stored_by_user(0).await.unwrap().is_empty());
+    site.store.add_garbage("d").await.unwrap();
+    site.store.add_garbage_later("e").await.unwrap();
+    assert_eq!(site.store.count_garbage(At::now()).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ struct Jobs {
     kind: String,
     states: Vec<(&'static str, &'static str)>,
     kinds: &'static [(&'static str, &'static str)],
-    /// What needs a look, where the list is not narrowed: a message, the jobs, and the state that shows them all.
+    /// What needs a look, where the list is not narrowed.
     parts: Vec<Part>,
     /// Where the list is not narrowed.
     timers: Vec<TimerRow>,
@@ -153,7 +153,9 @@ impl Row {
     }
 
     fn can_be_retried(&self) -> bool {
+        // One that waits after an attempt that failed need not wait.
         matches!(self.state, JobState::Failed | JobState::Cancelled)
+            || (self.state == JobState::Waiting && !self.error.is_empty())
     }
 
     fn runs(&self) -> bool {
