@@ -82,7 +82,7 @@ fn time(text: &str) -> Option<(Piece<'_>, usize)> {
     let (first, rest) = parts.split_first()?;
     let fits = |part: &&str| part.len() == 2 && **part < *"60";
     let most = if rest.len() == 2 { 3 } else { 2 };
-    if !(1..=2).contains(&rest.len()) || !(1..=most).contains(&first.len()) || !rest.iter().all(|part| fits(&part)) {
+    if !(1..=2).contains(&rest.len()) || !(1..=most).contains(&first.len()) || !rest.iter().all(fits) {
         return None;
     }
     let seconds = parts.iter().try_fold(0_u32, |sum, part| Some(sum * 60 + part.parse::<u32>().ok()?))?;

@@ -161,7 +161,7 @@ async fn a_trashed_video_comes_back_whole_until_its_time_is_over() {
 
     site.store.trash_video(&video.id, &site.owner.id, purge_at).await.unwrap();
     assert!(matches!(site.store.restore_video(&video.id, purge_at).await, Err(Error::NotFound)), "too late");
-    assert_eq!(site.store.videos_to_purge(purge_at, 10).await.unwrap(), [video.id.clone()]);
+    assert_eq!(site.store.videos_to_purge(purge_at, 10).await.unwrap(), std::slice::from_ref(&video.id));
     assert!(site.store.purge_video(&video.id, purge_at).await.unwrap());
     assert!(!site.store.purge_video(&video.id, purge_at).await.unwrap(), "once more does no harm");
     assert_eq!(site.store.garbage(purge_at, 10).await.unwrap(), ["a"]);

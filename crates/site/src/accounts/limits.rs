@@ -99,6 +99,8 @@ impl Tries {
         let wait = |until: governor::NotUntil<_>| TooOften(until.wait_time_from(now));
         self.comments.check_key(&account.to_owned()).map_err(wait)?;
         self.comments_for_long.check_key(&account.to_owned()).map_err(wait)
+    }
+
     /// Counts a report that an account makes.
     pub(crate) fn report(&self, account: &str) -> Result<(), TooOften> {
         self.tidy();

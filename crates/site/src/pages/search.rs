@@ -38,8 +38,6 @@ struct Search {
     lengths: Vec<(&'static str, &'static str, bool)>,
     ages: Vec<(&'static str, &'static str, bool)>,
     video_orders: Vec<(&'static str, &'static str, bool)>,
-    /// Whether the page goes on with one of both kinds.
-    only: Only,
     /// Address of the next page of videos.
     next_videos: Option<String>,
     /// Address of the next page of channels.
@@ -232,7 +230,6 @@ async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Res
         lengths: chosen(&LENGTHS, &wanted.duration),
         ages: chosen(&AGES, &wanted.since),
         video_orders: chosen(&ORDERS, &wanted.order),
-        only,
         query,
         place,
         wanted,

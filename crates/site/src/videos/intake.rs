@@ -340,7 +340,7 @@ pub(crate) fn size(bytes: u64) -> String {
     let tenths = (u128::from(bytes) * 10 + of_unit / 2) / of_unit;
     match unit {
         0 => format!("{bytes} bytes"),
-        _ if tenths % 10 == 0 => format!("{} {}", tenths / 10, UNITS[unit]),
+        _ if tenths.is_multiple_of(10) => format!("{} {}", tenths / 10, UNITS[unit]),
         _ => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
     }
 }
