@@ -1,5 +1,11 @@
 /** Running the site in the browser: settings, registrations, invitations, accounts, the log. */
 
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -24,7 +30,19 @@ afterAll(async () => {
 });
 
 const PASSWORD = 'a long sentence of mine';
-const PAGES = ['', '/streams', '/users', '/users/ada', '/registrations', '/invitations', '/review', '/jobs', '/storage', '/settings', '/audit'];
+const PAGES = [
+  '',
+  '/streams',
+  '/review',
+  '/users',
+  '/users/ada',
+  '/registrations',
+  '/invitations',
+  '/jobs',
+  '/storage',
+  '/settings',
+  '/audit',
+];
 
 async function visitor(path: string): Promise<Page> {
   const context = await browser.newContext({ ...SCREENS.desktop, locale: 'en', bypassCSP: true });
@@ -38,6 +56,17 @@ async function enter(page: Page, handle: string, button: string): Promise<void> 
   await page.getByLabel('Name', { exact: true }).fill(handle);
   await page.getByLabel('Password').fill(PASSWORD);
   await page.locator('main').getByRole('button', { name: button }).click();
+}
+
+/** Two seconds that every browser plays. */
+async function clip(): Promise<Buffer> {
+  const directory = await mkdtemp(join(tmpdir(), 'millrace-clip-'));
+  const path = join(directory, 'clip.mp4');
+  const inputs = ['-f', 'lavfi', '-i', 'testsrc2=s=320x180:r=25', '-f', 'lavfi', '-i', 'sine=440:r=48000', '-t', '2'];
+  await promisify(execFile)('ffmpeg', ['-v', 'error', ...inputs, '-pix_fmt', 'yuv420p', path]);
+  const bytes = await readFile(path);
+  await rm(directory, { recursive: true });
+  return bytes;
 }
 
 async function go(page: Page, path: string): Promise<void> {
@@ -133,6 +162,53 @@ test('who publishes is seen, and disconnected', async () => {
   await publisher.over();
   expect(await server.live('movie')).toBeNull();
   await player.body?.cancel();
+});
+
+test('a new video waits for a moderator, is approved, and is reported', async () => {
+  await go(ada, '/admin/settings');
+  await ada.getByLabel('Review of new videos').selectOption('All videos, except moderators’');
+  await ada.getByRole('button', { name: 'Save' }).click();
+  await ada.getByText('Saved.').waitFor();
+
+  const api = `${server.origin}/api/v1`;
+  const invited = await ada.context().request.post(`${api}/invitations`, { data: {} });
+  const mia = await visitor(((await invited.json()) as { path: string }).path);
+  await enter(mia, 'mia', 'Register');
+  await mia.waitForURL('**/settings');
+  const requests = mia.context().request;
+  expect((await requests.post(`${api}/channels`, { data: { handle: 'market' } })).status()).toBe(201);
+  const file = { name: 'market.mp4', mimeType: 'video/mp4', buffer: await clip() };
+  const sent = await requests.post(`${api}/videos`, { multipart: { title: 'Night market', visibility: 'public', file } });
+  expect(sent.status()).toBe(201);
+  const { id } = (await sent.json()) as { id: string };
+
+  const row = ada.getByRole('listitem').filter({ has: ada.getByRole('link', { name: 'Night market' }) });
+  await expect.poll(async () => (await go(ada, '/admin/review'), row.count()), { timeout: 20_000 }).toBe(1);
+  await row.getByText('Reject or send back…').click();
+  expect(await axe(ada)).toEqual([]);
+  await row.getByLabel('Why').fill('Say who sings.');
+  await row.getByRole('button', { name: 'Decide' }).click();
+  await ada.getByText('No video waits for a decision.').waitFor();
+  const version = `"${((await (await requests.get(`${api}/videos/${id}`)).json()) as { version: number }).version}"`;
+  await requests.patch(`${api}/videos/${id}`, { data: { description: 'Lin sings.' }, headers: { 'if-match': version } });
+  await go(ada, '/admin/review');
+  await row.getByText('Lin sings.').waitFor();
+  await row.getByRole('button', { name: 'Approve “Night market”' }).click();
+  await ada.getByText('No video waits for a decision.').waitFor();
+  expect((await fetch(`${api}/videos/${id}`)).status).toBe(200);
+
+  const report = { reason: 'rights', words: 'I made it.' };
+  expect((await requests.post(`${api}/videos/${id}/reports`, { data: report })).status()).toBe(204);
+  await go(ada, '/admin/review');
+  await row.getByText('I made it.').waitFor();
+  expect(await axe(ada)).toEqual([]);
+  await row.getByRole('button', { name: 'Close the reports' }).click();
+  await ada.getByText('No report is open.').waitFor();
+
+  await go(ada, '/admin/jobs?state=done&kind=video.process');
+  await ada.getByRole('link', { name: id }).waitFor();
+  await go(ada, '/admin/storage');
+  await ada.getByText('@mia · 1 video').waitFor();
 });
 
 test('every page is sound at every width, in either language, light or dark', async () => {
