@@ -233,4 +233,4 @@ test('every page is sound at every width, in either language, light or dark', as
     }
     await context.close();
   }
-});
+}, 120_000);

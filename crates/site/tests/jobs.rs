@@ -212,7 +212,10 @@ async fn the_storage_page_says_what_is_stored_for_whom() {
     assert_eq!(stored["reconciled"]["note"], "5 objects: 0 orphans removed");
     let (_, _, page) = ada.page("/admin/storage").await;
     assert!(
-        page.contains("7 MiB") && page.contains("5 objects: 0 orphans removed") && page.contains("@cora"),
+        page.contains("7 MiB")
+            && page.contains("2 files")
+            && page.contains("5 objects: 0 orphans removed")
+            && page.contains("@cora"),
         "{page}"
     );
 }
