@@ -43,6 +43,9 @@ pub(crate) struct Sources {
     pub(crate) started: Instant,
 }
 
+/// What is read of the jobs of a kind.
+type Figure = fn(&KindMetrics) -> u64;
+
 /// `GET /metrics`.
 pub(crate) fn router(sources: Sources) -> Router {
     let mut registry = Registry::with_prefix("millrace");
@@ -134,7 +137,7 @@ impl Sources {
 }
 
 fn jobs(page: &mut Page<'_>, Metrics { kinds }: &Metrics) -> fmt::Result {
-    let states: [(&str, fn(&KindMetrics) -> u64); 3] =
+    let states: [(&str, Figure); 3] =
         [("waiting", |of| of.waiting), ("running", |of| of.running), ("failed", |of| of.failed)];
     let by_state = kinds
         .iter()
@@ -145,7 +148,7 @@ fn jobs(page: &mut Page<'_>, Metrics { kinds }: &Metrics) -> fmt::Result {
     page.gauges_of("jobs_oldest_waiting", help, Some(Unit::Seconds), oldest)?;
     let here = kinds.iter().map(|of| ([("kind", of.kind.as_str())], whole(of.running_here)));
     page.gauges_of("jobs_running_here", "Jobs that run in this process.", None, here)?;
-    let outcomes: [(&str, fn(&KindMetrics) -> u64); 5] = [
+    let outcomes: [(&str, Figure); 5] = [
         ("done", |of| of.done_total),
         ("failed", |of| of.failed_total),
         ("retried", |of| of.retried_total),

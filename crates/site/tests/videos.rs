@@ -256,14 +256,15 @@ async fn what_is_no_video_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn what_is_too_much_is_refused_before_it_is_sent() {
+    type Change = fn(&mut UploadConfig);
     let app = site().await;
-    let configured = |change: fn(&mut UploadConfig)| {
+    let configured = |change: Change| {
         let mut config = uploads(&app._directory);
         change(&mut config);
         let accounts = app.accounts.clone().with_uploads(config).unwrap();
         router(NothingLive, accounts, SiteConfig::default())
     };
-    let cases: [(fn(&mut UploadConfig), usize, StatusCode, &str); 4] = [
+    let cases: [(Change, usize, StatusCode, &str); 4] = [
         (|_| (), (4 << 20) + 1, StatusCode::PAYLOAD_TOO_LARGE, "the largest that is taken has 4 MiB"),
         (|config| config.quota = Some(1 << 20), 2 << 20, StatusCode::PAYLOAD_TOO_LARGE, "1 MiB of your 1 MiB"),
         (|config| config.reserve = u64::MAX, 1000, StatusCode::SERVICE_UNAVAILABLE, "room for 0 bytes"),

@@ -202,6 +202,7 @@ async fn results_are_narrowed_and_put_into_order(store: Store) {
 
 /// Thousands of videos with a word of their own each: the plan is that of an index, on either database.
 #[tokio::test]
+#[allow(clippy::print_stdout)] // what it is run for
 #[ignore = "fills a database with 100,000 videos"]
 async fn a_hundred_thousand_videos() {
     let directory = tempfile::tempdir().unwrap();
