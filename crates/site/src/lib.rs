@@ -4,8 +4,9 @@
 //! request -> visitor (language, theme, host) -> page (askama) or API (JSON) -> headers (CSP, Vary) -> compression
 //! ```
 //!
-//! The site knows live streams only through [`LiveSource`], which the hub implements; it serves no media itself.
-//! Media URLs in pages and answers are paths on the same origin, which the gateway serves.
+//! The site knows live streams only through [`LiveSource`], which the hub implements; of media it serves videos alone,
+//! through `millrace_vod`.
+//! Other media URLs in pages and answers are paths on the same origin, which the gateway serves.
 //!
 //! Invariants:
 //! - No user-visible string outside `messages/`; every language has the same keys (tested).

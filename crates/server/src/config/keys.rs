@@ -211,8 +211,8 @@ sections! {
         access_key_id: Option<AccessKey> = "",
         /// The access key itself. `MILLRACE_STORAGE__SECRET_ACCESS_KEY` keeps it out of the file.
         secret_access_key: Option<AccessKey> = "",
-        /// Address at which viewers reach the bucket's endpoint, such as `https://objects.example`: they are then sent there for
-        /// whole files, by links that are signed and end. Empty: all goes through this server. Only for buckets.
+        /// Address at which viewers reach the bucket's endpoint, such as `https://objects.example`, for links to it that are
+        /// signed and end. Nothing hands out such links yet: all goes through this server. Only for buckets.
         public_url: Option<Origin> = "",
     }
 
