@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use millrace_hub::{LogLimit, Network};
+use millrace_hub::{AddressRange, LogLimit, Network};
 use tracing::warn;
 
 /// How many connections there may be. One that takes several file descriptors counts as several.
@@ -35,13 +35,6 @@ pub struct ConnectionLimits {
 #[must_use]
 pub fn reserve(total: usize) -> usize {
     total / 16 + 32
-}
-
-/// Addresses that begin with the same bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AddressRange {
-    address: IpAddr,
-    bits: u8,
 }
 
 /// Where connections come in.
@@ -294,23 +287,6 @@ impl Excess {
             Self::Total => "the server has as many connections as it may have",
             Self::Address => "your address has as many connections as it may have",
             Self::Rate => "your address makes connections too fast",
-        }
-    }
-}
-
-impl AddressRange {
-    /// The addresses that share the first `bits` bits with this one. None where it has not so many.
-    #[must_use]
-    pub fn new(address: IpAddr, bits: u8) -> Option<Self> {
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        (bits <= most).then_some(Self { address, bits })
-    }
-
-    fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() >= u32::from(self.bits),
-            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() >= u32::from(self.bits),
-            _ => false,
         }
     }
 }

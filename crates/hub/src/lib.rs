@@ -45,7 +45,7 @@ pub use millrace_hls::{
     manifest_with, playlist_with,
 };
 pub use names::{AppName, MAX_NAME, NameError, StreamId, StreamName};
-pub use network::Network;
+pub use network::{AddressRange, Network};
 pub use player::{PlayerGuard, PlayerInfo, PlayerStats, Protocol};
 pub use publisher::{CutReason, PublishError, Publisher, PublisherMeta};
 pub use registry::{Hub, PlayError, Subscription};

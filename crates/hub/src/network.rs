@@ -11,6 +11,13 @@ pub enum Network {
     V6(u64),
 }
 
+/// Addresses that begin with the same bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressRange {
+    address: IpAddr,
+    bits: u8,
+}
+
 impl From<IpAddr> for Network {
     fn from(address: IpAddr) -> Self {
         // A socket that listens on both families shows IPv4 peers as ::ffff:a.b.c.d.
@@ -27,6 +34,25 @@ impl fmt::Display for Network {
         match self {
             Self::V4(v4) => v4.fmt(f),
             Self::V6(prefix) => write!(f, "{}/64", Ipv6Addr::from_bits(u128::from(*prefix) << 64)),
+        }
+    }
+}
+
+impl AddressRange {
+    /// The addresses that share the first `bits` bits with this one. None where it has not so many.
+    #[must_use]
+    pub fn new(address: IpAddr, bits: u8) -> Option<Self> {
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        (bits <= most).then_some(Self { address, bits })
+    }
+
+    /// Whether an address is one of them.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() >= u32::from(self.bits),
+            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() >= u32::from(self.bits),
+            _ => false,
         }
     }
 }

@@ -72,7 +72,10 @@ impl Attempt {
             Some(JobOutcome::GivenBack) => info!(job = %id, kind, attempt, "a job was given back"),
         }
         let settled = match &outcome {
-            Some(outcome) => self.settle(outcome).await,
+            Some(outcome) => {
+                self.tell_last_words(outcome).await;
+                self.settle(outcome).await
+            }
             None => false,
         };
         let tally = self.shared.tally(&kind);
@@ -189,6 +192,15 @@ impl Attempt {
                 (Instant::now() >= self.held_until).then_some(Stop::Lost)
             }
             Err(_) => Some(Stop::Lost),
+        }
+    }
+
+    /// Writes what a handler that is done said last: what came of the work stays to be read.
+    async fn tell_last_words(&mut self, outcome: &JobOutcome) {
+        let (permille, note) = self.context.follow_progress().borrow().clone();
+        if *outcome == JobOutcome::Done && !note.is_empty() {
+            // Whether the lease still holds is found when the outcome is written.
+            let _ = self.renew(Some((permille, &note))).await;
         }
     }
 

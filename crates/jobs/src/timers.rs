@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_store::{At, Error, Store};
+use millrace_store::{At, Change, Changes, Error, Store};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -17,6 +17,7 @@ pub(crate) async fn run(store: &Store, timers: &[Timer], stop: &CancellationToke
         return;
     }
     let mut planned = false;
+    let mut changes = store.changes();
     while !stop.is_cancelled() {
         let now = At::now();
         if !planned {
@@ -32,6 +33,18 @@ pub(crate) async fn run(store: &Store, timers: &[Timer], stop: &CancellationToke
         tokio::select! {
             () = stop.cancelled() => {}
             () = sleep(wait) => {}
+            () = earlier(&mut changes) => {}
+        }
+    }
+}
+
+/// Waits until a timer may be due earlier than it was.
+async fn earlier(changes: &mut Changes) {
+    loop {
+        match changes.next().await {
+            Some(Change::Timers | Change::Everything) => return,
+            Some(_) => {}
+            None => std::future::pending().await,
         }
     }
 }

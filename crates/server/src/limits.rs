@@ -1,6 +1,8 @@
-//! File descriptors: each connection needs one, and counts as so many as it needs (`Port::descriptors`).
+//! What the configuration limits, as far as the system has file descriptors: each connection needs one, and counts as so
+//! many as it needs (`Port::descriptors`).
 
 use millrace_gateway::admission::{ConnectionLimits, reserve};
+use millrace_site::DownloadLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
@@ -23,6 +25,15 @@ pub(crate) fn open_files() -> u64 {
 pub(crate) fn connections(files: u64, wanted: usize) -> usize {
     let room = usize::try_from(files.saturating_sub(RESERVE)).unwrap_or(usize::MAX);
     wanted.min(room.max(1))
+}
+
+/// The limits of downloads that `config` asks for.
+pub(crate) fn download_limits(config: &Config) -> DownloadLimits {
+    DownloadLimits {
+        total: config.limits.downloads.get(),
+        per_address: config.limits.downloads_per_address.get(),
+        trusted: config.limits.trusted.ranges().to_vec(),
+    }
 }
 
 /// The limits of connections that `config` asks for, as far as `files` descriptors suffice.

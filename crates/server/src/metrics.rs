@@ -20,6 +20,7 @@ use millrace_gateway::{
 };
 use millrace_hub::{Hub, HubTotals, Protocol};
 use millrace_jobs::{KindMetrics, Metrics};
+use millrace_site::{DownloadExcess, Downloads};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
@@ -37,6 +38,8 @@ pub(crate) struct Sources {
     pub(crate) admission: Arc<Admission>,
     /// Requests.
     pub(crate) answers: Answers,
+    /// Files of videos.
+    pub(crate) downloads: Downloads,
     /// Work in the background, as it was a few seconds ago.
     pub(crate) jobs: watch::Receiver<Metrics>,
     /// When the process began to serve.
@@ -108,6 +111,9 @@ impl Sources {
         page.gauges("connections", "Connections that are open.", open)?;
         let refused = Excess::ALL.map(|excess| ([("limit", excess.as_str())], self.admission.refused(excess)));
         page.counters("refused_connections", "Connections beyond a limit.", None, refused)?;
+        page.gauge("downloads", "Files of videos that are being sent.", self.downloads.open())?;
+        let refused = DownloadExcess::ALL.map(|excess| ([("limit", excess.as_str())], self.downloads.refused(excess)));
+        page.counters("refused_downloads", "Files of videos beyond a limit.", None, refused)?;
         let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
         let answers = classes.into_iter().zip(self.answers.by_class()).map(|(name, (_, n))| ([("status", name)], n));
         page.counters("http_requests", "Requests that were answered, by class of status.", None, answers)

@@ -10,7 +10,7 @@ use std::{
 
 use millrace_gateway::{Tls, admission::Admission};
 use millrace_hub::{Hub, Protocol};
-use millrace_site::{Accounts, OperatorError, Recorder, SiteKey};
+use millrace_site::{Accounts, Downloads, OperatorError, Recorder, SiteKey};
 use millrace_store::Store;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -135,6 +135,8 @@ async fn run(
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let accounts = Accounts::new(store.clone(), objects, &key, threads).with_mail(mail);
     let accounts = accounts.with_uploads(work::upload_config(config)).map_err(ServeError::Uploads)?;
+    let downloads = accounts.downloads();
+    downloads.set_limits(limits::download_limits(config));
     accounts.load_settings().await?;
     let mut setup = accounts.setup_link().await?;
     let log_in = match demo {
@@ -168,7 +170,7 @@ async fn run(
     }
     greeting::print(config, &addresses, log_in.as_ref(), setup.as_ref());
     let demo = start_demo(config, demo, addresses.rtmp, &stop.rtmp).await;
-    let running = Running { config, streams: &streams, hub: &hub, gate: &gate, open_files };
+    let running = Running { config, streams: &streams, hub: &hub, gate: &gate, downloads, open_files };
 
     notify::ready();
     let mut watchdog = Watchdog::new();
@@ -298,6 +300,7 @@ struct Running<'a> {
     streams: &'a ConfiguredStreams,
     hub: &'a Hub,
     gate: &'a Gate,
+    downloads: Downloads,
     open_files: u64,
 }
 
@@ -315,6 +318,7 @@ impl Running<'_> {
         log::set_level(&config);
         self.gate.admission.set_limits(limits::connection_limits(&config, self.open_files));
         self.hub.set_limits(wire::hub_limits(&config, self.open_files));
+        self.downloads.set_limits(limits::download_limits(&config));
         if let (Some(tls), Some(certificate)) = (&self.gate.tls, certificate) {
             info!(until = certificate.until(), "the certificate is reloaded");
             if let Some(words) = certificate.warning() {

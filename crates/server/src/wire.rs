@@ -65,12 +65,14 @@ pub(crate) fn start(
     health: &Health,
     stop: &Stop,
 ) -> JoinSet<&'static str> {
+    let downloads = accounts.downloads();
     let site = millrace_site::router(hub.clone(), accounts, site_config(config)).merge(health.routes());
     let answers = Answers::default();
     let sources = metrics::Sources {
         hub: hub.clone(),
         admission: Arc::clone(&gate.admission),
         answers: answers.clone(),
+        downloads,
         jobs,
         started: Instant::now(),
     };

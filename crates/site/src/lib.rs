@@ -59,7 +59,7 @@ pub use mail::{Mail, MailSender, MailServer, NoMailSender, NoMailServer};
 pub use problem::{ErrorCode, Problem};
 pub use recorder::Recorder;
 pub use source::LiveSource;
-pub use videos::UploadConfig;
+pub use videos::{DownloadExcess, DownloadLimits, Downloads, UploadConfig};
 
 /// The site's routes: pages, API and assets, with a designed answer for every path that no other router takes.
 ///

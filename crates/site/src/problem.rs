@@ -135,8 +135,12 @@ impl Problem {
     /// Too many tries: says how long to wait.
     pub(crate) fn too_often(TooOften(wait): TooOften) -> Self {
         let seconds = wait.as_secs() + 1;
-        let words = format!("too many tries; wait {seconds} s");
-        Self { retry_after: Some(seconds), ..Self::new(ErrorCode::TooMany, words) }
+        Self::too_many(format!("too many tries; wait {seconds} s"), seconds)
+    }
+
+    /// Too much at a time: says in how many seconds to ask again.
+    pub(crate) fn too_many(error: impl Into<Cow<'static, str>>, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(ErrorCode::TooMany, error) }
     }
 
     /// The password is right, and the second factor is not.

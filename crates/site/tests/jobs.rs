@@ -172,6 +172,16 @@ async fn timers_say_when_they_fire() {
     assert_eq!(timer["last_at"], Value::Null);
     let (_, _, page) = ada.page("/admin/jobs").await;
     assert!(page.contains("Check what is stored") && page.contains("in 1 h 59 min"), "{page}");
+
+    // Run now, it is due; and the log knows who wanted that.
+    let moderator = app.with_role("tim", Role::Moderator).await;
+    let run = "/api/v1/admin/timers/storage.reconcile/run";
+    assert_eq!(code(&moderator.post(run, json!({})).await), "005");
+    assert_eq!(ada.post(run, json!({})).await.status, StatusCode::OK);
+    assert!(app.store.timers().await.unwrap()[0].next_at <= At::now());
+    assert_eq!(code(&ada.post("/api/v1/admin/timers/none/run", json!({})).await), "006");
+    let log = ada.get("/api/v1/admin/audit?action=run-timer").await.json;
+    assert_eq!((&log["items"][0]["subject"], &log["items"][0]["actor"]), (&json!("storage.reconcile"), &json!("ada")));
 }
 
 #[tokio::test]

@@ -179,6 +179,11 @@ async fn what_viewers_report_moderators_see_and_close() {
     let app = site().await;
     video(&app, ONE, Review::None).await;
     let (vera, max) = (app.with_role("vera", Role::Viewer).await, app.with_role("max", Role::Moderator).await);
+    let path = format!("POST /api/v1/videos/{ONE}/reports");
+    assert!(vera.page(&format!("/w/{ONE}")).await.2.contains(&path));
+    assert!(!app.browser("cora").await.page(&format!("/w/{ONE}")).await.2.contains(&path), "not the own one");
+    let (_, _, page) = app.anonymous().page(&format!("/w/{ONE}")).await;
+    assert!(!page.contains(&path) && page.contains(&format!("/login?next=/w/{ONE}")), "{page}");
     assert_eq!(report(&vera, ONE, "spam", "").await.status, StatusCode::NO_CONTENT);
     assert_eq!(report(&vera, ONE, "rights", "It is <mine>.").await.status, StatusCode::NO_CONTENT);
     assert_eq!(report(&app.browser("cora").await, ONE, "abuse", "").await.status, StatusCode::NO_CONTENT);

@@ -10,10 +10,11 @@ use std::sync::{Arc, OnceLock};
 use app::{App, Client, NothingLive, code, uploads};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_jobs::{Config, Registry, Runner, Work};
-use millrace_site::{SiteConfig, UploadConfig, router};
+use millrace_objects::{Access, Credentials, Objects};
+use millrace_site::{Accounts, DownloadLimits, SiteConfig, SiteKey, UploadConfig, router};
 use millrace_store::{At, FileKind, NewFile, Role};
 use millrace_transcode::{Ffmpeg, FfmpegConfig, LadderConfig};
 use millrace_vod::{Workshop, jobs};
@@ -53,6 +54,13 @@ impl Got {
 
 /// Sends what need not be JSON.
 async fn send(client: &Client<'_>, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Got {
+    let (parts, body) = ask(client, method, path, headers, body).await.into_parts();
+    let body = body.collect().await.unwrap().to_bytes().to_vec();
+    Got { status: parts.status, headers: parts.headers, body }
+}
+
+/// The same, before the answer's body is read.
+async fn ask(client: &Client<'_>, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response<Body> {
     let mut request = Request::builder().method(method).uri(path).header(header::HOST, "video.example");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -62,9 +70,7 @@ async fn send(client: &Client<'_>, method: &str, path: &str, headers: &[(&str, &
     }
     let peer: SocketAddr = (client.address, 5000).into();
     let request = request.extension(ConnectInfo(peer)).body(Body::from(body.to_vec())).unwrap();
-    let (parts, body) = client.app.router.clone().oneshot(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes().to_vec();
-    Got { status: parts.status, headers: parts.headers, body }
+    client.app.router.clone().oneshot(request).await.unwrap()
 }
 
 const TUS: (&str, &str) = ("tus-resumable", "1.0.0");
@@ -495,6 +501,67 @@ async fn a_file_is_given_by_ranges() {
     let name = given.header("content-disposition");
     assert!(name.starts_with("attachment; filename=\"Nacht _markt_ _.mp4\""), "{name}");
     assert!(name.ends_with("filename*=UTF-8''Nacht%20%22markt%22%20%E5%A4%9C.mp4"), "{name}");
+}
+
+#[tokio::test]
+async fn so_many_files_are_sent_at_a_time() {
+    let (app, id) = with_video().await;
+    let downloads = app.accounts.downloads();
+    downloads.set_limits(DownloadLimits { total: 3, per_address: 2, trusted: Vec::new() });
+    let at = |last| Client { address: [10, 0, 0, last], ..app.anonymous() };
+    let (client, path) = (at(1), format!("/videos/{id}"));
+    let first = ask(&client, "GET", &path, &[], b"").await;
+    let second = ask(&client, "GET", &path, &[("range", "bytes=0-9")], b"").await;
+    let third = send(&client, "GET", &path, &[], b"").await;
+    assert_eq!((third.status, third.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "5"));
+    assert!(String::from_utf8_lossy(&third.body).contains("too many files are being sent to this address"));
+    // What a page needs to go on watching is no download.
+    for more in ["/index.m3u8", "/original/video.m3u8", "/original/video/0.m4s"] {
+        assert_eq!(send(&client, "GET", &format!("{path}{more}"), &[], b"").await.status, StatusCode::OK, "{more}");
+    }
+    assert_eq!(send(&client, "HEAD", &path, &[], b"").await.status, StatusCode::OK);
+
+    let other = ask(&at(2), "GET", &path, &[], b"").await;
+    let full = send(&at(3), "GET", &path, &[], b"").await;
+    assert_eq!((full.status, full.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "5"));
+    assert_eq!(downloads.open(), 3);
+    // One that ended makes room, be it that all was sent or that nobody wants the rest.
+    assert_eq!(first.into_body().collect().await.unwrap().to_bytes(), clip());
+    drop(second);
+    assert_eq!(downloads.open(), 1);
+    assert_eq!(send(&client, "GET", &path, &[], b"").await.status, StatusCode::OK);
+    drop(other);
+}
+
+#[tokio::test]
+async fn where_the_storage_has_an_address_of_its_own_files_come_from_there() {
+    let (app, id) = with_video().await;
+    let directory = tempfile::tempdir().unwrap();
+    let access = Access {
+        credentials: Some(Credentials { access_key_id: "key".to_owned(), secret_access_key: "hush".to_owned() }),
+        public_url: Some("https://objects.example".to_owned()),
+    };
+    let bucket = Objects::open_with("s3://media?endpoint=http://127.0.0.1:9", directory.path(), &access).unwrap();
+    let accounts = Accounts::new(app.store.clone(), bucket, &SiteKey::new(), 1);
+    let app = App { router: router(NothingLive, accounts.clone(), SiteConfig::default()), accounts, ..app };
+    let (client, path) = (app.anonymous(), format!("/videos/{id}"));
+    let led = send(&client, "GET", &path, &[("range", "bytes=0-9"), ("sec-fetch-site", "cross-site")], b"").await;
+    assert_eq!((led.status, led.header("cache-control")), (StatusCode::FOUND, "no-store"));
+    let place = led.header("location");
+    assert!(place.starts_with("https://objects.example/media/") && place.contains("X-Amz-Signature="), "{place}");
+    // The bucket is not there: who is answered from it meets that.
+    let here = StatusCode::SERVICE_UNAVAILABLE;
+    assert_eq!(send(&client, "GET", &path, &[("sec-fetch-site", "same-origin")], b"").await.status, here);
+    assert_eq!(send(&client, "HEAD", &path, &[], b"").await.status, here);
+
+    let creator = app.browser("cora").await;
+    let video = creator.get(&format!("/api/v1/videos/{id}")).await.json;
+    let tag = format!("\"{}\"", video["version"]);
+    let body = json!({ "visibility": "private" });
+    let changed = creator.send(Method::PATCH, &format!("/api/v1/videos/{id}"), &[("if-match", &tag)], Some(body)).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.json);
+    assert_eq!(send(&client, "GET", &path, &[], b"").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(send(&creator, "GET", &path, &[], b"").await.status, here, "no link for what is for some alone");
 }
 
 #[tokio::test]

@@ -64,6 +64,8 @@ pub enum Action {
     RetryJob,
     /// A job was cancelled.
     CancelJob,
+    /// A timer was run out of its time.
+    RunTimer,
     /// A stream key was made or reset.
     ResetKey,
     /// A stream key was deleted.
@@ -103,6 +105,7 @@ texts!(Action {
     CloseReports = "close-reports",
     RetryJob = "retry-job",
     CancelJob = "cancel-job",
+    RunTimer = "run-timer",
     ResetKey = "reset-key",
     DeleteKey = "delete-key",
     Kick = "kick",

@@ -30,6 +30,8 @@ pub enum Change {
     Settings,
     /// There is a job to take up.
     Jobs,
+    /// A timer is due earlier than it was.
+    Timers,
     /// A job that runs is to be cancelled.
     CancelJob(JobId),
     /// Something was missed: whatever is kept may be out of date.
@@ -162,6 +164,7 @@ impl Change {
             Self::Video(short_id) => format!("video {short_id}"),
             Self::Settings => "settings".to_owned(),
             Self::Jobs => "jobs".to_owned(),
+            Self::Timers => "timers".to_owned(),
             Self::CancelJob(id) => format!("cancel-job {}", id.as_str()),
             Self::Everything => "everything".to_owned(),
         }
@@ -176,6 +179,7 @@ impl Change {
             ("video", short_id) => Self::Video(short_id.to_owned()),
             ("settings", _) => Self::Settings,
             ("jobs", _) => Self::Jobs,
+            ("timers", _) => Self::Timers,
             ("cancel-job", id) => id.parse().map_or(Self::Everything, Self::CancelJob),
             _ => Self::Everything,
         }
@@ -205,6 +209,7 @@ mod tests {
             Change::Settings,
             Change::Video("dQw4w9WgXcQ".to_owned()),
             Change::Jobs,
+            Change::Timers,
             Change::CancelJob(JobId::new()),
             Change::Everything,
         ];

@@ -2,7 +2,7 @@
 
 use crate::db::{Tx, rows, rows_in, run, run_in};
 use crate::texts::texts;
-use crate::{At, Error, FileId, Store, UserId, VideoId};
+use crate::{At, Error, FileId, Page, PageRequest, Store, UserId, VideoId};
 
 /// What a file of a video is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -204,17 +204,28 @@ impl Store {
         Ok(rows!(self.pool, fetch_all, StoredKind, sql)?)
     }
 
-    /// Those whose videos take most, trash included.
+    /// Those whose videos take most, trash included. Every file is looked at: for those who run the site.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn stored_by_user(&self, most: u32) -> Result<Vec<StoredOfUser>, Error> {
-        let sql = "SELECT users.handle, users.display_name, COUNT(DISTINCT videos.id) AS videos,
-                          CAST(SUM(files.size) AS BIGINT) AS bytes
-                   FROM files JOIN videos ON videos.id = files.video_id
-                   JOIN channels ON channels.id = videos.channel_id JOIN users ON users.id = channels.owner_id
-                   GROUP BY users.id, users.handle, users.display_name ORDER BY bytes DESC, users.handle LIMIT $1";
-        Ok(rows!(self.pool, fetch_all, StoredOfUser, sql, i64::from(most))?)
+    pub async fn stored_by_user(&self, page: &PageRequest) -> Result<Page<StoredOfUser>, Error> {
+        let after = page.after.as_deref().and_then(|cursor| cursor.split_once(':'));
+        let (bytes, handle) = match after.map(|(bytes, handle)| (bytes.parse::<i64>(), handle)) {
+            Some((Ok(bytes), handle)) => (bytes, handle),
+            _ => (i64::MAX, ""),
+        };
+        let sql = "SELECT * FROM (SELECT users.handle, users.display_name, COUNT(DISTINCT videos.id) AS videos,
+                                         CAST(SUM(files.size) AS BIGINT) AS bytes
+                                  FROM files JOIN videos ON videos.id = files.video_id
+                                  JOIN channels ON channels.id = videos.channel_id
+                                  JOIN users ON users.id = channels.owner_id
+                                  GROUP BY users.id, users.handle, users.display_name) AS stored
+                   WHERE bytes < $1 OR (bytes = $1 AND handle > $2) ORDER BY bytes DESC, handle LIMIT $3";
+        let mut items = rows!(self.pool, fetch_all, StoredOfUser, sql, bytes, handle, page.rows())?;
+        let more = items.len() > page.limit as usize;
+        items.truncate(page.limit as usize);
+        let next = items.last().filter(|_| more).map(|last| format!("{}:{}", last.bytes, last.handle));
+        Ok(Page { items, next })
     }
 
     /// How many objects are to be deleted by `now`.

@@ -3,6 +3,7 @@
 //! Invariant: of all who see that a timer is due, one fires it: the next time is set, and the job enqueued, in one
 //! transaction, by whoever finds the time that it saw.
 
+use crate::changes::Change;
 use crate::db::{rows, rows_in, run, run_in};
 use crate::jobs::enqueue_in;
 use crate::{At, Error, NewJob, Store};
@@ -56,6 +57,17 @@ impl Store {
         tx.commit().await?;
         self.wake_workers(id.is_some()).await;
         Ok(true)
+    }
+
+    /// Has a timer fire now, and from then on as before. It enqueues nothing where what it enqueued last still waits or runs.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn hurry_timer(&self, name: &str) -> Result<Timer, Error> {
+        let sql = "UPDATE timers SET next_at = $1 WHERE name = $2 RETURNING *";
+        let timer = rows!(self.pool, fetch_optional, Timer, sql, At::now(), name)?.ok_or(Error::NotFound)?;
+        self.tell(&Change::Timers).await?;
+        Ok(timer)
     }
 
     /// Removes the timers that are not named: those that nobody runs any more. How many there were.

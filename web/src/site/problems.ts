@@ -90,6 +90,8 @@ export const MEANINGS: readonly (readonly [begins: string, message: string, ...f
   ['expires_at ', 'form_expires_at', 'expires_at'],
   ['site_name ', 'form_site_name', 'site_name'],
   ['note ', 'form_note', 'note'],
+  ['reason ', 'form_reason', 'reason'],
+  ['words ', 'form_words', 'words'],
   ['days ', 'form_days', 'days'],
   ['publish_at must ', 'form_publish_at', 'publish_at'],
   ['publish_at and publish_now ', 'form_publish_both', 'publish_at'],

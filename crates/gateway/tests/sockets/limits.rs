@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use millrace_gateway::admission::{AddressRange, ConnectionLimits, Excess, Port, reserve};
+use millrace_gateway::admission::{ConnectionLimits, Excess, Port, reserve};
 use millrace_hub::HubConfig;
 use millrace_rtmp::client::{ClientConfig, Event};
 use millrace_rtmp::{ClientSession, Error};

@@ -379,6 +379,14 @@ async fn progress_is_seen() {
     let done = until(&store, &id, |job| job.state == JobState::Done).await;
     assert_eq!(done.progress, 1000);
     runs.stop().await;
+
+    // What was said last is not lost, however short the job was.
+    let id = enqueue(&store, &Play(Act::Tell)).await;
+    let runs = Runs::start(&stage.runner(&store, patient()));
+    stage.go.add_permits(1);
+    let done = until(&store, &id, |job| job.state == JobState::Done).await;
+    assert_eq!((done.progress, done.progress_note.as_str()), (1000, "reading"));
+    runs.stop().await;
 }
 
 #[tokio::test]

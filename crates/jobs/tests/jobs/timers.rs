@@ -91,6 +91,21 @@ async fn a_timer_fires_when_its_time_comes() {
 }
 
 #[tokio::test]
+async fn a_timer_that_is_hurried_fires_now_and_then_as_before() {
+    let directory = tempdir().unwrap();
+    let store = fresh_store(directory.path()).await;
+    let mut stage = Stage::new();
+    let runs = Runs::start(&with_timers(&stage, &store, &[("yearly", "0 4 1 1 *")]));
+    let planned = until(&store, |timers| !timers.is_empty()).await.swap_remove(0);
+    assert!(store.hurry_timer("yearly").await.unwrap().next_at < planned.next_at);
+    assert!(matches!(stage.next().await, Event::Began(_, 1)));
+    let timer = until(&store, |timers| timers[0].last_at.is_some()).await.swap_remove(0);
+    assert_eq!(timer.next_at, planned.next_at);
+    assert!(matches!(store.hurry_timer("none").await, Err(millrace_store::Error::NotFound)));
+    runs.stop().await;
+}
+
+#[tokio::test]
 async fn while_the_job_of_the_last_time_waits_there_is_no_other() {
     let directory = tempdir().unwrap();
     let store = fresh_store(directory.path()).await;

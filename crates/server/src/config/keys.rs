@@ -212,7 +212,7 @@ sections! {
         /// The access key itself. `MILLRACE_STORAGE__SECRET_ACCESS_KEY` keeps it out of the file.
         secret_access_key: Option<AccessKey> = "",
         /// Address at which viewers reach the bucket's endpoint, such as `https://objects.example`, for links to it that are
-        /// signed and end. Nothing hands out such links yet: all goes through this server. Only for buckets.
+        /// signed and end: whole files of videos for everybody are then had from there. Only for buckets.
         public_url: Option<Origin> = "",
     }
 
@@ -313,7 +313,12 @@ sections! {
         connections_per_address: Whole<1, 1_000_000> = 1000,
         /// Connections that one address may make per second, over ten seconds.
         connects_per_second: Whole<1, 1000> = 100,
-        /// Addresses to which the two limits before do not apply: a proxy in front, probes of a cluster, one's own network.
+        /// Files of videos that are sent at a time: originals and downloads, whole or by ranges. Segments of HLS, with
+        /// which this site's own player watches, do not count.
+        downloads: Whole<1, 1_000_000> = 2000,
+        /// The same to one address.
+        downloads_per_address: Whole<1, 1_000_000> = 50,
+        /// Addresses to which limits of one address do not apply: a proxy in front, probes of a cluster, one's own network.
         trusted: Networks = "127.0.0.0/8, ::1",
         /// Publishers at a time.
         publishers: Whole<1, 100_000> = 5000,

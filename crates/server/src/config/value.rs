@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use millrace_gateway::admission::AddressRange;
+use millrace_hub::AddressRange;
 use millrace_site::{CorsOrigins, MailSender, MailServer};
 use toml::de::DeValue;
 

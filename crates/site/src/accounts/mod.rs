@@ -29,7 +29,7 @@ use crate::channels::Channels;
 use crate::mail::Mail;
 use crate::pictures::Pictures;
 use crate::settings::KeptSettings;
-use crate::videos::{UploadConfig, Videos};
+use crate::videos::{Downloads, UploadConfig, Videos};
 
 pub use key::SiteKey;
 pub use operator::{OperatorError, ResetLink};
@@ -97,6 +97,12 @@ impl Accounts {
     #[must_use]
     pub fn store(&self) -> Store {
         self.store.clone()
+    }
+
+    /// What of the files of videos is being sent.
+    #[must_use]
+    pub fn downloads(&self) -> Downloads {
+        self.videos.downloads().clone()
     }
 
     /// What plays videos here.

@@ -98,6 +98,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(admin::jobs::retry))
         .routes(routes!(admin::jobs::cancel))
         .routes(routes!(admin::jobs::timers))
+        .routes(routes!(admin::jobs::run_timer))
         .routes(routes!(admin::review::list))
         .routes(routes!(admin::review::decide))
         .routes(routes!(admin::review::reports))

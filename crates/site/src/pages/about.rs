@@ -102,6 +102,7 @@ const PURPOSES: &[(&str, &str)] = &[
     ("retry_job", "api.operation.retry_job"),
     ("cancel_job", "api.operation.cancel_job"),
     ("list_timers", "api.operation.list_timers"),
+    ("run_timer", "api.operation.run_timer"),
     ("list_review", "api.operation.list_review"),
     ("review_video", "api.operation.review_video"),
     ("list_reports", "api.operation.list_reports"),

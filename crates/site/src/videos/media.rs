@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,11 +16,11 @@ use millrace_objects::{Blob, Key};
 use millrace_store::{File, FileKind};
 use millrace_vod::{Part, TitleError, Variant, Wanted, multivariant};
 
-use super::{KnownVideo, VideoLeave};
+use super::{DownloadExcess, KnownVideo, VideoLeave};
 use crate::accounts::sessions::Actor;
 use crate::actor::Address;
 use crate::api::watch::Ticket;
-use crate::{Site, headers};
+use crate::{Problem, Site, headers};
 
 /// Where the files of videos are.
 pub(crate) fn routes() -> Router<Site> {
@@ -36,6 +37,8 @@ enum Refusal {
     Beyond(u64),
     /// It cannot be had at present.
     Unavailable,
+    /// Too many are being sent.
+    TooMany(DownloadExcess),
 }
 
 /// Who asks for what.
@@ -112,11 +115,12 @@ async fn answer(site: &Site, id: &str, rest: &str, asked: &Asked) -> Response {
             }
             response
         }
+        Err(Refusal::TooMany(excess)) => Problem::too_many(excess.words(), RETRY_AFTER).into_response(),
         Err(refusal) => {
             let (status, size) = match refusal {
                 Refusal::NotFound => (StatusCode::NOT_FOUND, None),
                 Refusal::Beyond(size) => (StatusCode::RANGE_NOT_SATISFIABLE, Some(size)),
-                Refusal::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None),
+                Refusal::Unavailable | Refusal::TooMany(_) => (StatusCode::SERVICE_UNAVAILABLE, None),
             };
             let mut response = (status, [(header::CACHE_CONTROL, "no-store")]).into_response();
             if let Some(size) = size {
@@ -184,12 +188,35 @@ async fn whole_file(site: &Site, known: &KnownVideo, leave: VideoLeave, asked: &
         known.main_file()
     };
     let file = file.ok_or(Refusal::NotFound)?;
+    if !download
+        && leave == VideoLeave::Anybody
+        && let Some(address) = elsewhere(site, file, asked).await?
+    {
+        let headers = [(header::LOCATION, address), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        return Ok((StatusCode::FOUND, headers).into_response());
+    }
     let mut response = file_answer(site, file, asked).await?;
+    if asked.method == Method::GET && response.status() != StatusCode::NOT_MODIFIED {
+        let place = site.accounts.videos.downloads().begin(asked.address).map_err(Refusal::TooMany)?;
+        response = place.hold(response);
+    }
     if download {
         let disposition = attachment(&known.video().title, &file.object_key);
         response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
     }
     Ok(response)
+}
+
+/// Where the storage itself gives the file, for programs other than this site's pages: those play from this origin alone.
+/// An address is for one method, so that HEAD is answered here.
+async fn elsewhere(site: &Site, file: &File, asked: &Asked) -> Result<Option<HeaderValue>, Refusal> {
+    let own_page = asked.headers.get("sec-fetch-site").is_some_and(|from| from == "same-origin");
+    if own_page || asked.method != Method::GET {
+        return Ok(None);
+    }
+    let key = Key::parse(&file.object_key).ok_or(Refusal::NotFound)?;
+    let address = site.accounts.videos.vod().objects().public_url(&key, LINK_LIFE).await.map_err(storage)?;
+    Ok(address.and_then(|address| HeaderValue::from_str(&address).ok()))
 }
 
 async fn playlists(site: &Site, known: &KnownVideo, asked: &Asked) -> Result<Response, Refusal> {
@@ -361,3 +388,9 @@ fn storage(error: millrace_objects::Error) -> Refusal {
     tracing::error!(%error, "a file of a video could not be read");
     Refusal::Unavailable
 }
+
+/// Seconds after which those ask again who were too many.
+const RETRY_AFTER: u64 = 5;
+/// How long an address of the storage itself is good for: long enough to watch a film by ranges. Whoever has it may read so
+/// long, even where the video is taken away meanwhile.
+const LINK_LIFE: Duration = Duration::from_secs(3 * 3600);

@@ -3,6 +3,7 @@
 //! What playback asks again and again, whether somebody may watch and which files there are, is answered from memory.
 
 pub(crate) mod comments;
+mod downloads;
 pub(crate) mod intake;
 mod leave;
 mod media;
@@ -22,6 +23,7 @@ use crate::accounts::sessions::Sessions;
 use crate::cache::Cache;
 use crate::channels::tokens::PlayTokens;
 
+pub use downloads::{DownloadExcess, DownloadLimits, Downloads};
 use intake::Intake;
 pub use intake::UploadConfig;
 pub(crate) use leave::{VideoLeave, unlock_cookie};
@@ -39,6 +41,7 @@ pub(crate) struct Videos {
     /// Makes of viewers what nobody reads back.
     viewers: Hmac<Sha256>,
     intake: Option<Intake>,
+    downloads: Downloads,
 }
 
 /// A video, with what there is of it.
@@ -96,12 +99,18 @@ impl Videos {
             known: Arc::new(Cache::new(MAX_KNOWN)),
             newest: Arc::new(Cache::new(1)),
             intake: None,
+            downloads: Downloads::default(),
         }
     }
 
     /// The same, which takes uploads.
     pub(crate) fn with_uploads(self, config: UploadConfig) -> std::io::Result<Self> {
         Ok(Self { intake: Some(Intake::open(config)?), ..self })
+    }
+
+    /// What of files is being sent.
+    pub(crate) fn downloads(&self) -> &Downloads {
+        &self.downloads
     }
 
     /// What is handed out to watch with.

@@ -267,6 +267,29 @@ pub(crate) async fn timers(State(site): State<Site>, actor: Actor) -> Result<Jso
     Ok(Json(Timers { items: timers.into_iter().map(Timer::from).collect() }))
 }
 
+/// Run a timer now
+///
+/// Its job is enqueued within moments, unless the one before still waits or runs; it then goes on at its times.
+#[utoipa::path(post, path = "/api/v1/admin/timers/{name}/run", operation_id = "run_timer", tag = "admin",
+params(("name" = String, Path, description = "The timer's name", example = "storage.reconcile")), responses(
+    (status = 200, description = "The timer as it is now: due", body = Timer),
+    Refusals,
+))]
+pub(crate) async fn run_timer(
+    State(site): State<Site>,
+    actor: Actor,
+    Address(address): Address,
+    Path(name): Path<String>,
+) -> Result<Json<Timer>, Problem> {
+    actor.must(Act::RunSite)?;
+    let timer = site.accounts.store.hurry_timer(&name).await.map_err(|error| match error {
+        Error::NotFound => Problem::new(ErrorCode::NotFound, "there is no such timer"),
+        other => Problem::database(other),
+    })?;
+    audit_with(&site, &actor, Action::RunTimer, &timer.name, address, "").await?;
+    Ok(Json(timer.into()))
+}
+
 /// Where a job decides whether its video can be watched, and that stands at `from`, it stands at `to` from now on.
 async fn carry_over(site: &Site, job: &Row, from: VideoState, to: VideoState, failure: &str) -> Result<(), Problem> {
     let Some(short_id) = job.subject.as_deref().filter(|_| MAKE_PLAYABLE.contains(&job.kind.as_str())) else {

@@ -1,30 +1,36 @@
 //! How much is stored: of what, and for whom.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State, rejection::QueryRejection};
 use millrace_store::{At, Error, JobFilter, JobState, PageRequest};
 use millrace_vod::jobs::{Reconcile, Work};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
+use crate::api::list;
 use crate::api::refusals::Refusals;
 use crate::dashboard::{Disk, disk};
-use crate::{Problem, Site};
+use crate::{ErrorCode, Problem, Site};
 
 /// How much is stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Storage {
+    /// Where files are: a directory, or a bucket.
+    #[schema(example = "/var/lib/millrace/objects")]
+    pub(crate) address: String,
     /// Bytes of all files of videos, trash included.
     pub(crate) total_bytes: u64,
     /// The disk that holds this node's data, where the system tells.
     pub(crate) disk: Option<Disk>,
     /// By kind of file, the most first.
     pub(crate) kinds: Vec<StoredKind>,
-    /// The accounts whose videos take most, at most ten.
+    /// The accounts whose videos take most, page by page.
     pub(crate) users: Vec<StoredOfUser>,
+    /// The `cursor` of the next accounts; null on the last page.
+    pub(crate) next_cursor: Option<String>,
     /// Files that are to be deleted, which happens within minutes.
     pub(crate) garbage: u64,
     /// The last time that what is stored was compared with what is known of it; null where that was not yet.
@@ -67,18 +73,35 @@ pub(crate) struct Reconciled {
     pub(crate) note: String,
 }
 
+/// Which accounts.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Range {
+    /// How many accounts at most.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
 /// See how much is stored
-#[utoipa::path(get, path = "/api/v1/admin/storage", operation_id = "get_storage", tag = "admin", responses(
+#[utoipa::path(get, path = "/api/v1/admin/storage", operation_id = "get_storage", tag = "admin", params(Range), responses(
     (status = 200, description = "The numbers", body = Storage),
     Refusals,
 ))]
-pub(crate) async fn get(State(site): State<Site>, actor: Actor) -> Result<Json<Storage>, Problem> {
+pub(crate) async fn get(
+    State(site): State<Site>,
+    actor: Actor,
+    range: Result<Query<Range>, QueryRejection>,
+) -> Result<Json<Storage>, Problem> {
     actor.must(Act::RunSite)?;
-    stored(&site).await.map(Json).map_err(Problem::database)
+    let Query(range) = range.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let page = list::request(range.limit, range.cursor)?;
+    stored(&site, &page).await.map(Json).map_err(Problem::database)
 }
 
-/// The numbers.
-pub(crate) async fn stored(site: &Site) -> Result<Storage, Error> {
+/// The numbers, with a page of accounts.
+pub(crate) async fn stored(site: &Site, page: &PageRequest) -> Result<Storage, Error> {
     let store = &site.accounts.store;
     let number = |number: i64| u64::try_from(number).unwrap_or(0);
     let kinds = store.stored_by_kind().await?.into_iter().map(|of| StoredKind {
@@ -87,7 +110,8 @@ pub(crate) async fn stored(site: &Site) -> Result<Storage, Error> {
         bytes: number(of.bytes),
     });
     let kinds: Vec<StoredKind> = kinds.collect();
-    let users = store.stored_by_user(MOST_USERS).await?.into_iter().map(|of| StoredOfUser {
+    let page = store.stored_by_user(page).await?;
+    let users = page.items.into_iter().map(|of| StoredOfUser {
         handle: of.handle,
         display_name: of.display_name,
         videos: number(of.videos),
@@ -100,9 +124,9 @@ pub(crate) async fn stored(site: &Site) -> Result<Storage, Error> {
         disk: site.config.data_dir.as_deref().and_then(disk),
         kinds,
         users: users.collect(),
+        next_cursor: page.next,
+        address: site.accounts.videos.vod().objects().to_string(),
         garbage: store.count_garbage(At::now()).await?,
         reconciled: last.and_then(|job| Some(Reconciled { at: job.ended_at?.into(), note: job.progress_note })),
     })
 }
-
-const MOST_USERS: u32 = 10;

@@ -114,6 +114,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("close-reports", "audit.close_reports"),
     ("retry-job", "audit.retry_job"),
     ("cancel-job", "audit.cancel_job"),
+    ("run-timer", "audit.run_timer"),
     ("reset-key", "audit.reset_key"),
     ("delete-key", "audit.delete_key"),
     ("kick", "audit.kick"),

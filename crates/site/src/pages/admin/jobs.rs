@@ -63,6 +63,7 @@ struct Row {
 }
 
 struct TimerRow {
+    name: String,
     what: String,
     schedule: String,
     next: Due,
@@ -174,6 +175,7 @@ impl TimerRow {
             schedule: timer.schedule,
             next: Due::new(timer.next_at.into(), now, t),
             last: timer.last_at.map(|at| Moment::new(at.into(), now, t)),
+            name: timer.name,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! How much is stored: of what, and for whom.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::Response;
+use millrace_store::PageRequest;
+use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::super::{Shell, render};
@@ -17,6 +19,7 @@ use crate::{Site, visitor::Visitor};
 struct StoragePage {
     shell: Shell,
     rail: Rail,
+    address: String,
     total: String,
     disk: String,
     garbage: String,
@@ -25,6 +28,12 @@ struct StoragePage {
     /// Message, how many, how much.
     kinds: Vec<(&'static str, String, String)>,
     users: Vec<UserRow>,
+    next: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Which {
+    cursor: Option<String>,
 }
 
 struct UserRow {
@@ -34,12 +43,13 @@ struct UserRow {
     size: String,
 }
 
-pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response {
+pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which): Query<Which>) -> Response {
     let (_, shell, rail) = match enter(&site, visitor, Act::RunSite, "admin.storage").await {
         Ok(entered) => entered,
         Err(instead) => return *instead,
     };
-    let stored = match stored(&site).await {
+    let after = which.cursor.filter(|cursor| cursor.len() <= 100 && !cursor.contains('\0'));
+    let stored = match stored(&site, &PageRequest { limit: ACCOUNTS, after }).await {
         Ok(stored) => stored,
         Err(error) => return failed(error),
     };
@@ -55,6 +65,8 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response
         size: size(of.bytes, t),
     });
     render(&StoragePage {
+        address: stored.address,
+        next: stored.next_cursor,
         total: size(stored.total_bytes, t),
         disk: stored.disk.map_or_else(
             || "–".to_owned(),
@@ -71,6 +83,8 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor) -> Response
     })
 }
 
+/// Accounts of a page.
+const ACCOUNTS: u32 = 20;
 /// The message of each kind of file.
 const KINDS: &[(&str, &str)] = &[
     ("original", "stored.original"),
