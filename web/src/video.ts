@@ -13,6 +13,8 @@ interface Seed {
   file: string;
   captions: { language: string; label: string; url: string }[];
   storyboard: string | null;
+  frame_rate: number;
+  next: { title: string; page: string; thumbnail: string | null } | null;
 }
 
 for (const root of document.querySelectorAll<HTMLElement>('[data-video]')) {

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 
 import { keepVolume, leaveAt, position, volume } from '../src/player/video/memory';
 import { distinct } from '../src/player/video/source';
-import { seconds, startOf } from '../src/player/video/times';
+import { command } from '../src/player/video/keys';
+import { next } from '../src/player/video/rates';
+import { clock, seconds, startOf } from '../src/player/video/times';
 
 function storage(kept: Record<string, string> = {}): Storage {
   const map = new Map(Object.entries(kept));
@@ -63,4 +65,25 @@ it.each(['', 'x', '1:2', '-5', '1:02:03:04', 'NaN', '1e9'])('%j is none', (text)
 it('sizes to choose from are told once, the largest first', () => {
   const levels = [{ index: 0, size: 720 }, { index: 1, size: 360 }, { index: 2, size: 720 }, { index: 3, size: 0 }];
   expect(distinct(levels)).toEqual([{ index: 0, size: 720 }, { index: 1, size: 360 }]);
+});
+
+it.each([[0, '0:00'], [59.9, '0:59'], [60, '1:00'], [3723, '1:02:03'], [-1, '0:00']])('%d is shown as a clock', (at, text) => {
+  expect(clock(at)).toBe(text);
+});
+
+it('speeds end at both ends', () => {
+  expect([next(1, 1), next(1, -1), next(2, 1), next(0.25, -1), next(3, 1)]).toEqual([1.25, 0.75, 2, 0.25, 3]);
+});
+
+it('keys of a video: frames only where it rests, all others as in every player', () => {
+  const press = (key: string, rests = false, change = {}) =>
+    command({ key, altKey: false, ctrlKey: false, metaKey: false, ...change }, rests);
+  expect(press('.', true)).toEqual({ do: 'frame', by: 1 });
+  expect(press(',', true)).toEqual({ do: 'frame', by: -1 });
+  expect(press('.')).toBeUndefined();
+  expect(press('Home')).toEqual({ do: 'begin' });
+  expect(press('End')).toEqual({ do: 'end' });
+  expect(press('I')).toEqual({ do: 'toggle-pip' });
+  expect(press('l')).toEqual({ do: 'seek', by: 10 });
+  expect(press('Home', true, { ctrlKey: true })).toBeUndefined();
 });

@@ -31,17 +31,16 @@ export interface Addresses {
 export function open(video: HTMLVideoElement, addresses: Addresses, events: SourceEvents): Source {
   let hls: Hls | null = null;
   let closed = false;
-  let recovered = 0;
+  let recovered = false;
 
+  const file = (): void => {
+    video.src = addresses.file;
+    video.onerror = () => events.failed(video.error?.code === MediaError.MEDIA_ERR_NETWORK ? 'network' : 'media');
+  };
   const native = (): void => {
-    const hlsItself = video.canPlayType('application/vnd.apple.mpegurl') !== '';
-    video.src = hlsItself ? addresses.hls : addresses.file;
-    video.onerror = () => {
-      if (hlsItself && video.src !== addresses.file && recovered === 0) {
-        recovered += 1;
-        video.src = addresses.file;
-      } else events.failed(video.error?.code === MediaError.MEDIA_ERR_NETWORK ? 'network' : 'media');
-    };
+    if (video.canPlayType('application/vnd.apple.mpegurl') === '') return file();
+    video.src = addresses.hls;
+    video.onerror = file;
   };
 
   import('hls.js')
@@ -62,10 +61,17 @@ export function open(video: HTMLVideoElement, addresses: Addresses, events: Sour
       });
       hls.on(Hls.Events.ERROR, (_, { fatal, type }) => {
         if (!fatal) return;
-        if (type === Hls.ErrorTypes.MEDIA_ERROR && recovered === 0) {
-          recovered += 1;
+        if (type === Hls.ErrorTypes.NETWORK_ERROR) events.failed('network');
+        else if (type === Hls.ErrorTypes.MEDIA_ERROR && !recovered) {
+          recovered = true;
           hls?.recoverMediaError();
-        } else events.failed(type === Hls.ErrorTypes.NETWORK_ERROR ? 'network' : 'media');
+        } else {
+          // What Media Source Extensions refuse, the browser's own reader may still play.
+          hls?.destroy();
+          hls = null;
+          events.levels([]);
+          file();
+        }
       });
       hls.loadSource(addresses.hls);
       hls.attachMedia(video);
@@ -84,6 +90,7 @@ export function open(video: HTMLVideoElement, addresses: Addresses, events: Sour
     destroy() {
       closed = true;
       hls?.destroy();
+      video.onerror = null;
       video.removeAttribute('src');
     },
   };

@@ -9,6 +9,14 @@ export function seconds(text: string): number | undefined {
   return Number(units[1] ?? 0) * 3600 + Number(units[2] ?? 0) * 60 + Number(units[3] ?? 0);
 }
 
+/** Seconds as a clock shows them: `2:03`, `1:02:03`. */
+export function clock(time: number): string {
+  const whole = Math.max(0, Math.floor(time));
+  const two = (part: number): string => String(part).padStart(2, '0');
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
 /** When the page's address says that a video begins. */
 export function startOf(search: string): number | undefined {
   const text = new URLSearchParams(search).get('t');
