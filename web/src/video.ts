@@ -2,6 +2,7 @@
 
 import { mount } from 'svelte';
 
+import { offerStart } from './player/video/share';
 import { startOf } from './player/video/times';
 import VideoPlayer from './player/video/VideoPlayer.svelte';
 
@@ -25,4 +26,5 @@ for (const root of document.querySelectorAll<HTMLElement>('[data-video]')) {
     target: root,
     props: { ...seed, root, start: startOf(location.search), autoplay: !embedded, theatre: !embedded },
   });
+  if (!embedded) offerStart(() => root.querySelector('video')?.currentTime ?? 0);
 }

@@ -1,5 +1,7 @@
 /** Likes of videos: the button says how many there are, and whether one's own is among them. */
 
+import { compact } from '../lib/numbers';
+
 export function enableLikes(): void {
   document.addEventListener('click', (event) => {
     const button = (event.target as Element).closest<HTMLElement>('[data-like]');
@@ -17,7 +19,7 @@ async function toggle(button: HTMLElement): Promise<void> {
       const now = (await response.json()) as { likes: number; liked: boolean };
       button.setAttribute('aria-pressed', String(now.liked));
       const count = button.querySelector('[data-likes]');
-      if (count) count.textContent = String(now.likes);
+      if (count) count.textContent = compact(now.likes);
     }
   } catch {
     // It stays as it was, which is what is shown.

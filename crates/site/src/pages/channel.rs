@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, header};
-use millrace_store::{At, Channel as Row, Error, VideoFilter, Visibility};
+use millrace_store::{At, Channel as Row, Error, VideoFilter, VideoOrder, Visibility};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
@@ -55,6 +55,8 @@ struct Channel {
     about: Option<About>,
     others: Vec<Card>,
     videos: Vec<VideoCard>,
+    /// Whether they are in the order of views.
+    most_watched: bool,
     /// Path of the next page of videos.
     more_videos: Option<String>,
 }
@@ -115,6 +117,8 @@ pub(super) struct Which {
     app: Option<String>,
     /// Where the list of videos goes on.
     videos: Option<String>,
+    /// Its order: `views`, or the newest first.
+    sort: Option<String>,
 }
 
 /// A stream as the player needs it at once, so that it does not have to ask first.
@@ -187,7 +191,7 @@ pub(super) async fn page(
     Address(address): Address,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(Query(Which { app, videos })) = which else { return error::page(&site, visitor, error::NOT_FOUND) };
+    let Ok(Query(Which { app, videos, sort })) = which else { return error::page(&site, visitor, error::NOT_FOUND) };
     let ticket = Ticket { actor: visitor.user.as_ref(), headers: &headers, address, token: None };
     let seed = match Seed::find(&site, &name, app, ticket).await {
         Ok(Some(seed)) if seed.allowed => seed,
@@ -237,9 +241,10 @@ pub(super) async fn page(
     if listed && seed.live.is_some() {
         shell.image = image;
     }
+    let most_watched = sort.as_deref() == Some(BY_VIEWS);
     let (videos, more_videos) = match &seed.channel {
         // What is on air is shown even where the database fails.
-        Some(known) => videos_of(&site, known, videos, t).await.unwrap_or_default(),
+        Some(known) => videos_of(&site, known, videos, most_watched, t).await.unwrap_or_default(),
         None => (Vec::new(), None),
     };
     let for_hours = !seed.with.is_empty();
@@ -262,6 +267,7 @@ pub(super) async fn page(
         about,
         others,
         videos,
+        most_watched,
         more_videos,
         shell,
     });
@@ -278,12 +284,17 @@ async fn videos_of(
     site: &Site,
     known: &Known,
     after: Option<String>,
+    most_watched: bool,
     t: &Messages,
 ) -> Result<(Vec<VideoCard>, Option<String>), Problem> {
     let page = crate::api::list::request(Some(VIDEOS), after)?;
-    let filter = VideoFilter { channel: Some(&known.channel.id), ..VideoFilter::default() };
+    let order = if most_watched { VideoOrder::Views } else { VideoOrder::Newest };
+    let filter = VideoFilter { channel: Some(&known.channel.id), order, ..VideoFilter::default() };
     let found = site.accounts.store.listed_videos(&filter, &page).await.map_err(Problem::database)?;
-    let more = found.next.map(|cursor| format!("/@{}?videos={cursor}#videos", known.channel.handle));
+    let more = found.next.map(|cursor| {
+        let sort = if most_watched { format!("sort={BY_VIEWS}&") } else { String::new() };
+        format!("/@{}?{sort}videos={}#videos", known.channel.handle, super::urlencode(&cursor))
+    });
     Ok((found.items.iter().map(|listed| VideoCard::new(listed, t)).collect(), more))
 }
 
@@ -311,5 +322,7 @@ fn escaped(text: &str) -> String {
 /// Other streams shown below the player.
 const MAX_OTHERS: usize = 8;
 
+/// The value of `?sort=` for the most watched first.
+const BY_VIEWS: &str = "views";
 /// Videos on one page of a channel.
 const VIDEOS: u32 = 24;

@@ -5,9 +5,8 @@ use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use axum::response::Response;
 use millrace_store::{Comment, CommentId, Error, ListedComment, Page, PageRequest};
 use serde::Deserialize;
-use time::OffsetDateTime;
 
-use super::{Avatar, Shell, error, render, rfc3339, urlencode};
+use super::{Avatar, Shell, When, error, render, urlencode};
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
 use crate::api::comments::{Asker, CommentSort};
@@ -68,7 +67,7 @@ pub(super) struct CommentView {
     /// None where it is deleted.
     pub(super) author: Option<AuthorView>,
     pub(super) text: RichText,
-    pub(super) at: OffsetDateTime,
+    pub(super) at: When,
     pub(super) edited: bool,
     pub(super) held: bool,
     pub(super) pinned: bool,
@@ -103,10 +102,11 @@ impl CommentsView {
         known: &KnownVideo,
         actor: Option<&Actor>,
         query: &CommentsQuery,
+        t: &'static Messages,
     ) -> Result<Self, Error> {
         let store = &site.accounts.store;
         let reader = actor.map(|actor| &actor.user.id);
-        let looker = Looker { known, actor, page: format!("/w/{}", known.video().short_id) };
+        let looker = Looker { known, actor, page: format!("/w/{}", known.video().short_id), t };
         let asked = query.sort.as_deref();
         let (sort, sort_name, _) =
             CommentSort::ALL.into_iter().find(|(_, name, _)| asked == Some(*name)).unwrap_or(CommentSort::ALL[0]);
@@ -173,6 +173,7 @@ struct Looker<'a> {
     known: &'a KnownVideo,
     actor: Option<&'a Actor>,
     page: String,
+    t: &'static Messages,
 }
 
 impl Looker<'_> {
@@ -228,7 +229,7 @@ impl Looker<'_> {
             is_reply: row.parent_id.is_some(),
             author,
             text: RichText::new(&row.text, &self.page),
-            at: row.created_at.into(),
+            at: When::ago(row.created_at, self.t),
             edited: row.edited_at.is_some(),
             held: row.held,
             pinned: row.pinned,
@@ -267,20 +268,6 @@ impl CommentView {
     pub(super) fn likes_short(&self, t: &Messages) -> String {
         t.abbreviate(self.likes)
     }
-
-    pub(super) fn rfc3339(&self) -> String {
-        rfc3339(self.at)
-    }
-
-    /// How long ago it was written, by the largest unit that fits.
-    pub(super) fn ago(&self, t: &Messages) -> String {
-        let seconds = u64::try_from((OffsetDateTime::now_utc() - self.at).whole_seconds()).unwrap_or(0);
-        let whole = [86_400, 3600, 60].into_iter().find(|unit| seconds >= *unit);
-        match whole {
-            Some(unit) => t.with("admin.ago", "time", t.duration(seconds / unit * unit)),
-            None => t.get("comments.now").to_owned(),
-        }
-    }
 }
 
 /// The comments alone.
@@ -306,7 +293,7 @@ pub(super) async fn alone(
         }
         Err(_) => return error::broken(),
     };
-    match CommentsView::of(&site, &known, visitor.user.as_ref(), &query).await {
+    match CommentsView::of(&site, &known, visitor.user.as_ref(), &query, visitor.language.messages()).await {
         Ok(comments) => render(&Alone { shell: Shell::new(&site, visitor, "").unlisted(), comments }),
         Err(failure) => {
             Problem::database(failure); // for the log

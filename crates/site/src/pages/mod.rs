@@ -15,6 +15,7 @@ mod search;
 mod shell;
 mod studio;
 mod watch;
+mod when;
 
 use askama::Template;
 use axum::{
@@ -30,6 +31,7 @@ use crate::{LiveState, LiveStream, Site, i18n::Messages};
 
 use self::avatar::Avatar;
 use self::shell::Shell;
+use self::when::When;
 
 /// The pages' routes.
 pub(crate) fn routes() -> Router<Site> {
@@ -125,7 +127,7 @@ struct VideoCard {
     channel: String,
     avatar: Avatar,
     views: String,
-    published: Option<String>,
+    published: Option<When>,
 }
 
 impl VideoCard {
@@ -141,7 +143,7 @@ impl VideoCard {
             channel: listed.channel_title.clone(),
             avatar: Avatar::of(&listed.channel_title, listed.channel_avatar.as_deref()),
             views: t.count("video.views", u64::try_from(video.views).unwrap_or(0)),
-            published: video.published_at.map(|at| rfc3339(at.into())),
+            published: video.published_at.map(|at| When::ago(at, t)),
         }
     }
 }

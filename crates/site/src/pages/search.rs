@@ -5,10 +5,8 @@ use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use axum::response::Response;
 use millrace_store::{At, Channel, ChannelFilter, ChannelOrder, ListedVideo, Page, PageRequest, VideoSearch};
 use serde::Deserialize;
-use time::OffsetDateTime;
 
-use super::admin::Moment;
-use super::{Avatar, Card, ChannelRow, Shell, error, render, urlencode};
+use super::{Avatar, Card, ChannelRow, Shell, When, error, render, urlencode};
 use crate::api::list;
 use crate::api::live::{LiveOrder, in_order};
 use crate::api::videos::{VideoAge, VideoLength, VideoSort};
@@ -86,11 +84,11 @@ struct VideoResult {
     /// `m:ss`.
     duration: String,
     views: String,
-    published: Option<Moment>,
+    published: Option<When>,
 }
 
 impl VideoResult {
-    fn new(found: ListedVideo, t: &Messages, now: OffsetDateTime) -> Self {
+    fn new(found: ListedVideo, t: &Messages) -> Self {
         let video = found.video;
         let seconds = u64::try_from(video.duration).unwrap_or(0) / 1000;
         let path = format!("/videos/{}", video.short_id);
@@ -101,7 +99,7 @@ impl VideoResult {
             thumbnail: found.thumbnail.map(|key| format!("{path}/thumbnail.jpg?v={}", &key[..key.len().min(8)])),
             duration: clock(seconds),
             views: t.count("search.views", u64::try_from(video.views).unwrap_or(0)),
-            published: video.published_at.map(|at| Moment::new(at.into(), now, t)),
+            published: video.published_at.map(|at| When::ago(at, t)),
             title: video.title,
             channel: found.channel_title,
             handle: found.channel_handle,
@@ -216,7 +214,7 @@ async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Res
     let join = if query.is_empty() { '?' } else { '&' };
     let mut shell = Shell::new(site, visitor, title);
     shell.words.clone_from(&wanted.q);
-    let now = OffsetDateTime::now_utc();
+    let now = time::OffsetDateTime::now_utc();
     let row = |channel: &Channel| ChannelRow::new(channel, site.live.find(DEFAULT_APP, &channel.handle).is_some());
     render(&Search {
         categories: &rules::CATEGORIES,
@@ -226,7 +224,7 @@ async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Res
         channels: found.items.iter().map(row).collect(),
         next: found.next.map(|cursor| format!("{}{query}{join}cursor={}", place.path, urlencode(&cursor))),
         next_videos: videos.next.map(|cursor| format!("{}{query}{join}videos={}", place.path, urlencode(&cursor))),
-        videos: videos.items.into_iter().map(|video| VideoResult::new(video, shell.t, now)).collect(),
+        videos: videos.items.into_iter().map(|video| VideoResult::new(video, shell.t)).collect(),
         lengths: chosen(&LENGTHS, &wanted.duration),
         ages: chosen(&AGES, &wanted.since),
         video_orders: chosen(&ORDERS, &wanted.order),

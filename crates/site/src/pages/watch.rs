@@ -11,13 +11,13 @@ use millrace_store::{FileKind, PageRequest, Review, Store, UserId, VideoFilter, 
 use serde::{Deserialize, Serialize};
 
 use super::comments::{CommentsQuery, CommentsView};
-use super::{Avatar, Shell, VideoCard, error, render, rfc3339};
+use super::{Avatar, Shell, VideoCard, When, error, render};
 use crate::actor::Address;
 use crate::api::watch::Ticket;
 use crate::channels::rules::{category_message, language_of, list};
 use crate::headers::{Ancestors, PagePolicy};
 use crate::i18n::Messages;
-use crate::rich_text::RichText;
+use crate::rich_text::{Piece, RichText, pieces};
 use crate::videos::{KnownVideo, VideoLeave};
 use crate::visitor::Visitor;
 use crate::{Problem, Site};
@@ -30,23 +30,43 @@ struct Watch {
     title: String,
     channel: Channel,
     views: String,
-    published: Option<String>,
-    likes: u64,
+    published: Option<When>,
+    likes: String,
     liked: bool,
     /// Where those who have not logged in do so before they like it.
     log_in: Option<String>,
     description: RichText,
     category: Option<(String, &'static str)>,
     tags: Vec<String>,
-    /// Message of why others do not see it, and what else there is to say.
-    notice: Option<(&'static str, String)>,
+    /// Why others do not see it.
+    notice: Option<Notice>,
     /// Path of its page in the studio, for those who may change it.
     edit: Option<String>,
     download: Option<String>,
     link: String,
+    /// HTML that puts the player on another page.
     embed: String,
+    /// What other sites are told of the player, where everybody may watch.
+    preview: Option<Preview>,
     related: Vec<VideoCard>,
-    comments: CommentsView,
+    /// None where it is in the trash.
+    comments: Option<CommentsView>,
+}
+
+/// The player for the previews of other sites (Open Graph).
+struct Preview {
+    player: String,
+    width: i64,
+    height: i64,
+    seconds: i64,
+}
+
+/// What those are told who see what others do not.
+struct Notice {
+    message: &'static str,
+    /// What moderators or the work on it said.
+    text: String,
+    at: Option<When>,
 }
 
 #[derive(Template)]
@@ -72,9 +92,11 @@ struct Player {
     id: String,
     /// For the island, as JSON.
     seed: String,
+    /// For the browser's own player, with the place where it begins.
     file: String,
     poster: Option<String>,
     captions: Vec<Caption>,
+    /// Whether there is something to play.
     ready: bool,
 }
 
@@ -87,6 +109,17 @@ struct Seed<'a> {
     file: &'a str,
     captions: &'a [Caption],
     storyboard: Option<String>,
+    /// Pictures per second; 0 where it is not known.
+    frame_rate: f64,
+    next: Option<Next<'a>>,
+}
+
+/// The video that follows.
+#[derive(Serialize)]
+struct Next<'a> {
+    title: &'a str,
+    page: &'a str,
+    thumbnail: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -106,13 +139,25 @@ struct Channel {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Which {
     token: Option<String>,
+    t: Option<String>,
+}
+
+impl Which {
+    /// Where it begins, in seconds: `?t=62` or `?t=1:02`.
+    fn start(&self) -> Option<u32> {
+        let text = self.t.as_deref()?;
+        match pieces(text)[..] {
+            [Piece::Time(_, seconds)] => Some(seconds),
+            _ => text.parse().ok(),
+        }
+    }
 }
 
 impl Player {
-    fn new(known: &KnownVideo, token: Option<&str>, t: &Messages) -> Self {
-        let video = known.video();
+    fn new(known: &KnownVideo, which: &Which, next: Option<&VideoCard>, t: &Messages) -> Self {
+        let (video, token) = (known.video(), which.token.as_deref());
         let path = format!("/videos/{}", video.short_id);
-        let with = token.map(|token| format!("?token={token}")).unwrap_or_default();
+        let with = token.map(|token| format!("?token={}", super::urlencode(token))).unwrap_or_default();
         let captions: Vec<_> = known
             .files_of(FileKind::Caption)
             .map(|file| Caption {
@@ -131,14 +176,17 @@ impl Player {
             file: &file,
             captions: &captions,
             storyboard: known.file(FileKind::StoryboardIndex, "").map(|_| format!("{path}/storyboard.vtt{with}")),
+            #[expect(clippy::cast_precision_loss, reason = "rates are small")]
+            frame_rate: video.frame_rate as f64 / 1000.0,
+            next: next.map(|card| Next { title: &card.title, page: &card.page, thumbnail: card.thumbnail.as_deref() }),
         };
         Self {
             id: video.short_id.clone(),
             seed: serde_json::to_string(&seed).unwrap_or_default(),
-            file,
+            file: which.start().map_or_else(|| file.clone(), |start| format!("{file}#t={start}")),
             poster,
             captions,
-            ready: video.state == VideoState::Ready,
+            ready: video.state == VideoState::Ready && video.trashed_at.is_none(),
         }
     }
 }
@@ -152,35 +200,41 @@ pub(super) async fn page(
     Address(address): Address,
     headers: HeaderMap,
 ) -> Response {
-    let token = which.ok().and_then(|Query(which)| which.token);
-    let found = find(&site, &id, &visitor, address, &headers, token.as_deref()).await;
+    let which = which.map(|Query(which)| which).unwrap_or_default();
+    let found = find(&site, &id, &visitor, address, &headers, which.token.as_deref()).await;
     let (known, leave) = match found {
         Ok(Found::Open(known, leave)) => (known, leave),
+        Ok(Found::InTrash(known)) => (known, VideoLeave::Own),
         Ok(Found::ByPassword(known)) => return locked(&site, visitor, &known),
         Ok(Found::None) => return error::page(&site, visitor, error::NOT_FOUND),
         Err(_) => return error::page(&site, visitor, error::INTERNAL),
     };
     let t = visitor.language.messages();
     let video = known.video();
-    let path = format!("/w/{}", video.short_id);
+    let path = page_of(&known);
     let link = format!("{}{path}", visitor.origin);
     let (store, user) = (&site.accounts.store, visitor.user.as_ref().map(|actor| actor.user.id.clone()));
     // What is around the video is no reason to go without it.
     let liked = liked(store, &known, user.as_ref()).await.unwrap_or(false);
     let related = related(&site, &known, t).await.unwrap_or_default();
-    let comments = comments.map(|Query(query)| query).unwrap_or_default();
-    let comments = match CommentsView::of(&site, &known, visitor.user.as_ref(), &comments).await {
-        Ok(comments) => comments,
-        Err(failure) => {
-            Problem::database(failure); // for the log
-            return error::page(&site, visitor, error::INTERNAL);
+    let comments = match video.trashed_at {
+        Some(_) => None,
+        None => {
+            let query = comments.map(|Query(query)| query).unwrap_or_default();
+            match CommentsView::of(&site, &known, visitor.user.as_ref(), &query, t).await {
+                Ok(comments) => Some(comments),
+                Err(failure) => {
+                    Problem::database(failure); // for the log
+                    return error::page(&site, visitor, error::INTERNAL);
+                }
+            }
         }
     };
     let title = video.title.clone();
-    let label = title.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;");
+    let frame = format!("{}/embed/{}", visitor.origin, video.short_id);
     let embed = format!(
-        r#"<iframe src="{}/embed/{}" title="{label}" width="640" height="360" allow="fullscreen; picture-in-picture" frameborder="0"></iframe>"#,
-        visitor.origin, video.short_id
+        r#"<iframe src="{frame}" title="{}" width="640" height="360" allow="fullscreen; picture-in-picture" frameborder="0"></iframe>"#,
+        escaped(&title)
     );
     let own = user.as_ref() == Some(known.owner());
     let mut shell = Shell::new(&site, visitor, &title).with_video();
@@ -190,11 +244,13 @@ pub(super) async fn page(
     shell.kind = "video.other";
     shell.canonical.clone_from(&link);
     shell.indexed = video.listed;
-    if let Some(poster) = known.listed.thumbnail.as_ref().filter(|_| leave == VideoLeave::Anybody) {
+    let open = leave == VideoLeave::Anybody;
+    if let Some(poster) = known.listed.thumbnail.as_ref().filter(|_| open) {
         let version = &poster[..poster.len().min(8)];
         shell.image = format!("{}/videos/{}/thumbnail.jpg?v={version}", shell.visitor.origin, video.short_id);
     }
-    let player = Player::new(&known, token.as_deref(), t);
+    let player = Player::new(&known, &which, related.first(), t);
+    let copies = player.ready && (video.downloadable || leave == VideoLeave::Own);
     let mut response = render(&Watch {
         channel: Channel {
             avatar: Avatar::of(&known.listed.channel_title, known.listed.channel_avatar.as_deref()),
@@ -202,8 +258,8 @@ pub(super) async fn page(
             title: known.listed.channel_title.clone(),
         },
         views: t.count("video.views", u64::try_from(video.views).unwrap_or(0)),
-        published: video.published_at.map(|at| rfc3339(at.into())),
-        likes: u64::try_from(video.likes).unwrap_or(0),
+        published: video.published_at.map(|at| When::ago(at, t)),
+        likes: t.abbreviate(u64::try_from(video.likes).unwrap_or(0)),
         liked,
         log_in: user.is_none().then(|| format!("/login?next={path}")),
         description: RichText::new(video.description.trim(), &path),
@@ -211,8 +267,16 @@ pub(super) async fn page(
         tags: list(&video.tags),
         notice: notice(&known),
         edit: own.then(|| format!("/studio/videos/{}", video.short_id)),
-        download: (video.downloadable || leave == VideoLeave::Own)
-            .then(|| format!("/videos/{}?download", video.short_id)),
+        download: copies.then(|| match &which.token {
+            Some(token) => format!("/videos/{}?download&token={}", video.short_id, super::urlencode(token)),
+            None => format!("/videos/{}?download", video.short_id),
+        }),
+        preview: (open && player.ready).then(|| Preview {
+            player: frame,
+            width: video.width,
+            height: video.height,
+            seconds: (video.duration + 500) / 1000,
+        }),
         link,
         embed,
         related,
@@ -222,10 +286,7 @@ pub(super) async fn page(
         shell,
     });
     response.extensions_mut().insert(PagePolicy::Player);
-    if leave != VideoLeave::Anybody {
-        // It holds what is not for everybody, also where a password opened it and no session.
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    }
+    keep_private(&mut response, leave);
     response
 }
 
@@ -237,14 +298,17 @@ pub(super) async fn embed(
     Address(address): Address,
     headers: HeaderMap,
 ) -> Response {
-    let token = which.ok().and_then(|Query(which)| which.token);
-    let found = find(&site, &id, &visitor, address, &headers, token.as_deref()).await;
-    let known = match found {
-        Ok(Found::Open(known, _)) => known,
+    let which = which.map(|Query(which)| which).unwrap_or_default();
+    let found = find(&site, &id, &visitor, address, &headers, which.token.as_deref()).await;
+    let (known, leave) = match found {
+        // What is not there yet, or no longer, is shown on its own page alone.
+        Ok(Found::Open(known, leave)) if known.video().state == VideoState::Ready => (known, leave),
         Ok(Found::ByPassword(known)) => {
             return super::embed::refused(&site, visitor, super::embed::LOCKED, Some(page_of(&known)));
         }
-        Ok(Found::None) => return super::embed::refused(&site, visitor, error::NOT_FOUND, None),
+        Ok(Found::Open(..) | Found::InTrash(_) | Found::None) => {
+            return super::embed::refused(&site, visitor, error::NOT_FOUND, None);
+        }
         Err(_) => return error::page(&site, visitor, error::INTERNAL),
     };
     let hosts = known.channel.embed_hosts.clone();
@@ -252,7 +316,7 @@ pub(super) async fn embed(
         return super::embed::refused(&site, visitor, super::embed::NOT_HERE, Some(page_of(&known)));
     }
     let title = known.video().title.clone();
-    let player = Player::new(&known, token.as_deref(), visitor.language.messages());
+    let player = Player::new(&known, &which, None, visitor.language.messages());
     let mut shell = Shell::new(&site, visitor, &title).with_video();
     let page = format!("{}{}", shell.visitor.origin, page_of(&known));
     shell.canonical.clone_from(&page);
@@ -262,7 +326,15 @@ pub(super) async fn embed(
         response.extensions_mut().insert(Ancestors(hosts));
         response.headers_mut().append(header::VARY, HeaderValue::from_static("referer, sec-fetch-dest"));
     }
+    keep_private(&mut response, leave);
     response
+}
+
+/// What is not for everybody is kept nowhere, also where a password opened it and no session.
+fn keep_private(response: &mut Response, leave: VideoLeave) {
+    if leave != VideoLeave::Anybody {
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    }
 }
 
 fn page_of(known: &KnownVideo) -> String {
@@ -271,6 +343,8 @@ fn page_of(known: &KnownVideo) -> String {
 
 enum Found {
     Open(Arc<KnownVideo>, VideoLeave),
+    /// It is in the trash, which those are told who could take it out.
+    InTrash(Arc<KnownVideo>),
     ByPassword(Arc<KnownVideo>),
     None,
 }
@@ -285,12 +359,16 @@ async fn find(
 ) -> Result<Found, Problem> {
     let videos = &site.accounts.videos;
     let Some(known) = videos.find(id).await.map_err(Problem::database)? else { return Ok(Found::None) };
-    let ticket = Ticket { actor: visitor.user.as_ref(), headers, address, token };
-    Ok(match videos.leave(&known, ticket).await.map_err(Problem::database)? {
-        Some(leave) => Found::Open(known, leave),
-        None if known.video().is_out() && known.video().visibility == Visibility::Password => Found::ByPassword(known),
-        None => Found::None,
-    })
+    let ticket = || Ticket { actor: visitor.user.as_ref(), headers, address, token };
+    let (leave, video) = (videos.leave(&known, ticket()).await.map_err(Problem::database)?, known.video());
+    if let Some(leave) = leave {
+        return Ok(Found::Open(known, leave));
+    }
+    if video.is_out() && video.visibility == Visibility::Password {
+        return Ok(Found::ByPassword(known));
+    }
+    let in_trash = video.trashed_at.is_some() && videos.is_own(&known, ticket()).await.map_err(Problem::database)?;
+    Ok(if in_trash { Found::InTrash(known) } else { Found::None })
 }
 
 async fn liked(store: &Store, known: &KnownVideo, user: Option<&UserId>) -> Result<bool, Problem> {
@@ -316,23 +394,27 @@ async fn related(site: &Site, known: &KnownVideo, t: &Messages) -> Result<Vec<Vi
     Ok(found.iter().map(|listed| VideoCard::new(listed, t)).collect())
 }
 
-/// Why others do not see it: a message, and what else there is to say.
-fn notice(known: &KnownVideo) -> Option<(&'static str, String)> {
+/// Why others do not see it, where they do not.
+fn notice(known: &KnownVideo) -> Option<Notice> {
     let video = known.video();
-    let plain = |message| Some((message, String::new()));
-    match (video.state, video.review) {
-        (VideoState::Failed, _) => Some(("video.notice_failed", video.failure.clone())),
-        (VideoState::Uploading, _) => plain("video.notice_uploading"),
-        (VideoState::Received | VideoState::Processing, _) => plain("video.notice_processing"),
-        (_, Review::Pending) => plain("video.notice_pending"),
-        (_, Review::Rejected) => Some(("video.notice_rejected", video.review_reason.clone())),
-        (_, Review::Changes) => Some(("video.notice_changes", video.review_reason.clone())),
-        _ if video.publish_at.is_some() => {
-            Some(("video.notice_scheduled", video.publish_at.map(|at| rfc3339(at.into())).unwrap_or_default()))
-        }
-        _ if video.visibility == Visibility::Private => plain("video.notice_private"),
-        _ => None,
-    }
+    let (message, text, at) = match (video.state, video.review) {
+        _ if video.trashed_at.is_some() => ("video.notice_trash", "", video.purge_at),
+        (VideoState::Failed, _) => ("video.notice_failed", video.failure.as_str(), None),
+        (VideoState::Uploading, _) => ("video.notice_uploading", "", None),
+        (VideoState::Received | VideoState::Processing, _) => ("video.notice_processing", "", None),
+        (_, Review::Pending) => ("video.notice_pending", "", None),
+        (_, Review::Rejected) => ("video.notice_rejected", video.review_reason.as_str(), None),
+        (_, Review::Changes) => ("video.notice_changes", video.review_reason.as_str(), None),
+        _ if video.publish_at.is_some() => ("video.notice_scheduled", "", video.publish_at),
+        _ if video.visibility == Visibility::Private => ("video.notice_private", "", None),
+        _ => return None,
+    };
+    Some(Notice { message, text: text.to_owned(), at: at.map(When::on) })
+}
+
+/// For an attribute of HTML that is shown to be copied.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn locked(site: &Site, visitor: Visitor, known: &KnownVideo) -> Response {

@@ -36,8 +36,8 @@ impl Videos {
         Ok(self.is_own(known, ticket).await?.then_some(VideoLeave::Own))
     }
 
-    /// Whether they are the owner, or one who may watch anything.
-    async fn is_own(&self, known: &KnownVideo, ticket: Ticket<'_>) -> Result<bool, Error> {
+    /// Whether they are the owner, or one who may watch anything. Such see of a video in the trash that it is there.
+    pub(crate) async fn is_own(&self, known: &KnownVideo, ticket: Ticket<'_>) -> Result<bool, Error> {
         if let Some(actor) = ticket.actor {
             let own = actor.user.id == *known.owner() && actor.may(Act::OwnChannels);
             return Ok(own || actor.may(Act::WatchAnything));
