@@ -37,3 +37,8 @@ addTranslation(document.documentElement.lang, {
   'media loading': t('loading'),
 });
 setLanguage(document.documentElement.lang);
+
+/** Says that a button of media-chrome is on or off, which its own role, `button`, has no words for. */
+export function asSwitch(button: Element): void {
+  button.setAttribute('role', 'switch');
+}
