@@ -1,14 +1,13 @@
 /** Menus close on Escape, on a press elsewhere, and when another opens. */
 export function enableMenus(): void {
   const menus = [...document.querySelectorAll<HTMLDetailsElement>('[data-menu]')];
-  const closeAllBut = (kept: Element | null): void => {
-    for (const menu of menus) if (menu !== kept) menu.open = false;
-  };
   document.addEventListener('pointerdown', (event) => {
-    closeAllBut((event.target as Element).closest('[data-menu]'));
+    for (const menu of menus) if (!menu.contains(event.target as Element)) menu.open = false;
   });
   document.addEventListener('focusin', (event) => {
-    closeAllBut((event.target as Element).closest('[data-menu]'));
+    const target = event.target as Element;
+    // A press on words in a menu gives the focus to what is around it, such as the page's content: that is no way out.
+    for (const menu of menus) if (!menu.contains(target) && !target.contains(menu)) menu.open = false;
   });
   for (const menu of menus) {
     menu.addEventListener('keydown', (event) => {
