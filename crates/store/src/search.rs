@@ -1,14 +1,17 @@
-//! Finding videos by words.
+//! Finding videos by words, and by what they are of.
 //!
 //! Terms are made here for both databases: words in lower case without accents, and pairs of letters in scripts that put no
-//! space between words, so that two Chinese letters are found. A word is found by its beginning as well. The table
-//! `video_terms` has a row for each video that lists show, and changes with the video in one transaction; SQLite keeps an
-//! FTS5 index beside it, PostgreSQL a `tsvector`. Only the part of a query that asks these differs.
+//! space between words, so that two Chinese letters are found. A word is found by its beginning as well. Channel, category,
+//! language and length are terms, too, of letters that nobody types: the index narrows by them as it does by words. The
+//! table `video_terms` has a row for each video that lists show, and changes with the video in one transaction; SQLite keeps
+//! an FTS5 index beside it, PostgreSQL a `tsvector`. Only the part of a query that asks these differs.
+//!
+//! Rows are numbered by the time at which the video was published, so that both give the newest first without sorting.
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::db::{Pool, Tx, rows, rows_in, run_in};
-use crate::{At, ChannelId, Error, ListedVideo, Page, PageRequest, Store, Video};
+use crate::db::{Pool, Tx, rows_in, rows_planned, run_in};
+use crate::{At, ChannelId, Error, ListedVideo, Page, PageRequest, Store, Video, VideoFilter, VideoId, VideoOrder};
 
 /// The order of what is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,12 +25,25 @@ pub enum SearchOrder {
     Views,
 }
 
-impl SearchOrder {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Relevance => "relevance",
-            Self::Newest => "newest",
-            Self::Views => "views",
+/// How long a video is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VideoLength {
+    /// Less than 4 minutes.
+    Short,
+    /// 4 to 20 minutes.
+    Medium,
+    /// 20 minutes and more.
+    Long,
+}
+
+impl VideoLength {
+    /// That of so many milliseconds.
+    #[must_use]
+    pub const fn of(duration: i64) -> Self {
+        match duration {
+            ..FOUR_MINUTES => Self::Short,
+            ..TWENTY_MINUTES => Self::Medium,
+            _ => Self::Long,
         }
     }
 }
@@ -41,74 +57,98 @@ pub struct VideoSearch<'a> {
     pub channel: Option<&'a ChannelId>,
     /// Of this category only; of all where it is empty.
     pub category: &'a str,
-    /// In this language only, or one of its regions and scripts, in lower case; in all where it is empty.
+    /// In this language only, or one of its regions and scripts; in all where it is empty.
     pub language: &'a str,
-    /// At least so many milliseconds long.
-    pub min_duration: Option<i64>,
-    /// Shorter than so many milliseconds.
-    pub max_duration: Option<i64>,
+    /// So long.
+    pub length: Option<VideoLength>,
     /// Published then or later.
     pub since: Option<At>,
     /// In which order.
     pub order: SearchOrder,
 }
 
-/// A query of what is found. Parameters: $1 what the index is asked, $2 a pattern for titles, $3 channel, $4 category,
-/// $5 language, $6 and $7 bounds of the duration, $8 a time, $9 an order, $10 and $11 the part of the list. Of the newest
-/// 5,000 that have the words, the newest 2,000 that pass are put into order: a word that every title has costs no more than
-/// another.
-macro_rules! found {
-    ($title:literal, $from:literal, $newest:literal) => {
+/// The rows of the index that match $1, from the number $2 on, the newest first.
+macro_rules! hits {
+    (sqlite) => {
+        "SELECT rowid AS number FROM video_search WHERE video_search MATCH $1 AND rowid >= $2 ORDER BY rowid DESC "
+    };
+    (postgres) => {
+        "SELECT number FROM video_terms WHERE terms @@ CAST($1 AS tsquery) AND number >= $2 ORDER BY number DESC "
+    };
+    // The same of the most watched videos: $3 asks for these.
+    (sqlite, watched) => {
+        "SELECT rowid AS number FROM video_search WHERE video_search MATCH $3 AND rowid >= $2 ORDER BY rowid DESC "
+    };
+    (postgres, watched) => {
+        "SELECT number FROM video_terms WHERE terms @@ CAST($3 AS tsquery) AND number >= $2 ORDER BY number DESC "
+    };
+}
+
+/// Joins hits with what belongs to them, by keys. `OFFSET 0` keeps PostgreSQL's planner from reading all videos for it.
+macro_rules! joined {
+    (sqlite) => {
+        " CROSS JOIN video_terms ON video_terms.number = hits.number
+          CROSS JOIN videos ON videos.id = video_terms.video_id "
+    };
+    (postgres) => {
+        " CROSS JOIN LATERAL (SELECT * FROM video_terms AS one WHERE one.number = hits.number OFFSET 0) AS video_terms
+          CROSS JOIN LATERAL (SELECT * FROM videos AS one WHERE one.id = video_terms.video_id OFFSET 0) AS videos "
+    };
+}
+
+/// Videos as lists show them, of a `page` of ids with their places.
+macro_rules! shown {
+    () => {
+        " SELECT videos.*, channels.handle AS channel_handle, channels.title AS channel_title,
+                 channels.avatar AS channel_avatar, channels.owner_id,
+                 (SELECT object_key FROM files WHERE files.video_id = videos.id AND files.kind = 'poster' LIMIT 1)
+                 AS thumbnail
+          FROM page JOIN videos ON videos.id = page.video_id JOIN channels ON channels.id = videos.channel_id
+          ORDER BY page.place"
+    };
+}
+
+/// The newest first: $3 and $4 are the part of the list.
+macro_rules! newest {
+    ($database:tt) => {
         concat!(
-            "WITH found AS (
-                 SELECT videos.id AS video_id, videos.views, videos.published_at, CASE WHEN ' ' || ",
-            $title,
-            " LIKE $2 THEN 1 ELSE 0 END AS in_title FROM ",
-            $from,
-            " WHERE videos.listed AND ($3 = '' OR videos.channel_id = $3) AND ($4 = '' OR videos.category = $4)
-                   AND ($5 = '' OR lower(videos.language) = $5 OR lower(videos.language) LIKE $5 || '-%')
-                   AND videos.duration >= $6 AND videos.duration < $7 AND videos.published_at >= $8
-                 ORDER BY ",
-            $newest,
-            " DESC LIMIT 2000),
-             page AS (
-                 SELECT video_id, ROW_NUMBER() OVER (
-                     ORDER BY CASE WHEN $9 = 'relevance' THEN in_title ELSE 0 END DESC,
-                              CASE WHEN $9 = 'newest' THEN 0 ELSE views END DESC,
-                              published_at DESC, video_id DESC) AS place
-                 FROM found ORDER BY place LIMIT $10 OFFSET $11)
-             SELECT videos.*, channels.handle AS channel_handle, channels.title AS channel_title,
-                    channels.avatar AS channel_avatar, channels.owner_id,
-                    (SELECT object_key FROM files WHERE files.video_id = videos.id AND files.kind = 'poster' LIMIT 1)
-                    AS thumbnail
-             FROM page JOIN videos ON videos.id = page.video_id JOIN channels ON channels.id = videos.channel_id
-             ORDER BY page.place"
+            "WITH hits AS (",
+            hits!($database),
+            "LIMIT $3 OFFSET $4),
+             page AS (SELECT videos.id AS video_id, -hits.number AS place FROM hits",
+            joined!($database),
+            "WHERE videos.listed)",
+            shown!()
         )
     };
 }
 
-const ON_SQLITE: &str = found!(
-    "hits.title",
-    "(SELECT video_terms.number, video_terms.video_id, video_terms.title
-      FROM video_search CROSS JOIN video_terms ON video_terms.number = video_search.rowid
-      WHERE video_search MATCH $1 ORDER BY video_search.rowid DESC LIMIT 5000) AS hits
-     CROSS JOIN videos ON videos.id = hits.video_id",
-    "hits.number"
-);
-/// `OFFSET 0` keeps the planner from reading all videos to join them with the hits.
-const ON_POSTGRES: &str = found!(
-    "hits.title",
-    "(SELECT number, video_id, title FROM video_terms WHERE terms @@ CAST($1 AS tsquery)
-      ORDER BY number DESC LIMIT 5000) AS hits
-     CROSS JOIN LATERAL (SELECT * FROM videos AS one WHERE one.id = hits.video_id OFFSET 0) AS videos",
-    "hits.number"
-);
-/// Without words.
-const ALL: &str = found!("$1", "videos", "videos.published_at");
+/// In another order: $4 is a pattern for titles that come first, $5 and $6 the part of the list. What is put into order are
+/// the newest that match and all that match of the most watched: a word that every title has costs no more than another.
+macro_rules! ranked {
+    ($database:tt) => {
+        concat!(
+            "WITH hits AS (SELECT number FROM (",
+            hits!($database),
+            "LIMIT 1000) AS newest UNION SELECT number FROM (",
+            hits!($database, watched),
+            "LIMIT 1000) AS watched),
+             page AS (
+                 SELECT videos.id AS video_id, ROW_NUMBER() OVER (
+                     ORDER BY CASE WHEN ' ' || video_terms.title LIKE $4 THEN 0 ELSE 1 END, videos.views DESC,
+                              hits.number DESC) AS place
+                 FROM hits",
+            joined!($database),
+            "WHERE videos.listed ORDER BY place LIMIT $5 OFFSET $6)",
+            shown!()
+        )
+    };
+}
 
 impl Store {
-    /// The videos that everybody may see and that are found. The cursor is a place in the list: what is published meanwhile
-    /// may show an item twice.
+    /// The videos that everybody may see and that are found. By relevance and by views the newest [`MAX_RANKED`] that match
+    /// are put into order, and those of the site's [`MAX_RANKED`] most watched that match. The cursor is a place in the
+    /// list: what is published meanwhile may show an item twice.
     ///
     /// # Errors
     /// When the database fails.
@@ -117,36 +157,74 @@ impl Store {
         search: &VideoSearch<'_>,
         page: &PageRequest,
     ) -> Result<Page<ListedVideo>, Error> {
-        let asked = Asked::new(search.words);
+        let asked = Asked::new(search);
         if asked.terms.is_empty() && !search.words.trim().is_empty() {
             return Ok(Page { items: Vec::new(), next: None });
         }
-        let (sql, query) = match &self.pool {
-            _ if asked.terms.is_empty() => (ALL, String::new()),
-            Pool::Sqlite(_) => (ON_SQLITE, asked.for_fts5()),
-            Pool::Postgres(_) => (ON_POSTGRES, asked.for_tsquery()),
-        };
+        if search.words.trim().is_empty() && (search.language, search.length, search.since) == ("", None, None) {
+            // A whole list goes on from an item, however long it is.
+            let order = match search.order {
+                SearchOrder::Newest => VideoOrder::Newest,
+                SearchOrder::Relevance | SearchOrder::Views => VideoOrder::Views,
+            };
+            let filter = VideoFilter { channel: search.channel, category: search.category, order };
+            return self.listed_videos(&filter, page).await;
+        }
         let skip = page.after.as_deref().and_then(|cursor| cursor.parse::<u32>().ok()).unwrap_or(0);
-        let mut items = rows!(
-            self.pool,
-            fetch_all,
-            ListedVideo,
-            sql,
-            &query,
-            asked.title_pattern(),
-            search.channel.map_or("", ChannelId::as_str),
-            search.category,
-            search.language,
-            search.min_duration.unwrap_or(i64::MIN),
-            search.max_duration.unwrap_or(i64::MAX),
-            search.since.unwrap_or(At(i64::MIN)),
-            search.order.as_str(),
-            page.rows(),
-            i64::from(skip),
-        )?;
+        let first = search.since.map_or(i64::MIN, |since| number_at(since, 0));
+        let query = |watched| match &self.pool {
+            Pool::Sqlite(_) => asked.for_fts5(watched),
+            Pool::Postgres(_) => asked.for_tsquery(watched),
+        };
+        let found = if search.order == SearchOrder::Newest {
+            rows_planned!(
+                self.pool,
+                ListedVideo,
+                newest!(sqlite),
+                newest!(postgres),
+                query(false),
+                first,
+                page.rows(),
+                i64::from(skip),
+            )
+        } else {
+            let in_title = match search.order {
+                SearchOrder::Relevance => asked.title_pattern(),
+                _ => "%".to_owned(),
+            };
+            rows_planned!(
+                self.pool,
+                ListedVideo,
+                ranked!(sqlite),
+                ranked!(postgres),
+                query(false),
+                first,
+                query(true),
+                &in_title,
+                page.rows(),
+                i64::from(skip),
+            )
+        };
+        let mut items = found?;
         let more = items.len() > page.limit as usize;
         items.truncate(page.limit as usize);
         Ok(Page { items, next: more.then(|| skip.saturating_add(page.limit).to_string()) })
+    }
+
+    /// Notes which videos are the most watched, [`MAX_RANKED`] of them: a search finds these, however many newer ones there
+    /// are.
+    pub(crate) async fn note_most_watched(&self) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let sql = "WITH top AS (SELECT id FROM videos WHERE listed AND views > 0 ORDER BY views DESC, id DESC LIMIT $1)
+                   SELECT id, NOT popular FROM videos
+                   WHERE (popular AND id NOT IN (SELECT id FROM top)) OR (NOT popular AND id IN (SELECT id FROM top))";
+        let changed = rows_in!(tx, fetch_all, (VideoId, bool), sql, i64::from(MAX_RANKED))?;
+        for (id, popular) in changed {
+            let sql = "UPDATE videos SET popular = $1 WHERE id = $2 RETURNING *";
+            let video = rows_in!(tx, fetch_one, Video, sql, popular, &id)?;
+            index_in(&mut tx, &video).await?;
+        }
+        tx.commit().await
     }
 }
 
@@ -161,12 +239,24 @@ pub(crate) async fn index_in(tx: &mut Tx, video: &Video) -> Result<(), Error> {
     // Tags are a JSON list of words: its signs are no letters.
     let words = format!("{}\n{handle}\n{}", video.tags, video.description);
     let mut words = terms(&words);
+    words.push(EVERY.to_owned());
+    words.push(of_channel(&video.channel_id));
+    words.extend(in_language(&video.language));
+    words.push(of_length(VideoLength::of(video.duration)));
+    if !video.category.is_empty() {
+        words.push(of_category(&video.category));
+    }
+    if video.popular {
+        words.push(WATCHED.to_owned());
+    }
     words.sort_unstable();
     words.dedup();
+    let published = video.published_at.unwrap_or(video.created_at);
     run_in!(
         *tx,
-        "INSERT INTO video_terms (video_id, title, words) VALUES ($1, $2, $3)
+        "INSERT INTO video_terms (number, video_id, title, words) VALUES ($1, $2, $3, $4)
          ON CONFLICT (video_id) DO UPDATE SET title = excluded.title, words = excluded.words",
+        number_at(published, low_bits(&video.id)),
         &video.id,
         terms(&video.title).join(" "),
         words.join(" "),
@@ -174,16 +264,53 @@ pub(crate) async fn index_in(tx: &mut Tx, video: &Video) -> Result<(), Error> {
     Ok(())
 }
 
+/// The number of a video that was published then: above those of all that were published before.
+fn number_at(published: At, low: i64) -> i64 {
+    published.0.clamp(0, i64::MAX >> NUMBER_BITS) << NUMBER_BITS | low
+}
+
+/// What tells videos apart that were published in the same millisecond: the end of an id is random.
+fn low_bits(id: &VideoId) -> i64 {
+    let tail = id.as_str().rsplit('-').next().unwrap_or_default();
+    i64::from_str_radix(tail, 16).unwrap_or(0) & ((1 << NUMBER_BITS) - 1)
+}
+
+fn of_channel(id: &ChannelId) -> String {
+    format!("{CHANNEL}{}", id.as_str().replace('-', ""))
+}
+
+fn of_category(category: &str) -> String {
+    format!("{CATEGORY}{}", plain(category))
+}
+
+fn of_length(length: VideoLength) -> String {
+    format!("{LENGTH}{length:?}").to_lowercase()
+}
+
+/// A language, and what it is a region or script of.
+fn in_language(tag: &str) -> impl Iterator<Item = String> {
+    let tag = plain(tag);
+    let ends: Vec<usize> = tag.match_indices(JOINT).map(|(at, _)| at).chain([tag.len()]).collect();
+    ends.into_iter().filter(|end| *end > 0).map(move |end| format!("{LANGUAGE}{}", &tag[..end]))
+}
+
+/// A name as one term: of small letters and digits.
+fn plain(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_alphanumeric() { letter.to_ascii_lowercase() } else { JOINT }).collect()
+}
+
 /// What is asked for by the words that somebody typed.
 struct Asked {
-    /// Each term, and whether longer ones that begin so are meant as well.
+    /// Each term that was typed, and whether longer ones that begin so are meant as well.
     terms: Vec<(String, bool)>,
+    /// What narrows it.
+    of: Vec<String>,
 }
 
 impl Asked {
-    fn new(words: &str) -> Self {
+    fn new(search: &VideoSearch<'_>) -> Self {
         let mut all = Vec::new();
-        for run in runs(words) {
+        for run in runs(search.words) {
             match run {
                 Run::Word(word) => all.push((word, true)),
                 Run::Letters(letters) if letters.len() == 1 => all.push((letters.into_iter().collect(), true)),
@@ -191,19 +318,33 @@ impl Asked {
             }
         }
         all.truncate(MAX_TERMS);
-        Self { terms: all }
+        let mut of = vec![EVERY.to_owned()];
+        of.extend(search.channel.map(of_channel));
+        of.extend((!search.category.is_empty()).then(|| of_category(search.category)));
+        of.extend(in_language(search.language).last());
+        of.extend(search.length.map(of_length));
+        if of.len() > 1 || !all.is_empty() {
+            // All videos are asked for only where there is nothing else to ask for.
+            of.remove(0);
+        }
+        Self { terms: all, of }
     }
 
-    /// For `MATCH` of FTS5: strings, which hold nothing but letters and digits.
-    fn for_fts5(&self) -> String {
-        let terms = self.terms.iter().map(|(term, begins)| format!("\"{term}\"{}", if *begins { " *" } else { "" }));
-        terms.collect::<Vec<_>>().join(" AND ")
+    /// For `MATCH` of FTS5: strings, which hold nothing but letters and digits. Of the most watched only, where that is said.
+    fn for_fts5(&self, watched: bool) -> String {
+        let one = |(term, begins): (&str, bool)| format!("\"{term}\"{}", if begins { " *" } else { "" });
+        self.all(watched).map(one).collect::<Vec<_>>().join(" AND ")
     }
 
     /// For `tsquery`: lexemes in quotes, which hold nothing but letters and digits.
-    fn for_tsquery(&self) -> String {
-        let terms = self.terms.iter().map(|(term, begins)| format!("'{term}'{}", if *begins { ":*" } else { "" }));
-        terms.collect::<Vec<_>>().join(" & ")
+    fn for_tsquery(&self, watched: bool) -> String {
+        let one = |(term, begins): (&str, bool)| format!("'{term}'{}", if begins { ":*" } else { "" });
+        self.all(watched).map(one).collect::<Vec<_>>().join(" & ")
+    }
+
+    fn all(&self, watched: bool) -> impl Iterator<Item = (&str, bool)> {
+        let typed = self.terms.iter().map(|(term, begins)| (term.as_str(), *begins));
+        typed.chain(self.of.iter().map(|term| (term.as_str(), false))).chain(watched.then_some((WATCHED, false)))
     }
 
     /// For `LIKE` with a title's terms behind a space: all of them, in their order.
@@ -278,6 +419,22 @@ fn is_paired(letter: char) -> bool {
             | '\u{20000}'..='\u{323af}')
 }
 
+/// As many videos are put into order, see [`Store::search_videos`]. The queries say it as well.
+pub const MAX_RANKED: u32 = 1000;
+const FOUR_MINUTES: i64 = 4 * 60_000;
+const TWENTY_MINUTES: i64 = 20 * 60_000;
+/// Bits of a row's number below the time. Milliseconds have what is left, which lasts until 2109.
+const NUMBER_BITS: u32 = 21;
+/// What terms begin with that are not made of words: of Unicode's private use, which is in no word. The migrations that
+/// made terms of what was there before know them, too.
+const EVERY: &str = "\u{e000}";
+const WATCHED: &str = "\u{e001}";
+const CHANNEL: char = '\u{e002}';
+const CATEGORY: char = '\u{e003}';
+const LANGUAGE: char = '\u{e004}';
+const LENGTH: char = '\u{e005}';
+/// Stands in a term where a name has a sign.
+const JOINT: char = '\u{e006}';
 /// Terms of a search that count.
 const MAX_TERMS: usize = 16;
 /// Bytes of a word that count, but for its last letter.
@@ -293,7 +450,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open("sqlite://test.db", directory.path()).await.unwrap();
         let Pool::Sqlite(pool) = &store.pool else { unreachable!("it was opened so") };
-        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {ON_SQLITE}"));
+        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", ranked!(sqlite)));
         let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).bind("\"a\"").fetch_all(pool).await.unwrap();
         let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
         let place = |begins: &str| {
@@ -302,6 +459,10 @@ mod tests {
         assert!(place("SCAN video_search VIRTUAL TABLE INDEX") < place("SEARCH video_terms USING INTEGER PRIMARY KEY"));
         place("SEARCH videos USING INDEX");
         assert!(!steps.iter().any(|step| step.starts_with("SCAN video_terms") || step.starts_with("SCAN videos")));
+    }
+
+    fn asking(words: &str) -> Asked {
+        Asked::new(&VideoSearch { words, ..VideoSearch::default() })
     }
 
     #[test]
@@ -314,12 +475,38 @@ mod tests {
     }
 
     #[test]
+    fn numbers_follow_the_time_of_publication() {
+        let (one, other) = (VideoId::new(), VideoId::new());
+        assert_ne!(number_at(At(1), low_bits(&one)), number_at(At(1), low_bits(&other)));
+        assert!(number_at(At(1), low_bits(&one)) < number_at(At(2), 0));
+        assert!(number_at(At(0), low_bits(&one)) >= number_at(At(i64::MIN), 0));
+        assert!(number_at(At(i64::MAX), low_bits(&one)) > number_at(At::now(), i64::from(u32::MAX)));
+    }
+
+    #[test]
+    fn a_language_is_found_by_what_it_is_a_region_of() {
+        let of = |tag| in_language(tag).map(|term| term[LANGUAGE.len_utf8()..].replace(JOINT, "-")).collect::<Vec<_>>();
+        assert_eq!(of("zh-Hant-TW"), ["zh", "zh-hant", "zh-hant-tw"]);
+        assert_eq!(of("en"), ["en"]);
+        assert!(of("").is_empty());
+    }
+
+    #[test]
     fn queries_hold_nothing_that_a_database_would_take_for_its_own() {
-        let asked = Asked::new("\"a\" OR b* NEAR(c) -d title:e 'f' & !g | 夜市场 猫 \\");
-        assert!(asked.for_fts5().ends_with("\"g\" * AND \"夜市\" AND \"市场\" AND \"猫\" *"), "{}", asked.for_fts5());
-        assert!(asked.for_tsquery().starts_with("'a':* & 'or':* & 'b':* & 'near':*"), "{}", asked.for_tsquery());
-        assert_eq!(Asked::new("a b").title_pattern(), "% a% b%");
-        assert_eq!(Asked::new(&"字".repeat(100)).terms.len(), MAX_TERMS);
+        let asked = asking("\"a\" OR b* NEAR(c) -d title:e 'f' & !g | 夜市场 猫 \\");
+        assert!(
+            asked.for_fts5(false).ends_with("\"g\" * AND \"夜市\" AND \"市场\" AND \"猫\" *"),
+            "{}",
+            asked.for_fts5(false)
+        );
+        assert!(
+            asked.for_tsquery(false).starts_with("'a':* & 'or':* & 'b':* & 'near':*"),
+            "{}",
+            asked.for_tsquery(false)
+        );
+        assert_eq!(asking("a b").title_pattern(), "% a% b%");
+        assert!(runs(&format!("{EVERY}{WATCHED}{CHANNEL}{CATEGORY}{LANGUAGE}{LENGTH}{JOINT}")).is_empty());
+        assert_eq!(asking(&"字".repeat(100)).terms.len(), MAX_TERMS);
         assert!(terms(&"a".repeat(5000))[0].len() <= MAX_TERM + 4);
     }
 }

@@ -1,6 +1,6 @@
 //! Videos: what is said of them, in which state they are, and which lists show them.
 
-use crate::db::{Tx, rows, rows_in, run, run_in};
+use crate::db::{Tx, rows, rows_in, run_in};
 use crate::error::found;
 use crate::search::index_in;
 use crate::texts::texts;
@@ -132,6 +132,8 @@ pub struct Video {
     pub created_at: At,
     /// Whether lists show it to everybody.
     pub listed: bool,
+    /// Whether it is one of the most watched, see [`crate::MAX_RANKED`].
+    pub popular: bool,
 }
 
 impl Video {
@@ -276,14 +278,32 @@ pub enum Shelf {
 
 /// A query of videos as lists show them.
 macro_rules! listed {
-    ($rest:literal) => {
+    ($($rest:tt)+) => {
         concat!(
             "SELECT videos.*, channels.handle AS channel_handle, channels.title AS channel_title,
                     channels.avatar AS channel_avatar, channels.owner_id,
                     (SELECT object_key FROM files WHERE files.video_id = videos.id AND files.kind = 'poster' LIMIT 1)
                     AS thumbnail
              FROM videos JOIN channels ON channels.id = videos.channel_id ",
-            $rest
+            $($rest)+
+        )
+    };
+}
+
+/// A page of those that everybody may see and that meet a condition, the highest of a column first: $1 is the cursor, $2 how
+/// many. A cursor is turned into a bound, so that an index is entered there.
+macro_rules! listed_by {
+    ($column:literal, $condition:literal) => {
+        listed!(
+            "WHERE videos.listed AND (videos.",
+            $column,
+            ", videos.id) < (CASE WHEN $1 = '' THEN 9223372036854775807 ELSE (SELECT ",
+            $column,
+            " FROM videos WHERE id = $1) END, CASE WHEN $1 = '' THEN '~' ELSE $1 END) ",
+            $condition,
+            " ORDER BY videos.",
+            $column,
+            " DESC, videos.id DESC LIMIT $2"
         )
     };
 }
@@ -326,64 +346,33 @@ impl Store {
         filter: &VideoFilter<'_>,
         page: &PageRequest,
     ) -> Result<Page<ListedVideo>, Error> {
-        let after = page.above();
-        let found = match (filter.channel, filter.category, filter.order) {
-            (Some(channel), category, VideoOrder::Newest) => rows!(
-                self.pool,
-                fetch_all,
-                ListedVideo,
-                listed!(
-                    "WHERE videos.listed AND videos.channel_id = $1 AND ($2 = '' OR videos.category = $2)
-                       AND ($3 = '' OR (videos.published_at, videos.id)
-                                        < (SELECT published_at, id FROM videos WHERE id = $3))
-                     ORDER BY videos.published_at DESC, videos.id DESC LIMIT $4"
-                ),
-                channel,
-                category,
-                after,
-                page.rows(),
-            ),
-            (channel, category, VideoOrder::Views) => rows!(
-                self.pool,
-                fetch_all,
-                ListedVideo,
-                listed!(
-                    "WHERE videos.listed AND ($1 = '' OR videos.channel_id = $1) AND ($2 = '' OR videos.category = $2)
-                       AND ($3 = '' OR (videos.views, videos.id) < (SELECT views, id FROM videos WHERE id = $3))
-                     ORDER BY videos.views DESC, videos.id DESC LIMIT $4"
-                ),
-                channel.map_or("", ChannelId::as_str),
-                category,
-                after,
-                page.rows(),
-            ),
-            (None, "", VideoOrder::Newest) => rows!(
-                self.pool,
-                fetch_all,
-                ListedVideo,
-                listed!(
-                    "WHERE videos.listed
-                       AND ($1 = '' OR (videos.published_at, videos.id)
-                                        < (SELECT published_at, id FROM videos WHERE id = $1))
-                     ORDER BY videos.published_at DESC, videos.id DESC LIMIT $2"
-                ),
-                after,
-                page.rows(),
-            ),
-            (None, category, VideoOrder::Newest) => rows!(
-                self.pool,
-                fetch_all,
-                ListedVideo,
-                listed!(
-                    "WHERE videos.listed AND videos.category = $1
-                       AND ($2 = '' OR (videos.published_at, videos.id)
-                                        < (SELECT published_at, id FROM videos WHERE id = $2))
-                     ORDER BY videos.published_at DESC, videos.id DESC LIMIT $3"
-                ),
-                category,
-                after,
-                page.rows(),
-            ),
+        let (after, category) = (page.above(), filter.category);
+        let found = match (filter.channel, category) {
+            (Some(channel), category) => {
+                let sql = match filter.order {
+                    VideoOrder::Newest => {
+                        listed_by!("published_at", "AND videos.channel_id = $3 AND ($4 = '' OR videos.category = $4)")
+                    }
+                    VideoOrder::Views => {
+                        listed_by!("views", "AND videos.channel_id = $3 AND ($4 = '' OR videos.category = $4)")
+                    }
+                };
+                rows!(self.pool, fetch_all, ListedVideo, sql, after, page.rows(), channel, category)
+            }
+            (None, "") => {
+                let sql = match filter.order {
+                    VideoOrder::Newest => listed_by!("published_at", ""),
+                    VideoOrder::Views => listed_by!("views", ""),
+                };
+                rows!(self.pool, fetch_all, ListedVideo, sql, after, page.rows())
+            }
+            (None, category) => {
+                let sql = match filter.order {
+                    VideoOrder::Newest => listed_by!("published_at", "AND videos.category = $3"),
+                    VideoOrder::Views => listed_by!("views", "AND videos.category = $3"),
+                };
+                rows!(self.pool, fetch_all, ListedVideo, sql, after, page.rows(), category)
+            }
         };
         Ok(page.page(found?, |found| found.video.id.as_str()))
     }
@@ -476,11 +465,14 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn set_video_facts(&self, id: &VideoId, facts: &VideoFacts) -> Result<(), Error> {
-        found(run!(
-            self.pool,
+        let mut tx = self.begin().await?;
+        let video = rows_in!(
+            tx,
+            fetch_optional,
+            Video,
             "UPDATE videos SET duration = $1, width = $2, height = $3, frame_rate = $4, bit_rate = $5,
                     video_codec = $6, audio_codec = $7
-             WHERE id = $8",
+             WHERE id = $8 RETURNING *",
             facts.duration,
             facts.width,
             facts.height,
@@ -489,7 +481,10 @@ impl Store {
             &facts.video_codec,
             &facts.audio_codec,
             id,
-        )?)
+        )?;
+        // How long it is is something to be found by.
+        index_in(&mut tx, &video.ok_or(Error::NotFound)?).await?;
+        tx.commit().await
     }
 
     /// Publishes what was to be published by `now`. The videos that are out now.

@@ -36,6 +36,9 @@ impl Store {
                 all += counted;
             }
         }
+        if all > 0 {
+            self.note_most_watched().await?;
+        }
         run!(self.pool, "DELETE FROM video_views WHERE day < $1 AND counted", keep_from)?;
         Ok(all)
     }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use millrace_store::testing::fresh_postgres;
-use millrace_store::{Found, Kind, PageRequest, Role, Store, look};
+use millrace_store::{At, Found, Kind, PageRequest, Role, Store, VideoLength, VideoSearch, look};
 use sqlx::migrate::{Migration, Migrator};
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
@@ -28,9 +28,9 @@ const HASH: [u8; 32] = [7; 32];
 
 /// Brings a database to the form that a list of migrations gives, and fills it.
 macro_rules! leave_behind {
-    ($pool:expr, $migrations:expr) => {
+    ($pool:expr, $migrations:expr $(, $more:expr)?) => {
         Migrator::with_migrations($migrations).run(&$pool).await.unwrap();
-        for row in ROWS {
+        for row in ROWS.into_iter()$(.chain($more))? {
             let query = sqlx::query(row);
             let query = if row.contains("$1") { query.bind(HASH.as_slice()) } else { query };
             query.execute(&$pool).await.unwrap();
@@ -91,6 +91,45 @@ async fn what_earlier_versions_left_on_postgres() {
         assert_eq!(look(&url, Path::new("")).await.unwrap(), earlier(Kind::Postgres));
         everything_is_there(Store::open(&url, Path::new("")).await.unwrap(), version).await;
     }
+}
+
+/// A video as version 11 left it, and what found it.
+const FOUND: [&str; 2] = [
+    "INSERT INTO videos (id, short_id, channel_id, title, language, category, duration, visibility, published_at, state,
+                         created_at)
+     VALUES ('v1', 'abcdefghijk', 'c1', 'Tea', 'zh-TW', 'music', 300000, 'public', 1700000000000, 'ready', 1000)",
+    "INSERT INTO video_terms (video_id, title, words) VALUES ('v1', 'tea', 'engine')",
+];
+
+macro_rules! found_as_before {
+    ($pool:expr, $migrations:expr, $store:expr) => {
+        let migrations: Vec<Migration> = $migrations.into_iter().filter(|one| one.version <= 11).collect();
+        leave_behind!($pool, migrations, FOUND);
+        let store = $store;
+        let page = PageRequest { limit: 10, after: None };
+        let all = VideoSearch { words: "tea", category: "music", language: "zh", ..VideoSearch::default() };
+        let at = At(1_700_000_000_000);
+        for (search, count) in [
+            (VideoSearch { length: Some(VideoLength::Medium), since: Some(at), ..all }, 1),
+            (VideoSearch { words: "", language: "zh-tw", ..all }, 1),
+            (VideoSearch { since: Some(At(at.0 + 1)), ..all }, 0),
+            (VideoSearch { language: "en", ..all }, 0),
+        ] {
+            assert_eq!(store.search_videos(&search, &page).await.unwrap().items.len(), count, "{search:?}");
+        }
+        store.close().await;
+    };
+}
+
+#[tokio::test]
+async fn what_was_found_before_is_found_by_what_it_is_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = SqliteConnectOptions::new().filename(directory.path().join("left.db")).create_if_missing(true);
+    let pool = SqlitePool::connect_with(options).await.unwrap();
+    found_as_before!(pool, all("sqlite").await, Store::open("sqlite://left.db", directory.path()).await.unwrap());
+    let Some(url) = fresh_postgres("found_before").await else { return };
+    let pool = PgPool::connect(&url).await.unwrap();
+    found_as_before!(pool, all("postgres").await, Store::open(&url, Path::new("")).await.unwrap());
 }
 
 #[tokio::test]

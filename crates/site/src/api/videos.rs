@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
 use millrace_store::{
     Action, At, Error, FileKind, Job, JobFilter, JobState, ListedVideo, NewUpload, NewVideo as New, PageRequest,
-    Review, SearchOrder, Shelf, Upload as UploadRow, Video as Row, VideoChange as Change, VideoFilter, VideoOrder,
-    VideoSearch, VideoState, Visibility,
+    Review, SearchOrder, Shelf, Upload as UploadRow, Video as Row, VideoChange as Change, VideoSearch, VideoState,
+    Visibility,
 };
 use millrace_vod::jobs::{ProcessVideo, Work};
 use serde::{Deserialize, Serialize};
@@ -425,7 +425,9 @@ pub(crate) struct Search {
     #[param(inline)]
     since: Option<VideoAge>,
     /// `relevance`: those with the words in their title first, and the most watched of them; `newest`: the newest first;
-    /// `views`: the most watched first. As usual `relevance` with words, and `newest` without.
+    /// `views`: the most watched first. As usual `relevance` with words, and `newest` without. Where more than 1,000 videos
+    /// are found, `relevance` and `views` put the newest 1,000 of them into order, and those that are among the 1,000 most
+    /// watched of the site; `newest` lists all.
     #[param(inline)]
     sort: Option<VideoSort>,
     /// How many items at most.
@@ -469,13 +471,12 @@ pub(crate) enum VideoLength {
     Long,
 }
 
-impl VideoLength {
-    /// The least duration, and that which is too long, in milliseconds.
-    pub(crate) const fn bounds(self) -> (Option<i64>, Option<i64>) {
-        match self {
-            Self::Short => (None, Some(SHORT)),
-            Self::Medium => (Some(SHORT), Some(LONG)),
-            Self::Long => (Some(LONG), None),
+impl From<VideoLength> for millrace_store::VideoLength {
+    fn from(length: VideoLength) -> Self {
+        match length {
+            VideoLength::Short => Self::Short,
+            VideoLength::Medium => Self::Medium,
+            VideoLength::Long => Self::Long,
         }
     }
 }
@@ -536,21 +537,17 @@ pub(crate) async fn list(
     };
     let page = super::list::request(search.limit, search.cursor)?;
     let (channel, category) = (channel.as_ref(), category.as_str());
-    let narrowed = !words.is_empty() || !language.is_empty() || search.duration.is_some() || search.since.is_some();
-    let page = if narrowed {
-        let (min_duration, max_duration) = search.duration.map_or((None, None), VideoLength::bounds);
-        let since = search.since.map(|age| age.before(At::now()));
-        let usual = if words.is_empty() { VideoSort::Newest } else { VideoSort::Relevance };
-        let order = search.sort.unwrap_or(usual).into();
-        let (words, language) = (words.as_str(), language.as_str());
-        let search = VideoSearch { words, channel, category, language, min_duration, max_duration, since, order };
-        store.search_videos(&search, &page).await
-    } else {
-        // A whole list goes on from an item, however long it is.
-        let order = if search.sort == Some(VideoSort::Views) { VideoOrder::Views } else { VideoOrder::Newest };
-        store.listed_videos(&VideoFilter { channel, category, order }, &page).await
+    let usual = if words.is_empty() { VideoSort::Newest } else { VideoSort::Relevance };
+    let search = VideoSearch {
+        words: &words,
+        channel,
+        category,
+        language: &language,
+        length: search.duration.map(Into::into),
+        since: search.since.map(|age| age.before(At::now())),
+        order: search.sort.unwrap_or(usual).into(),
     };
-    let page = page.map_err(Problem::database)?;
+    let page = store.search_videos(&search, &page).await.map_err(Problem::database)?;
     Ok(Json(VideoPage { items: page.items.into_iter().map(Video::new).collect(), next_cursor: page.next }))
 }
 
@@ -949,9 +946,5 @@ fn tagged(version: i64, video: &Video) -> Response {
     ([(header::ETAG, tag)], Json(video)).into_response()
 }
 
-/// Videos that are shorter are called short; milliseconds.
-const SHORT: i64 = 4 * 60_000;
-/// Videos that are no shorter are called long; milliseconds.
-const LONG: i64 = 20 * 60_000;
 /// Jobs of one video that are shown.
 const MAX_WORK: u32 = 50;

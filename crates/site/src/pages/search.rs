@@ -246,8 +246,6 @@ async fn videos(
     if only == Only::Channels {
         return Ok(Page { items: Vec::new(), next: None });
     }
-    let length = LENGTHS.iter().find(|(_, name, _)| *name == wanted.duration);
-    let (min_duration, max_duration) = length.map_or((None, None), |(length, ..)| length.bounds());
     let usual = if wanted.q.is_empty() { VideoSort::Newest } else { VideoSort::Relevance };
     let order = ORDERS.iter().find(|(_, name, _)| *name == wanted.order).map_or(usual, |(order, ..)| *order);
     let search = VideoSearch {
@@ -255,8 +253,7 @@ async fn videos(
         channel: None,
         category: &place.category,
         language: &wanted.language,
-        min_duration,
-        max_duration,
+        length: LENGTHS.iter().find(|(_, name, _)| *name == wanted.duration).map(|(length, ..)| (*length).into()),
         since: AGES.iter().find(|(_, name, _)| *name == wanted.since).map(|(age, ..)| age.before(At::now())),
         order: order.into(),
     };
