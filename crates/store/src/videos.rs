@@ -542,8 +542,8 @@ impl Store {
             tx,
             fetch_all,
             Video,
-            "UPDATE videos SET trashed_at = $1, trashed_by = $2, purge_at = $3, play_epoch = play_epoch + 1,
-                    version = version + 1
+            "UPDATE videos SET trashed_at = $1, trashed_by = $2, purge_at = $3, trashed_with_others = TRUE,
+                    play_epoch = play_epoch + 1, version = version + 1
              WHERE trashed_at IS NULL AND channel_id IN (SELECT id FROM channels WHERE owner_id = $4)
              RETURNING *",
             At::now(),
@@ -563,7 +563,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] where it is not there, or its time is over.
     pub async fn restore_video(&self, id: &VideoId, now: At) -> Result<Video, Error> {
-        let sql = "UPDATE videos SET trashed_at = NULL, trashed_by = NULL, purge_at = NULL, version = version + 1
+        let sql =
+            "UPDATE videos SET trashed_at = NULL, trashed_by = NULL, purge_at = NULL, trashed_with_others = FALSE,
+                          version = version + 1
                    WHERE id = $1 AND purge_at > $2 RETURNING *";
         let mut tx = self.begin().await?;
         let video = rows_in!(tx, fetch_optional, Video, sql, id, now)?.ok_or(Error::NotFound)?;
@@ -572,8 +574,8 @@ impl Store {
         Ok(video)
     }
 
-    /// Takes all videos of an account out of the trash that `by` put there at once with [`Self::trash_videos_of`], or one
-    /// by one. Their short ids.
+    /// Takes all videos of an account out of the trash that `by` put there at once with [`Self::trash_videos_of`]; what they
+    /// put there one by one stays. Their short ids.
     ///
     /// # Errors
     /// When the database fails.
@@ -583,8 +585,9 @@ impl Store {
             tx,
             fetch_all,
             Video,
-            "UPDATE videos SET trashed_at = NULL, trashed_by = NULL, purge_at = NULL, version = version + 1
-             WHERE trashed_by = $1 AND purge_at > $2 AND channel_id IN (SELECT id FROM channels WHERE owner_id = $3)
+            "UPDATE videos SET trashed_at = NULL, trashed_by = NULL, purge_at = NULL, trashed_with_others = FALSE,
+                    version = version + 1
+             WHERE trashed_by = $1 AND trashed_with_others AND purge_at > $2 AND channel_id IN (SELECT id FROM channels WHERE owner_id = $3)
              RETURNING *",
             by,
             now,

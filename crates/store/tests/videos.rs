@@ -179,12 +179,27 @@ async fn all_of_an_account_go_and_come_back_together() {
     let own = site.ready("own").await;
     let purge_at = At::now().plus(WEEK);
     site.store.trash_video(&own.id, &site.owner.id, purge_at).await.unwrap();
+    let bad = site.ready("bad").await;
+    site.store.trash_video(&bad.id, &moderator.id, purge_at).await.unwrap();
     let mut gone = site.store.trash_videos_of(&site.owner.id, &moderator.id, purge_at).await.unwrap();
     gone.sort();
     assert_eq!(gone, ["one", "two"]);
     let mut back = site.store.restore_videos_of(&site.owner.id, &moderator.id, At::now()).await.unwrap();
     back.sort();
-    assert_eq!(back, ["one", "two"], "what its owner put there stays there");
+    assert_eq!(
+        back,
+        ["one", "two"],
+        "what its owner put there stays there, and what the moderator put there for itself"
+    );
+    // Another moderator's doing is not undone, and what came back by itself is no part of it any more.
+    let other = user(&site.store, "max").await;
+    site.store.trash_videos_of(&site.owner.id, &moderator.id, purge_at).await.unwrap();
+    assert!(site.store.restore_videos_of(&site.owner.id, &other.id, At::now()).await.unwrap().is_empty());
+    let one = site.store.video_by_short_id("one").await.unwrap().unwrap().video;
+    site.store.restore_video(&one.id, At::now()).await.unwrap();
+    site.store.trash_video(&one.id, &moderator.id, purge_at).await.unwrap();
+    assert_eq!(site.store.restore_videos_of(&site.owner.id, &moderator.id, At::now()).await.unwrap(), ["two"]);
+    site.store.restore_video(&one.id, At::now()).await.unwrap();
     assert_eq!(site.listed(VideoFilter::default()).await, ["two", "one"]);
 }
 
