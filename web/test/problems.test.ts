@@ -34,6 +34,7 @@ test('reasons that have one code are told apart', () => {
   expect(words('005', 'this account is locked')).toBe('form_locked');
   expect(words('007', 'the e-mail address is taken')).toBe('form_email_taken');
   expect(words('007', 'there are as many channels as there may be')).toBe('form_full');
+  expect(words('007', 'this channel has a video: put it into the trash first')).toBe('form_channel_videos');
 });
 
 test('who tries too often learns how long to wait', () => {

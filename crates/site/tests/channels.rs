@@ -13,7 +13,7 @@ use millrace_hub::{
     PublisherMeta, Refusal, StreamId, Subscription,
 };
 use millrace_media::{AacConfig, AudioConfig, Frame, Timestamp, TrackKind, Unit};
-use millrace_store::{NewChannel, Role};
+use millrace_store::{NewChannel, NewVideo, Review, Role, Visibility};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -123,6 +123,35 @@ async fn a_creator_has_channels_and_a_viewer_has_none() {
     assert_eq!(code(&creator.get("/api/v1/channels/none").await), "006");
     assert_eq!(creator.delete("/api/v1/channels/engine").await.status, StatusCode::NO_CONTENT);
     assert_eq!(code(&creator.get("/api/v1/channels/engine").await), "006");
+}
+
+#[tokio::test]
+async fn a_channel_that_has_videos_is_not_deleted() {
+    let (app, _) = site().await;
+    let creator = creator(&app).await;
+    let channel = app.store.channel_by_handle("engine").await.unwrap().unwrap();
+    let video = NewVideo {
+        short_id: "aaaaaaaaaaa",
+        channel_id: &channel.id,
+        title: "Steam",
+        description: "",
+        language: "",
+        category: "",
+        tags: "[]",
+        search_text: "",
+        visibility: Visibility::Private,
+        password_hash: None,
+        publish_at: None,
+        review: Review::None,
+        file_name: "",
+    };
+    app.store.create_video(&video).await.unwrap();
+    let refused = creator.delete("/api/v1/channels/engine").await;
+    assert_eq!((refused.status, code(&refused)), (StatusCode::CONFLICT, "007"), "{}", refused.json);
+    assert!(refused.json["error"].as_str().unwrap().contains("a video: put it into the trash first"));
+    assert_eq!(creator.delete("/api/v1/videos/aaaaaaaaaaa").await.status, StatusCode::OK);
+    assert_eq!(creator.delete("/api/v1/channels/engine").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(creator.get("/api/v1/videos/aaaaaaaaaaa").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

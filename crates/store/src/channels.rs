@@ -295,12 +295,17 @@ impl Store {
         Ok(new)
     }
 
-    /// Deletes a channel with its keys, its videos, and what is known of its broadcasts.
+    /// Deletes a channel with its keys, what is known of its broadcasts, and its videos in the trash.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::InUse`] with how many videos it has that are not in the trash, [`Error::NotFound`].
     pub async fn delete_channel(&self, id: &ChannelId) -> Result<(), Error> {
         let mut tx = self.begin().await?;
+        let sql = "SELECT COUNT(*) FROM videos WHERE channel_id = $1 AND trashed_at IS NULL";
+        let (kept,) = rows_in!(tx, fetch_one, (i64,), sql, id)?;
+        if kept > 0 {
+            return Err(Error::InUse(kept));
+        }
         run_in!(
             tx,
             "INSERT INTO garbage (object_key, added_at)

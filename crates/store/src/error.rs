@@ -8,6 +8,9 @@ pub enum Error {
     /// There are as many as there may be.
     #[error("there are as many {0} as there may be")]
     TooMany(&'static str),
+    /// It holds so many of something that would be lost with it.
+    #[error("{0} of it would be lost")]
+    InUse(i64),
     /// It was changed since it was read.
     #[error("it was changed meanwhile")]
     Changed,

@@ -160,6 +160,7 @@ async fn what_is_found_follows_what_is_changed(store: Store) {
     assert!(shelves.find("after").await.is_empty());
     shelves.store.review_video(&video.id, rejected.version, Review::Approved, "").await.unwrap();
     assert_eq!(shelves.find("after").await, ["one"]);
+    shelves.store.trash_video(&video.id, &shelves.owner.id, until).await.unwrap();
     shelves.store.delete_channel(&shelves.channel.id).await.unwrap();
     assert!(shelves.find("after").await.is_empty() && shelves.find("").await.is_empty());
 }

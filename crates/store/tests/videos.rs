@@ -240,7 +240,13 @@ async fn with_a_channel_or_an_account_goes_what_it_stored() {
     let upload = NewUpload { user_id: &site.owner.id, length: 7, metadata: "", expires_at: At::now(), most: 1 };
     site.store.create_upload(&site.new_video("three"), &upload).await.unwrap();
     assert_eq!(site.store.stored_bytes_of(&site.owner.id).await.unwrap(), 207);
+    let refused = site.store.delete_channel(&site.channel.id).await;
+    assert!(matches!(refused, Err(Error::InUse(2))), "a video, and an upload on its way: {refused:?}");
+    assert!(site.store.garbage(At::now(), 10).await.unwrap().is_empty());
+    site.store.trash_videos_of(&site.owner.id, &site.owner.id, At::now().plus(WEEK)).await.unwrap();
+    site.store.restore_video(&other.id, At::now()).await.unwrap();
     site.store.delete_channel(&site.channel.id).await.unwrap();
+    assert!(matches!(site.store.delete_channel(&site.channel.id).await, Err(Error::NotFound)));
     assert_eq!(site.store.garbage(At::now(), 10).await.unwrap(), ["a"]);
     account(&site.store, "root", Role::Admin).await;
     site.store.delete_user(&site.owner.id).await.unwrap();

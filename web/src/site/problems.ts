@@ -68,6 +68,7 @@ export const MEANINGS: readonly (readonly [begins: string, message: string, ...f
   ['there is no such account', 'form_no_account', 'viewer'],
   ['there are as many ', 'form_full'],
   ['as many are invited as may be', 'form_full'],
+  ['this channel has ', 'form_channel_videos'],
   ['text ', 'form_comment', 'text'],
   ['links have to be approved', 'form_comment_links', 'text'],
   ['comments on this video are closed', 'form_comments_closed'],

@@ -412,10 +412,12 @@ pub(super) async fn hashed(site: &Site, password: String) -> Result<String, Prob
 
 /// Delete a channel
 ///
-/// Its keys and what is known of its broadcasts go with it; whoever publishes or plays is cut.
+/// Its keys, what is known of its broadcasts, and its videos in the trash go with it; whoever publishes or plays is cut. One
+/// that has other videos is refused: they are put into the trash first.
 #[utoipa::path(delete, path = "/api/v1/channels/{handle}", operation_id = "delete_channel", tag = "channels",
 params(("handle" = String, Path, description = "The channel's handle")), responses(
     (status = 204, description = "It is gone"),
+    (status = 409, description = "It has videos", body = Problem, content_type = "application/problem+json"),
     Refusals,
 ))]
 pub(crate) async fn delete(
@@ -425,12 +427,20 @@ pub(crate) async fn delete(
     Path(handle): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let channel = owned(&site, &actor, &handle, Act::ManageChannels).await?;
-    site.accounts.store.delete_channel(&channel.id).await.map_err(failed)?;
+    site.accounts.store.delete_channel(&channel.id).await.map_err(|error| match error {
+        Error::InUse(1) => in_use("a video: put it".to_owned()),
+        Error::InUse(videos) => in_use(format!("{videos} videos: put them")),
+        other => failed(other),
+    })?;
     site.accounts.pictures.discard(channel.avatar).await;
     site.accounts.pictures.discard(channel.banner).await;
     audit(&site, &actor, Action::DeleteChannel, &handle, address).await?;
     changed(&site, &handle).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn in_use(by: String) -> Problem {
+    Problem::new(ErrorCode::Conflict, format!("this channel has {by} into the trash first"))
 }
 
 /// The channel of that handle as it is in the database, for its owner, and for those who may do that to others'.
