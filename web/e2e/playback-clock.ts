@@ -7,8 +7,16 @@
  */
 
 /** A filter graph of that picture over moving bars, with its output still to be named. */
-export function clockPicture([width, height]: readonly [number, number], rate: number): string {
-  const ticks = `mod(time(0)*${TICKS_PER_SECOND},${CYCLE})`;
+export function clockPicture(size: readonly [number, number], rate: number): string {
+  return picture(size, rate, `mod(time(0)*${TICKS_PER_SECOND},${CYCLE})`);
+}
+
+/** The same with the number of the picture, from 0, in place of the time: see {@link ticksOf}. */
+export function numberedPicture(size: readonly [number, number], rate: number): string {
+  return picture(size, rate, 'N');
+}
+
+function picture([width, height]: readonly [number, number], rate: number, ticks: string): string {
   const bit = (shift: number): string => `floor(${ticks}/pow(2,X-${shift}))`;
   const white = `if(between(X,${MARKS},${MARKS + BITS - 1}),mod(${bit(MARKS)}+${bit(MARKS - 1)},2),1-mod(X,2))`;
   return (
@@ -41,6 +49,15 @@ export function readBlocks(element: HTMLVideoElement | HTMLImageElement): number
 
 /** The time of day that the blocks say, in milliseconds like `Date.now()`; `null` where they say none. */
 export function timeOf(blocks: number[] | null, now: number): number | null {
+  const ticks = ticksOf(blocks);
+  if (ticks === null) return null;
+  const cycle = (CYCLE / TICKS_PER_SECOND) * 1000;
+  const time = (ticks / TICKS_PER_SECOND) * 1000;
+  return time + Math.round((now - time) / cycle) * cycle;
+}
+
+/** The number that the blocks say; `null` where they say none. */
+export function ticksOf(blocks: number[] | null): number | null {
   if (blocks?.length !== BLOCKS || blocks.some((level) => level > 70 && level < 185)) return null;
   const white = blocks.map((level) => level >= 185);
   const marks = [...white.slice(0, MARKS), ...white.slice(-MARKS)];
@@ -51,9 +68,7 @@ export function timeOf(blocks: number[] | null, now: number): number | null {
     bit ^= white[MARKS + i] ? 1 : 0;
     ticks = ticks * 2 + bit;
   }
-  const cycle = (CYCLE / TICKS_PER_SECOND) * 1000;
-  const time = (ticks / TICKS_PER_SECOND) * 1000;
-  return time + Math.round((now - time) / cycle) * cycle;
+  return ticks;
 }
 
 const BITS = 16;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { keepVolume, leaveAt, position, volume } from '../src/player/video/memory';
-import { distinct } from '../src/player/video/source';
+import { distinct, lacked } from '../src/player/video/source';
 import { command } from '../src/player/video/keys';
 import { next } from '../src/player/video/rates';
 import { clock, seconds, startOf } from '../src/player/video/times';
@@ -60,6 +60,13 @@ it.each([
 
 it.each(['', 'x', '1:2', '-5', '1:02:03:04', 'NaN', '1e9'])('%j is none', (text) => {
   expect(seconds(text)).toBeUndefined();
+});
+
+it('a size in a codec that is not played is left out, and said', () => {
+  const plays = (type: string): boolean => /avc1|mp4a|mpeg/.test(type);
+  expect(lacked(['avc1.64001f,mp4a.40.2', undefined], plays)).toBeUndefined();
+  expect(lacked(['avc1.64001f,mp4a.40.2', 'hvc1.1.6.L93.B0, mp4a.40.2'], plays)).toBe('hvc1.1.6.L93.B0');
+  expect(lacked(['avc1.64001f,ac-3'], plays)).toBe('ac-3');
 });
 
 it('sizes to choose from are told once, the largest first', () => {

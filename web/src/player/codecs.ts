@@ -39,6 +39,11 @@ export function videoType(codec: string): string {
   return `video/mp4; codecs="${codec}"`;
 }
 
+/** The MIME types of a track of which it is not known whether it is picture or sound. */
+export function typesOf(codec: string): string[] {
+  return [videoType(codec), ...audioTypes(codec)];
+}
+
 function find(codec: string): Codec | undefined {
   const small = codec.toLowerCase();
   return CODECS.find(({ prefixes }) => prefixes.some((prefix) => small.startsWith(prefix)));

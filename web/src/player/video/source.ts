@@ -2,6 +2,8 @@
 
 import type Hls from 'hls.js';
 
+import { typesOf } from '../codecs';
+
 /** A size that can be chosen. */
 export interface Level {
   index: number;
@@ -14,8 +16,13 @@ export interface SourceEvents {
   levels: (levels: Level[]) => void;
   /** The size that is shown from now on. */
   shown: (size: number) => void;
-  failed: (what: 'media' | 'network') => void;
+  /** A size is left out, since the browser lacks this codec. */
+  lacks: (codec: string) => void;
+  failed: (why: Failure) => void;
 }
+
+/** `codec`: the browser lacks what every size is coded in. */
+export type Failure = 'codec' | 'media' | 'network';
 
 export interface Source {
   /** Shows this size, or whatever the line carries where it is `null`. */
@@ -32,6 +39,7 @@ export function open(video: HTMLVideoElement, addresses: Addresses, events: Sour
   let hls: Hls | null = null;
   let closed = false;
   let recovered = false;
+  let lacking: string | undefined;
 
   const file = (): void => {
     video.src = addresses.file;
@@ -51,6 +59,11 @@ export function open(video: HTMLVideoElement, addresses: Addresses, events: Sour
         return;
       }
       hls = new Hls({ capLevelToPlayerSize: true, maxBufferLength: 30, backBufferLength: 60, renderTextTracksNatively: false });
+      const sources = Hls.getMediaSource();
+      hls.on(Hls.Events.MANIFEST_LOADED, (_, { levels }) => {
+        lacking = lacked(levels.map(({ attrs }) => attrs.CODECS), (type) => sources?.isTypeSupported(type) ?? false);
+        if (lacking) events.lacks(lacking);
+      });
       hls.on(Hls.Events.MANIFEST_PARSED, (_, { levels }) => {
         const all = levels.map(({ width, height }, index) => ({ index, size: Math.min(width, height) }));
         events.levels(distinct(all));
@@ -59,9 +72,12 @@ export function open(video: HTMLVideoElement, addresses: Addresses, events: Sour
         const shown = hls?.levels[level];
         if (shown) events.shown(Math.min(shown.width, shown.height));
       });
-      hls.on(Hls.Events.ERROR, (_, { fatal, type }) => {
+      hls.on(Hls.Events.ERROR, (_, { fatal, type, details }) => {
         if (!fatal) return;
-        if (type === Hls.ErrorTypes.NETWORK_ERROR) events.failed('network');
+        if (details === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR && lacking) {
+          // The browser's own reader would leave out what it lacks, and play sound without a picture.
+          events.failed('codec');
+        } else if (type === Hls.ErrorTypes.NETWORK_ERROR) events.failed('network');
         else if (type === Hls.ErrorTypes.MEDIA_ERROR && !recovered) {
           recovered = true;
           hls?.recoverMediaError();
@@ -94,6 +110,12 @@ export function open(video: HTMLVideoElement, addresses: Addresses, events: Sour
       video.removeAttribute('src');
     },
   };
+}
+
+/** The first codec among those of the levels that is not played, as `plays` tells of its MIME type. */
+export function lacked(levels: (string | undefined)[], plays: (type: string) => boolean): string | undefined {
+  const codecs = levels.flatMap((list) => list?.split(',') ?? []).map((codec) => codec.trim());
+  return codecs.find((codec) => !typesOf(codec).some(plays));
 }
 
 /** One level for each size, the largest first. */

@@ -1,0 +1,107 @@
+/** Files of many shapes, as people upload them: each plays in a real browser, and is exact where one jumps to. */
+
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { launch } from './browser.ts';
+import { AAC, Creator, H264, visit } from './creator.ts';
+import { Server, until } from './server.ts';
+import { jump, picture, reaches, shown, size } from './watching.ts';
+
+const OPUS = ['-c:a', 'libopus', '-b:a', '48k'];
+const HEVC = ['-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', 'log-level=error:keyint=50', '-tag:v', 'hvc1'];
+const AV1 = ['-c:v', 'libsvtav1', '-preset', '12', '-g', '50', '-pix_fmt', 'yuv420p'];
+const VP9 = ['-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '300k', '-g', '50'];
+const SECONDS = 4;
+
+let server: Server;
+let browser: Browser;
+let creator: Creator;
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([Server.start([], '[transcode]\nheights = "144"\n'), launch({ sound: true })]);
+  creator = await Creator.begin(server, browser);
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+  await creator?.end();
+});
+
+/** Uploads it and looks at it. */
+async function watch(path: string): Promise<{ id: string; page: Page }> {
+  const id = await creator.upload(path, path.slice(path.lastIndexOf('/') + 1));
+  return { id, page: await visit(browser, `${server.origin}/w/${id}`) };
+}
+
+/**
+ * Picture and sound come, and jumps lead to the right picture. hls.js counts from where the first picture is decoded, so
+ * that pictures which are decoded `late` ones before they are shown come so much later.
+ */
+async function isRight(page: Page, sound = true, late = 0): Promise<void> {
+  await reaches(page, 0.6);
+  expect(await shown(page)).not.toBeNull();
+  for (const number of [80, 7]) expect(await jump(page, number)).toBe(number - late);
+  const decoded = await picture(page).evaluate((video: HTMLVideoElement & { webkitAudioDecodedByteCount?: number }) => ({
+    pictures: video.getVideoPlaybackQuality().totalVideoFrames,
+    sound: (video.webkitAudioDecodedByteCount ?? 0) > 0,
+  }));
+  expect(decoded.pictures).toBeGreaterThan(10);
+  expect(decoded.sound).toBe(sound);
+}
+
+test.each<[string, string[], sound?: boolean, late?: number]>([
+  ['index at the end.mp4', [...H264, ...AAC]],
+  ['index first.mov', [...H264, ...AAC, '-movflags', '+faststart']],
+  ['fragmented.mp4', [...H264, ...AAC, '-movflags', '+frag_keyframe+delay_moov+default_base_moof']],
+  ['pictures out of order.mp4', [...H264, '-bf', '2', ...AAC], true, 2],
+  ['no sound.mp4', [...H264, '-an'], false],
+  ['av1.mp4', [...AV1, ...AAC]],
+  ['vp9.webm', [...VP9, ...OPUS]],
+  ['matroska.mkv', [...H264, ...AAC]],
+])('%s plays', async (name, coding, sound, late) => {
+  const { page } = await watch(await creator.clip(name, SECONDS, coding));
+  await isRight(page, sound, late);
+  await page.context().close();
+});
+
+test('a video that was held upright is shown upright', async () => {
+  const path = await creator.clip('as it lies.mp4', SECONDS, [...H264, ...AAC]);
+  const { page } = await watch(await creator.copy(path, 'upright.mp4', ['-metadata:s:v', 'rotate=90']));
+  await reaches(page, 0.6);
+  expect(await size(page)).toEqual([180, 320]);
+  await page.context().close();
+});
+
+test('sound alone plays', async () => {
+  const { page } = await watch(await creator.clip('sound.m4a', SECONDS, ['-vn', ...AAC]));
+  await reaches(page, 0.6);
+  expect(await size(page)).toEqual([0, 0]);
+  await page.context().close();
+});
+
+test('HEVC plays where the browser knows it; elsewhere it is told, and a copy plays once there is one', async () => {
+  const path = await creator.clip('hevc.mp4', SECONDS, [...HEVC, ...AAC]);
+  const { id, page } = await watch(path);
+  if (await page.evaluate(() => MediaSource.isTypeSupported('video/mp4; codecs="hvc1.1.6.L60.90"'))) {
+    await isRight(page);
+  } else {
+    const playlist = `${server.origin}/videos/${id}/index.m3u8`;
+    await until('a copy is made', 60_000, async () => (await (await page.request.get(playlist)).text()).includes('avc1'));
+    // Before the copy was there, the playlist had nothing for this browser.
+    await page.route(/index\.m3u8/, async (route) => {
+      const text = await (await route.fetch()).text();
+      await route.fulfill({ body: text.replace(/#EXT-X-STREAM-INF[^\n]*avc1[^\n]*\n[^\n]*\n/g, '') });
+    });
+    await page.reload();
+    await page.getByText('This browser cannot play HEVC').waitFor();
+    await page.unroute(/index\.m3u8/);
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await reaches(page, 0.6);
+    expect(await size(page)).toEqual([256, 144]);
+    expect(await jump(page, 80)).toBeGreaterThan(76);
+    await page.getByRole('button', { name: 'Settings' }).click();
+    await page.getByText('A larger size is in HEVC, which this browser cannot play.').waitFor();
+  }
+  await page.context().close();
+});
