@@ -105,7 +105,7 @@ def measure(paths, directory):
 def served(program, url, directory):
     command = [program, "serve", "--http", HTTP, "--rtmp", RTMP, "--ops", OPS, "--data-dir", directory]
     out, err = (open(os.path.join(directory, name), "a") for name in ("out", "err"))
-    process = subprocess.Popen(command + ["--set", f'database.url="{url}"'], stdout=out, stderr=err)
+    process = subprocess.Popen(command + ["--set", f"database.url={url}"], stdout=out, stderr=err)
     try:
         deadline = time.monotonic() + 30
         while True:

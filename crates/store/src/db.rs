@@ -210,7 +210,9 @@ pub(crate) fn sqlite_path(url: &str) -> Result<&str, Error> {
 }
 
 pub(crate) fn postgres_options(url: &str) -> Result<PgConnectOptions, Error> {
-    Ok(PgConnectOptions::from_str(url)?.application_name("millrace"))
+    // Queries take milliseconds: nothing is won by compiling one, or by other processes that help with it.
+    let options = [("jit", "off"), ("max_parallel_workers_per_gather", "0")];
+    Ok(PgConnectOptions::from_str(url)?.application_name("millrace").options(options))
 }
 
 async fn open_postgres(url: &str) -> Result<PgPool, Error> {

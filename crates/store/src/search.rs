@@ -67,44 +67,65 @@ pub struct VideoSearch<'a> {
     pub order: SearchOrder,
 }
 
-/// The rows of the index that match $1, from the number $2 on, the newest first.
+/// Rows of the index that match $1, from the number $2 on: so many of the newest.
+///
+/// FTS5 reads its index backwards. PostgreSQL has two ways: reading rows backwards is quick for what many have, its index for
+/// what few have. It takes the better one by what it knows of words, which is little where two are asked for: so it reads no
+/// more than the newest 5,000 rows backwards, and where these do not have enough it has to take the index (`number + 0` has no
+/// order of its own).
 macro_rules! hits {
-    (sqlite) => {
-        "SELECT rowid AS number FROM video_search WHERE video_search MATCH $1 AND rowid >= $2 ORDER BY rowid DESC "
+    (sqlite, $many:literal) => {
+        concat!(
+            "SELECT number, video_id, title, views FROM video_terms WHERE number IN (
+                 SELECT rowid FROM video_search WHERE video_search MATCH $1 AND rowid >= $2 ORDER BY rowid DESC LIMIT ",
+            $many,
+            ")"
+        )
     };
-    (postgres) => {
-        "SELECT number FROM video_terms WHERE terms @@ CAST($1 AS tsquery) AND number >= $2 ORDER BY number DESC "
-    };
-    // The same of the most watched videos: $3 asks for these.
-    (sqlite, watched) => {
-        "SELECT rowid AS number FROM video_search WHERE video_search MATCH $3 AND rowid >= $2 ORDER BY rowid DESC "
-    };
-    (postgres, watched) => {
-        "SELECT number FROM video_terms WHERE terms @@ CAST($3 AS tsquery) AND number >= $2 ORDER BY number DESC "
+    (postgres, $many:literal) => {
+        concat!(
+            "WITH late AS MATERIALIZED (
+                 SELECT number, video_id, title, views FROM video_terms
+                 WHERE terms @@ CAST($1 AS tsquery) AND number >= $2 AND number >= COALESCE(
+                     (SELECT number FROM video_terms ORDER BY number DESC LIMIT 1 OFFSET 5000), $2)
+                 ORDER BY number DESC LIMIT ",
+            $many,
+            ") SELECT * FROM late UNION SELECT * FROM (
+                 SELECT number, video_id, title, views FROM video_terms
+                 WHERE terms @@ CAST($1 AS tsquery) AND number >= $2 AND (SELECT COUNT(*) FROM late) < ",
+            $many,
+            " ORDER BY number + 0 DESC LIMIT ",
+            $many,
+            ") AS early"
+        )
     };
 }
 
-/// Joins hits with what belongs to them, by keys. `OFFSET 0` keeps PostgreSQL's planner from reading all videos for it.
-macro_rules! joined {
+/// Those of the most watched that match: $3 asks SQLite for both, and PostgreSQL for the most watched alone.
+macro_rules! watched {
     (sqlite) => {
-        " CROSS JOIN video_terms ON video_terms.number = hits.number
-          CROSS JOIN videos ON videos.id = video_terms.video_id "
+        "SELECT number, video_id, title, views FROM video_terms WHERE number IN (
+             SELECT rowid FROM video_search WHERE video_search MATCH $3 AND rowid >= $2)"
     };
     (postgres) => {
-        " CROSS JOIN LATERAL (SELECT * FROM video_terms AS one WHERE one.number = hits.number OFFSET 0) AS video_terms
-          CROSS JOIN LATERAL (SELECT * FROM videos AS one WHERE one.id = video_terms.video_id OFFSET 0) AS videos "
+        "SELECT number, video_id, title, views FROM (
+             SELECT * FROM video_terms WHERE terms @@ CAST($3 AS tsquery) AND number >= $2 OFFSET 0) AS most
+         WHERE terms @@ CAST($1 AS tsquery)"
     };
 }
 
-/// Videos as lists show them, of a `page` of ids with their places.
+/// Videos as lists show them, of a `page` of rows of the index.
 macro_rules! shown {
-    () => {
-        " SELECT videos.*, channels.handle AS channel_handle, channels.title AS channel_title,
-                 channels.avatar AS channel_avatar, channels.owner_id,
-                 (SELECT object_key FROM files WHERE files.video_id = videos.id AND files.kind = 'poster' LIMIT 1)
-                 AS thumbnail
-          FROM page JOIN videos ON videos.id = page.video_id JOIN channels ON channels.id = videos.channel_id
-          ORDER BY page.place"
+    ($order:literal) => {
+        concat!(
+            " SELECT videos.*, channels.handle AS channel_handle, channels.title AS channel_title,
+                     channels.avatar AS channel_avatar, channels.owner_id,
+                     (SELECT object_key FROM files WHERE files.video_id = videos.id AND files.kind = 'poster' LIMIT 1)
+                     AS thumbnail
+              FROM page JOIN videos ON videos.id = page.video_id JOIN channels ON channels.id = videos.channel_id
+              WHERE videos.listed ORDER BY ",
+            $order
+        )
     };
 }
 
@@ -112,35 +133,27 @@ macro_rules! shown {
 macro_rules! newest {
     ($database:tt) => {
         concat!(
-            "WITH hits AS (",
-            hits!($database),
-            "LIMIT $3 OFFSET $4),
-             page AS (SELECT videos.id AS video_id, -hits.number AS place FROM hits",
-            joined!($database),
-            "WHERE videos.listed)",
-            shown!()
+            "WITH page AS (SELECT * FROM (",
+            hits!($database, "$3 + $4"),
+            ") AS hits ORDER BY number DESC LIMIT $3 OFFSET $4)",
+            shown!("page.number DESC")
         )
     };
 }
 
 /// In another order: $4 is a pattern for titles that come first, $5 and $6 the part of the list. What is put into order are
-/// the newest that match and all that match of the most watched: a word that every title has costs no more than another.
+/// the newest that match and those of the most watched that do: a word that every title has costs no more than another.
 macro_rules! ranked {
     ($database:tt) => {
         concat!(
-            "WITH hits AS (SELECT number FROM (",
-            hits!($database),
-            "LIMIT 1000) AS newest UNION SELECT number FROM (",
-            hits!($database, watched),
-            "LIMIT 1000) AS watched),
-             page AS (
-                 SELECT videos.id AS video_id, ROW_NUMBER() OVER (
-                     ORDER BY CASE WHEN ' ' || video_terms.title LIKE $4 THEN 0 ELSE 1 END, videos.views DESC,
-                              hits.number DESC) AS place
-                 FROM hits",
-            joined!($database),
-            "WHERE videos.listed ORDER BY place LIMIT $5 OFFSET $6)",
-            shown!()
+            "WITH page AS (
+                 SELECT number, video_id, views, CASE WHEN ' ' || title LIKE $4 THEN 0 ELSE 1 END AS place
+                 FROM (SELECT * FROM (",
+            hits!($database, "500"),
+            ") AS newest UNION ",
+            watched!($database),
+            ") AS hits ORDER BY place, views DESC, number DESC LIMIT $5 OFFSET $6)",
+            shown!("page.place, page.views DESC, page.number DESC")
         )
     };
 }
@@ -172,9 +185,9 @@ impl Store {
         }
         let skip = page.after.as_deref().and_then(|cursor| cursor.parse::<u32>().ok()).unwrap_or(0);
         let first = search.since.map_or(i64::MIN, |since| number_at(since, 0));
-        let query = |watched| match &self.pool {
-            Pool::Sqlite(_) => asked.for_fts5(watched),
-            Pool::Postgres(_) => asked.for_tsquery(watched),
+        let (query, watched) = match &self.pool {
+            Pool::Sqlite(_) => (asked.for_fts5(), format!("{} AND \"{WATCHED}\"", asked.for_fts5())),
+            Pool::Postgres(_) => (asked.for_tsquery(), format!("'{WATCHED}'")),
         };
         let found = if search.order == SearchOrder::Newest {
             rows_planned!(
@@ -182,7 +195,7 @@ impl Store {
                 ListedVideo,
                 newest!(sqlite),
                 newest!(postgres),
-                query(false),
+                &query,
                 first,
                 page.rows(),
                 i64::from(skip),
@@ -197,9 +210,9 @@ impl Store {
                 ListedVideo,
                 ranked!(sqlite),
                 ranked!(postgres),
-                query(false),
+                &query,
                 first,
-                query(true),
+                &watched,
                 &in_title,
                 page.rows(),
                 i64::from(skip),
@@ -254,12 +267,13 @@ pub(crate) async fn index_in(tx: &mut Tx, video: &Video) -> Result<(), Error> {
     let published = video.published_at.unwrap_or(video.created_at);
     run_in!(
         *tx,
-        "INSERT INTO video_terms (number, video_id, title, words) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (video_id) DO UPDATE SET title = excluded.title, words = excluded.words",
+        "INSERT INTO video_terms (number, video_id, title, words, views) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (video_id) DO UPDATE SET title = excluded.title, words = excluded.words, views = excluded.views",
         number_at(published, low_bits(&video.id)),
         &video.id,
         terms(&video.title).join(" "),
         words.join(" "),
+        video.views,
     )?;
     Ok(())
 }
@@ -330,21 +344,21 @@ impl Asked {
         Self { terms: all, of }
     }
 
-    /// For `MATCH` of FTS5: strings, which hold nothing but letters and digits. Of the most watched only, where that is said.
-    fn for_fts5(&self, watched: bool) -> String {
+    /// For `MATCH` of FTS5: strings, which hold nothing but letters and digits.
+    fn for_fts5(&self) -> String {
         let one = |(term, begins): (&str, bool)| format!("\"{term}\"{}", if begins { " *" } else { "" });
-        self.all(watched).map(one).collect::<Vec<_>>().join(" AND ")
+        self.all().map(one).collect::<Vec<_>>().join(" AND ")
     }
 
     /// For `tsquery`: lexemes in quotes, which hold nothing but letters and digits.
-    fn for_tsquery(&self, watched: bool) -> String {
+    fn for_tsquery(&self) -> String {
         let one = |(term, begins): (&str, bool)| format!("'{term}'{}", if begins { ":*" } else { "" });
-        self.all(watched).map(one).collect::<Vec<_>>().join(" & ")
+        self.all().map(one).collect::<Vec<_>>().join(" & ")
     }
 
-    fn all(&self, watched: bool) -> impl Iterator<Item = (&str, bool)> {
+    fn all(&self) -> impl Iterator<Item = (&str, bool)> {
         let typed = self.terms.iter().map(|(term, begins)| (term.as_str(), *begins));
-        typed.chain(self.of.iter().map(|term| (term.as_str(), false))).chain(watched.then_some((WATCHED, false)))
+        typed.chain(self.of.iter().map(|term| (term.as_str(), false)))
     }
 
     /// For `LIKE` with a title's terms behind a space: all of them, in their order.
@@ -420,7 +434,7 @@ fn is_paired(letter: char) -> bool {
 }
 
 /// As many videos are put into order, see [`Store::search_videos`]. The queries say it as well.
-pub const MAX_RANKED: u32 = 1000;
+pub const MAX_RANKED: u32 = 500;
 const FOUR_MINUTES: i64 = 4 * 60_000;
 const TWENTY_MINUTES: i64 = 20 * 60_000;
 /// Bits of a row's number below the time. Milliseconds have what is left, which lasts until 2109.
@@ -456,7 +470,8 @@ mod tests {
         let place = |begins: &str| {
             steps.iter().position(|step| step.starts_with(begins)).unwrap_or_else(|| panic!("{begins}: {steps:#?}"))
         };
-        assert!(place("SCAN video_search VIRTUAL TABLE INDEX") < place("SEARCH video_terms USING INTEGER PRIMARY KEY"));
+        place("SCAN video_search VIRTUAL TABLE INDEX");
+        place("SEARCH video_terms USING INTEGER PRIMARY KEY");
         place("SEARCH videos USING INDEX");
         assert!(!steps.iter().any(|step| step.starts_with("SCAN video_terms") || step.starts_with("SCAN videos")));
     }
@@ -494,16 +509,8 @@ mod tests {
     #[test]
     fn queries_hold_nothing_that_a_database_would_take_for_its_own() {
         let asked = asking("\"a\" OR b* NEAR(c) -d title:e 'f' & !g | 夜市场 猫 \\");
-        assert!(
-            asked.for_fts5(false).ends_with("\"g\" * AND \"夜市\" AND \"市场\" AND \"猫\" *"),
-            "{}",
-            asked.for_fts5(false)
-        );
-        assert!(
-            asked.for_tsquery(false).starts_with("'a':* & 'or':* & 'b':* & 'near':*"),
-            "{}",
-            asked.for_tsquery(false)
-        );
+        assert!(asked.for_fts5().ends_with("\"g\" * AND \"夜市\" AND \"市场\" AND \"猫\" *"), "{}", asked.for_fts5());
+        assert!(asked.for_tsquery().starts_with("'a':* & 'or':* & 'b':* & 'near':*"), "{}", asked.for_tsquery());
         assert_eq!(asking("a b").title_pattern(), "% a% b%");
         assert!(runs(&format!("{EVERY}{WATCHED}{CHANNEL}{CATEGORY}{LANGUAGE}{LENGTH}{JOINT}")).is_empty());
         assert_eq!(asking(&"字".repeat(100)).terms.len(), MAX_TERMS);

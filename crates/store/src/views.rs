@@ -32,6 +32,7 @@ impl Store {
                 let sql = "UPDATE video_views SET counted = TRUE WHERE video_id = $1 AND NOT counted";
                 let counted = i64::try_from(run_in!(tx, sql, &video)?).unwrap_or(i64::MAX);
                 run_in!(tx, "UPDATE videos SET views = views + $1 WHERE id = $2", counted, &video)?;
+                run_in!(tx, "UPDATE video_terms SET views = views + $1 WHERE video_id = $2", counted, &video)?;
                 tx.commit().await?;
                 all += counted;
             }

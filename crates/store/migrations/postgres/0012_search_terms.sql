@@ -7,7 +7,10 @@ CREATE INDEX videos_listed_by_channel_views ON videos (channel_id, views, id) WH
 CREATE INDEX videos_listed_by_category_views ON videos (category, views, id) WHERE listed;
 
 ALTER TABLE video_terms ALTER COLUMN number DROP IDENTITY;
+-- As the video has it: results are put into order without reading videos.
+ALTER TABLE video_terms ADD COLUMN views BIGINT NOT NULL DEFAULT 0;
 UPDATE video_terms SET
+    views = (SELECT views FROM videos WHERE videos.id = video_terms.video_id),
     number = (SELECT (published_at << 21) | (number % 2097152) FROM videos WHERE videos.id = video_terms.video_id),
     words = (
         SELECT video_terms.words || ' ' || chr(57344) || ' ' || chr(57346) || replace(channel_id, '-', '')
