@@ -1,0 +1,143 @@
+//! Videos as lists and pages show them.
+
+use crate::db::rows;
+use crate::{Error, ListedVideo, Page, PageRequest, Shelf, Store, UserId, Video, VideoFilter, VideoId, VideoOrder};
+
+/// A query of videos as lists show them.
+macro_rules! listed {
+    ($($rest:tt)+) => {
+        concat!(
+            "SELECT videos.*, channels.handle AS channel_handle, channels.title AS channel_title,
+                    channels.avatar AS channel_avatar, channels.owner_id,
+                    (SELECT object_key FROM files WHERE files.video_id = videos.id AND files.kind = 'poster' LIMIT 1)
+                    AS thumbnail
+             FROM videos JOIN channels ON channels.id = videos.channel_id ",
+            $($rest)+
+        )
+    };
+}
+
+/// A page of those that everybody may see and that meet a condition, the highest of a column first: $1 is the cursor, $2 how
+/// many. A cursor is turned into a bound, so that an index is entered there.
+macro_rules! listed_by {
+    ($column:literal, $condition:literal) => {
+        listed!(
+            "WHERE videos.listed AND (videos.",
+            $column,
+            ", videos.id) < (CASE WHEN $1 = '' THEN 9223372036854775807 ELSE (SELECT ",
+            $column,
+            " FROM videos WHERE id = $1) END, CASE WHEN $1 = '' THEN '~' ELSE $1 END) ",
+            $condition,
+            " ORDER BY videos.",
+            $column,
+            " DESC, videos.id DESC LIMIT $2"
+        )
+    };
+}
+
+impl Store {
+    /// One video, trash included.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn video(&self, id: &VideoId) -> Result<Option<Video>, Error> {
+        Ok(rows!(self.pool, fetch_optional, Video, "SELECT * FROM videos WHERE id = $1", id)?)
+    }
+
+    /// The video of that name in addresses, trash included.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn video_by_short_id(&self, short_id: &str) -> Result<Option<ListedVideo>, Error> {
+        let sql = listed!("WHERE videos.short_id = $1");
+        Ok(rows!(self.pool, fetch_optional, ListedVideo, sql, short_id)?)
+    }
+
+    /// The videos that everybody may see and that pass.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn listed_videos(
+        &self,
+        filter: &VideoFilter<'_>,
+        page: &PageRequest,
+    ) -> Result<Page<ListedVideo>, Error> {
+        let (after, category) = (page.above(), filter.category);
+        let found = match (filter.channel, category) {
+            (Some(channel), category) => {
+                let sql = match filter.order {
+                    VideoOrder::Newest => {
+                        listed_by!("published_at", "AND videos.channel_id = $3 AND ($4 = '' OR videos.category = $4)")
+                    }
+                    VideoOrder::Views => {
+                        listed_by!("views", "AND videos.channel_id = $3 AND ($4 = '' OR videos.category = $4)")
+                    }
+                };
+                rows!(self.pool, fetch_all, ListedVideo, sql, after, page.rows(), channel, category)
+            }
+            (None, "") => {
+                let sql = match filter.order {
+                    VideoOrder::Newest => listed_by!("published_at", ""),
+                    VideoOrder::Views => listed_by!("views", ""),
+                };
+                rows!(self.pool, fetch_all, ListedVideo, sql, after, page.rows())
+            }
+            (None, category) => {
+                let sql = match filter.order {
+                    VideoOrder::Newest => listed_by!("published_at", "AND videos.category = $3"),
+                    VideoOrder::Views => listed_by!("views", "AND videos.category = $3"),
+                };
+                rows!(self.pool, fetch_all, ListedVideo, sql, after, page.rows(), category)
+            }
+        };
+        Ok(page.page(found?, |found| found.video.id.as_str()))
+    }
+
+    /// The videos of a user's channels, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn videos_of(
+        &self,
+        owner: &UserId,
+        shelf: Shelf,
+        page: &PageRequest,
+    ) -> Result<Page<ListedVideo>, Error> {
+        let sql = match shelf {
+            Shelf::Kept => listed!(
+                "WHERE channels.owner_id = $1 AND videos.trashed_at IS NULL AND videos.id < $2
+                 ORDER BY videos.id DESC LIMIT $3"
+            ),
+            Shelf::Trash => listed!(
+                "WHERE channels.owner_id = $1 AND videos.trashed_at IS NOT NULL AND videos.id < $2
+                 ORDER BY videos.id DESC LIMIT $3"
+            ),
+        };
+        let found = rows!(self.pool, fetch_all, ListedVideo, sql, owner, page.below(), page.rows())?;
+        Ok(page.page(found, |found| found.video.id.as_str()))
+    }
+
+    /// The videos that can be watched and wait for moderators, the longest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn videos_in_review(&self, page: &PageRequest) -> Result<Page<ListedVideo>, Error> {
+        let sql = listed!(
+            "WHERE videos.review = 'pending' AND videos.state = 'ready' AND videos.trashed_at IS NULL AND videos.id > $1
+             ORDER BY videos.id LIMIT $2"
+        );
+        let found = rows!(self.pool, fetch_all, ListedVideo, sql, page.above(), page.rows())?;
+        Ok(page.page(found, |found| found.video.id.as_str()))
+    }
+
+    /// How many approved or unreviewed videos of an account are out: one that has some is no new creator.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn approved_videos_of(&self, owner: &UserId) -> Result<i64, Error> {
+        let sql = "SELECT COUNT(*) FROM videos JOIN channels ON channels.id = videos.channel_id
+                   WHERE channels.owner_id = $1 AND videos.state = 'ready' AND videos.review IN ('none', 'approved')";
+        let (count,) = rows!(self.pool, fetch_one, (i64,), sql, owner)?;
+        Ok(count)
+    }
+}
