@@ -19,11 +19,12 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
 
+use crate::file_body::{FileSocket, Outbox};
 use crate::paced::Paced;
 use crate::socket::Socket;
 
 /// What hyper writes to.
-pub(crate) type Io = TokioIo<Paced<Socket>>;
+pub(crate) type Io = TokioIo<Paced<FileSocket>>;
 
 /// How a connection is treated.
 #[derive(Debug)]
@@ -50,17 +51,23 @@ pub(crate) async fn converse<F>(
 {
     let answering = TaskTracker::new();
     let asked = AtomicBool::new(false);
+    let outbox = Outbox::default();
     let service = service_fn(|request| {
         asked.store(true, Relaxed);
         let (answering, answer) = (answering.token(), respond(request));
-        async move { Ok::<_, Infallible>(answer.await.map(|body| Answer { body, _answering: answering })) }
+        let outbox = outbox.clone();
+        async move {
+            let answer = outbox.take_over(answer.await);
+            Ok::<_, Infallible>(answer.map(|body| Answer { body, _answering: answering }))
+        }
     });
+    let socket = Paced::new(FileSocket::new(socket, outbox.clone()), manners.stall_timeout);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(manners.head_timeout)
         .keep_alive(manners.keep_alive)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(Paced::new(socket, manners.stall_timeout)), service)
+        .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     // The library's own time for a head begins with its first poll, which is not the connection's beginning.

@@ -13,6 +13,7 @@ mod accept;
 pub mod admission;
 mod answers;
 mod conversation;
+mod file_body;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hls;
@@ -31,6 +32,7 @@ mod walker;
 mod ws_flv;
 
 pub use answers::Answers;
+pub use file_body::FileBody;
 pub use media_path::{MediaPath, RESERVED_APPS};
 pub use thumbnail::ThumbnailConfig;
 pub use tls::Tls;

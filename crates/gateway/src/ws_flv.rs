@@ -82,7 +82,12 @@ async fn upgraded(server: Arc<Server>, peer: SocketAddr, upgrade: OnUpgrade, sub
         return;
     }
     let Subscription { ring, player: place } = subscription;
-    let player = NewPlayer { socket: io.into_inner().into_inner(), head: Bytes::new(), place, control: Some(control) };
+    let player = NewPlayer {
+        socket: io.into_inner().into_inner().into_inner(),
+        head: Bytes::new(),
+        place,
+        control: Some(control),
+    };
     server.walkers.add(ring, player).await;
 }
 

@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
+use axum::{middleware::map_response, response::Response};
 use millrace_gateway::{
-    Answers, ThumbnailConfig, Tls,
+    Answers, FileBody, ThumbnailConfig, Tls,
     admission::Admission,
     http::{self, HttpConfig},
     ops::OpsConfig,
@@ -12,6 +13,7 @@ use millrace_gateway::{
 use millrace_hub::{Authorizer, Hub, HubConfig, HubLimits};
 use millrace_jobs::Metrics;
 use millrace_site::{Accounts, SiteConfig};
+use millrace_vod::Part;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +69,7 @@ pub(crate) fn start(
 ) -> JoinSet<&'static str> {
     let downloads = accounts.downloads();
     let site = millrace_site::router(hub.clone(), accounts, site_config(config)).merge(health.routes());
+    let site = site.layer(map_response(out_of_file));
     let answers = Answers::default();
     let sources = metrics::Sources {
         hub: hub.clone(),
@@ -97,6 +100,16 @@ pub(crate) fn start(
         "diagnostics"
     });
     servers
+}
+
+/// Tells the gateway of what is sent out of files.
+async fn out_of_file(mut response: Response) -> Response {
+    if let Some(Part { head, blob, ranges }) = response.extensions_mut().remove()
+        && let Some(file) = blob.file().map(Arc::clone)
+    {
+        response.extensions_mut().insert(FileBody { head, file, ranges });
+    }
+    response
 }
 
 /// The hub's part of the configuration, on a system that lets this process open so many files.

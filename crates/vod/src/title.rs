@@ -1,5 +1,6 @@
 //! A stored file as it is played: its index, its cut into segments, and its bytes.
 
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,20 +18,22 @@ pub struct Title {
     plan: Plan,
 }
 
-/// A piece of a track as it is sent.
-#[derive(Debug)]
+/// What is sent of a stored file: a head that was made for it, then bytes of the file.
+#[derive(Debug, Clone)]
 pub struct Part {
-    /// Its length in bytes.
-    pub size: u64,
-    /// Its bytes.
-    pub chunks: PartBytes,
+    /// What comes first.
+    pub head: Bytes,
+    /// The file.
+    pub blob: Blob,
+    /// What of it comes then, in this order.
+    pub ranges: Vec<Range<u64>>,
 }
 
-/// The bytes of a piece: a head that was made for it, then bytes of the file.
+/// The bytes of a part, as they are read.
 #[derive(Debug)]
 pub struct PartBytes {
-    head: Option<Bytes>,
-    rest: Option<Chunks>,
+    head: Bytes,
+    rest: Chunks,
 }
 
 /// One size of a video: a file, and its name in addresses.
@@ -98,15 +101,28 @@ impl Title {
     #[must_use]
     pub fn init(&self, track: &str) -> Option<Part> {
         let head = self.plan.track(track)?.init_segment();
-        Some(Part { size: head.len() as u64, chunks: PartBytes { head: Some(head), rest: None } })
+        Some(Part { head, blob: self.blob.clone(), ranges: Vec::new() })
     }
 
     /// A segment of a track, from 0.
     #[must_use]
     pub fn segment(&self, track: &str, number: usize) -> Option<Part> {
-        let Segment { head, ranges, size } = self.plan.track(track)?.segment(number)?;
-        let rest = Some(self.blob.stream(ranges));
-        Some(Part { size, chunks: PartBytes { head: Some(head), rest } })
+        let Segment { head, ranges, .. } = self.plan.track(track)?.segment(number)?;
+        Some(Part { head, blob: self.blob.clone(), ranges })
+    }
+}
+
+impl Part {
+    /// Its length in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.head.len() as u64 + self.ranges.iter().map(|range| range.end - range.start).sum::<u64>()
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn chunks(&self) -> PartBytes {
+        PartBytes { head: self.head.clone(), rest: self.blob.stream(self.ranges.iter().cloned()) }
     }
 }
 
@@ -134,12 +150,7 @@ impl Stream for PartBytes {
     type Item = Result<Bytes, millrace_objects::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(head) = self.head.take() {
-            return Poll::Ready(Some(Ok(head)));
-        }
-        match &mut self.rest {
-            Some(rest) => Pin::new(rest).poll_next(context),
-            None => Poll::Ready(None),
-        }
+        let head = std::mem::take(&mut self.head);
+        if head.is_empty() { Pin::new(&mut self.rest).poll_next(context) } else { Poll::Ready(Some(Ok(head))) }
     }
 }

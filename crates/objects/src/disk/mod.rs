@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use rustix::fs::{Mode, OFlags};
 
 use crate::{Blob, Entry, Error, Key};
 
@@ -172,25 +173,53 @@ impl Drop for Part {
     }
 }
 
-/// Opens a file, wherever it is, to read parts of it.
+/// Opens a file, wherever it is, to read parts of it. Where nothing has to be waited for, it is opened at once.
 pub(crate) async fn open_file(path: &Path) -> Result<Blob, Error> {
     let path = path.to_owned();
-    blocking(move || {
-        let file = open_regular(&path)?;
+    let blob = |file: File, path: PathBuf| {
         let size = file.metadata().map_err(|source| Error::file(&path, source))?.len();
         Ok(Blob::on_disk(size, OpenFile::new(file, path)))
-    })
-    .await
+    };
+    match open_known(&path)? {
+        Some(file) => blob(file, path),
+        None => blocking(move || blob(open_regular(&path)?, path)).await,
+    }
 }
 
 /// Opens what is a file, and not a directory, a pipe or a link to elsewhere.
 fn open_regular(path: &Path) -> Result<File, Error> {
+    let opened = rustix::fs::open(path, OPEN, Mode::empty());
+    regular(opened.map_err(io::Error::from).map_err(|source| Error::file(path, source))?.into(), path)
+}
+
+/// The same, where the kernel has the names and what they stand for in memory. `None` where it has not.
+#[cfg(target_os = "linux")]
+fn open_known(path: &Path) -> Result<Option<File>, Error> {
+    use rustix::fs::{CWD, ResolveFlags, openat2};
+
+    // What goes wrong is told by whoever may wait. Older kernels, and those of some sandboxes, do not know this.
+    match openat2(CWD, path, OPEN, Mode::empty(), ResolveFlags::CACHED) {
+        Ok(file) => regular(file.into(), path).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Nothing is known of what the kernel has in memory.
+#[cfg(not(target_os = "linux"))]
+fn open_known(_: &Path) -> Result<Option<File>, Error> {
+    Ok(None)
+}
+
+fn regular(file: File, path: &Path) -> Result<File, Error> {
     let wrong = |source| Error::file(path, source);
-    if !fs::symlink_metadata(path).map_err(wrong)?.is_file() {
+    if !file.metadata().map_err(wrong)?.is_file() {
         return Err(wrong(io::Error::new(ErrorKind::InvalidInput, "it is not a file")));
     }
-    File::open(path).map_err(wrong)
+    Ok(file)
 }
+
+/// To read, through no link at the end of the path, and without waiting for who writes to a pipe.
+const OPEN: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 
 fn take(part: Part, path: &Path) -> Result<(), Error> {
     let wrong = |source| Error::file(path, source);

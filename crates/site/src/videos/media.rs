@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use millrace_objects::{Blob, Key};
 use millrace_store::{File, FileKind};
@@ -263,7 +264,7 @@ async fn part(
     asked: &Asked,
 ) -> Result<Response, Refusal> {
     let title = title(site, known, file).await?;
-    let Part { size, chunks } = match name {
+    let part = match name {
         "init.mp4" => title.init(track),
         name => {
             let number = stem(name, ".m4s")?;
@@ -273,12 +274,10 @@ async fn part(
         }
     }
     .ok_or(Refusal::NotFound)?;
-    let body = if asked.method == Method::HEAD { Body::empty() } else { Body::from_stream(chunks) };
-    let mut response = Response::new(body);
+    let mut response = sent(part, asked);
     let headers = response.headers_mut();
     let media_type = if track == "video" { "video/mp4" } else { "audio/mp4" };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(header::CONTENT_LENGTH, size.into());
     // A file of that name may be made anew with another cut.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     Ok(response)
@@ -294,15 +293,16 @@ async fn file_answer(site: &Site, file: &File, asked: &Asked) -> Result<Response
     let range = asked.header(header::RANGE);
     // With another tag, or with a date, the whole is what is wanted (RFC 9110 §13.1.5).
     let range = range.filter(|_| asked.header(header::IF_RANGE).is_none_or(|wanted| wanted.trim() == tag));
-    let (status, part) = match Wanted::of(range, size) {
+    let (status, range) = match Wanted::of(range, size) {
         _ if unchanged => (StatusCode::NOT_MODIFIED, 0..0),
         Wanted::Whole => (StatusCode::OK, 0..size),
-        Wanted::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
+        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Beyond => return Err(Refusal::Beyond(size)),
     };
-    let empty = asked.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
-    let body = if empty { Body::empty() } else { Body::from_stream(blob.stream([part.clone()])) };
-    let mut response = Response::new(body);
+    let mut response = match status {
+        StatusCode::NOT_MODIFIED => Response::new(Body::empty()),
+        _ => sent(Part { head: Bytes::new(), blob, ranges: vec![range.clone()] }, asked),
+    };
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::ETAG, value(&tag));
@@ -310,13 +310,28 @@ async fn file_answer(site: &Site, file: &File, asked: &Asked) -> Result<Response
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     if status != StatusCode::NOT_MODIFIED {
         headers.insert(header::CONTENT_TYPE, value(&file.media_type));
-        headers.insert(header::CONTENT_LENGTH, (part.end - part.start).into());
     }
     if status == StatusCode::PARTIAL_CONTENT {
-        let text = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+        let text = format!("bytes {}-{}/{size}", range.start, range.end - 1);
         headers.insert(header::CONTENT_RANGE, value(&text));
     }
     Ok(response)
+}
+
+/// An answer of what is stored, with its length. The part is among the response's extensions where it pays to send it out
+/// of its file rather than to read it.
+fn sent(part: Part, asked: &Asked) -> Response {
+    let size = part.size();
+    let mut response = match asked.method {
+        Method::HEAD => Response::new(Body::empty()),
+        _ => Response::new(Body::from_stream(part.chunks())),
+    };
+    response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
+    let ranges = part.ranges.len() as u64;
+    if asked.method != Method::HEAD && ranges > 0 && size >= WORTH_SENDING * ranges {
+        response.extensions_mut().insert(part);
+    }
+    response
 }
 
 async fn open(site: &Site, file: &File) -> Result<Blob, Refusal> {
@@ -375,6 +390,9 @@ fn attachment(title: &str, object_key: &str) -> HeaderValue {
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("application/octet-stream"))
 }
+
+/// Bytes that ranges of a file have on average, at least, where the kernel is told of each: for less, reading them costs less.
+const WORTH_SENDING: u64 = 8 << 10;
 
 fn database(error: millrace_store::Error) -> Refusal {
     tracing::error!(%error, "the database failed");
