@@ -10,7 +10,7 @@
 //! what follows on the connection; and pacing counts as it does for any answer.
 //!
 //! **Invariant:** a stand-in never leaves. hyper writes the slices that it is given and copies none, as long as its socket
-//! takes many at once; one that is not as long as the next piece, and a piece without its stand-in, end the connection.
+//! takes many at once; stand-ins for more than there is to be sent, or for less, end the connection.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -93,29 +93,45 @@ impl Outbox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the pieces that stand-ins stand for, as much of them as the socket takes.
-    fn send(&self, stream: &TcpStream, stand_ins: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// Sends so many bytes of the pieces, or as many as the socket takes.
+    fn send(&self, stream: &TcpStream, most: usize) -> io::Result<usize> {
         let (mut pieces, mut sent) = (self.pieces(), 0);
-        for stand_in in stand_ins {
-            let Some(piece) = pieces.front_mut() else { return Err(out_of_step()) };
-            if piece.range.end - piece.range.start != stand_in.len() as u64 {
-                return Err(out_of_step());
-            }
-            let took = match send(stream, &piece.file, piece.range.start, stand_in.len()) {
-                // It was cut short after it was opened.
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(took) => took,
-                Err(_) if sent > 0 => break, // it is met again with the next write
-                Err(error) => return Err(error),
-            };
-            sent += took;
-            piece.range.start += took as u64;
-            if took < stand_in.len() {
-                break;
-            }
-            pieces.pop_front();
+        let several = pieces.front().is_some_and(|piece| piece.length() < most);
+        if several {
+            SockRef::from(stream).set_tcp_cork(true)?;
         }
-        Ok(sent)
+        let outcome = loop {
+            if sent == most {
+                break Ok(sent);
+            }
+            let Some(piece) = pieces.front_mut() else { break Err(out_of_step()) };
+            let wanted = piece.length().min(most - sent);
+            match send(stream, &piece.file, piece.range.start, wanted) {
+                // It was cut short after it was opened.
+                Ok(0) => break Err(ErrorKind::UnexpectedEof.into()),
+                Ok(took) => {
+                    sent += took;
+                    piece.range.start += took as u64;
+                    if piece.range.is_empty() {
+                        pieces.pop_front();
+                    } else {
+                        break Ok(sent);
+                    }
+                }
+                Err(_) if sent > 0 => break Ok(sent), // it is met again with the next write
+                Err(error) => break Err(error),
+            }
+        };
+        if several {
+            SockRef::from(stream).set_tcp_cork(false)?;
+        }
+        outcome
+    }
+}
+
+impl Piece {
+    fn length(&self) -> usize {
+        usize::try_from(self.range.end - self.range.start).unwrap_or(usize::MAX)
     }
 }
 
@@ -161,10 +177,10 @@ impl AsyncWrite for FileSocket {
     ) -> Poll<io::Result<usize>> {
         let plain = bufs.iter().take_while(|buf| !is_stand_in(buf)).count();
         let (plain, rest) = bufs.split_at(plain);
-        let stand_ins = rest.iter().take_while(|buf| is_stand_in(buf)).count();
-        match (plain, &rest[..stand_ins]) {
-            (plain, []) => Pin::new(&mut self.socket).poll_write_vectored(context, plain),
-            ([], stand_ins) => self.poll_send(context, |stream| self.outbox.send(stream, stand_ins)),
+        let stood_for = rest.iter().take_while(|buf| is_stand_in(buf)).map(|buf| buf.len()).sum();
+        match (plain, stood_for) {
+            (plain, 0) => Pin::new(&mut self.socket).poll_write_vectored(context, plain),
+            ([], most) => self.poll_send(context, |stream| self.outbox.send(stream, most)),
             // What follows goes into the same packets.
             (plain, _) => {
                 self.poll_send(context, |stream| SockRef::from(stream).send_vectored_with_flags(plain, MSG_MORE))
@@ -189,8 +205,8 @@ impl AsyncWrite for FileSocket {
 }
 
 impl Sending {
-    /// Sees to it that the page cache has what is at `offset` and after it, and gives the end of that.
-    fn poll_cached(&mut self, context: &mut Context<'_>, offset: u64) -> Poll<io::Result<u64>> {
+    /// Sees to it that the page cache has what is at `offset` and after it.
+    fn poll_cached(&mut self, context: &mut Context<'_>, offset: u64) -> Poll<io::Result<()>> {
         loop {
             if let Some(reading) = &mut self.reading {
                 let read = ready!(Pin::new(reading).poll(context));
@@ -198,7 +214,7 @@ impl Sending {
                 self.cached = read.map_err(io::Error::other)??;
             }
             if self.cached.contains(&offset) {
-                return Poll::Ready(Ok(self.cached.end));
+                return Poll::Ready(Ok(()));
             }
             // A segment's ranges lie close together: what is between them is read as well.
             let last = self.ranges.iter().map(|range| range.end).max().unwrap_or(offset);
@@ -210,6 +226,26 @@ impl Sending {
                 self.reading = Some(tokio::task::spawn_blocking(move || read_all(&file, window)));
             }
         }
+    }
+
+    /// Puts what the page cache has of the next ranges into the outbox, as much as a stand-in stands for; so many bytes.
+    fn hand_out(&mut self) -> usize {
+        let (outbox, mut length) = (self.outbox.clone(), 0);
+        let mut pieces = outbox.pieces();
+        while let Some(range) = self.ranges.front_mut().filter(|range| self.cached.contains(&range.start)) {
+            let end = range.end.min(self.cached.end).min(range.start + (PIECE - length) as u64);
+            let piece = Piece { file: Arc::clone(&self.file), range: range.start..end };
+            range.start = end;
+            if range.is_empty() {
+                self.ranges.pop_front();
+            }
+            length += piece.length();
+            pieces.push_back(piece);
+            if length == PIECE {
+                break;
+            }
+        }
+        length
     }
 }
 
@@ -226,20 +262,13 @@ impl http_body::Body for Sending {
             self.left -= head.len() as u64;
             return Poll::Ready(Some(Ok(Frame::data(head))));
         }
-        let Some(range) = self.ranges.front().cloned() else { return Poll::Ready(None) };
-        let cached = match ready!(self.poll_cached(context, range.start)) {
-            Ok(end) => end,
-            Err(error) => return Poll::Ready(Some(Err(error))),
-        };
-        let range = range.start..range.end.min(cached);
-        let stand_in = stand_in(&range);
-        self.left -= stand_in.len() as u64;
-        match self.ranges.front_mut() {
-            Some(whole) if range.end < whole.end => whole.start = range.end,
-            _ => drop(self.ranges.pop_front()),
+        let Some(first) = self.ranges.front().map(|range| range.start) else { return Poll::Ready(None) };
+        if let Err(error) = ready!(self.poll_cached(context, first)) {
+            return Poll::Ready(Some(Err(error)));
         }
-        self.outbox.pieces().push_back(Piece { file: Arc::clone(&self.file), range });
-        Poll::Ready(Some(Ok(Frame::data(stand_in))))
+        let length = self.hand_out();
+        self.left -= length as u64;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&STAND_IN[..length])))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -253,12 +282,6 @@ impl http_body::Body for Sending {
 
 /// Whoever sees this on the network has found a defect.
 static STAND_IN: [u8; PIECE] = [b'?'; PIECE];
-
-/// What stands for a range that is not longer than [`PIECE`].
-fn stand_in(range: &Range<u64>) -> Bytes {
-    let length = usize::try_from(range.end - range.start).unwrap_or(PIECE);
-    Bytes::from_static(&STAND_IN[..length.min(PIECE)])
-}
 
 fn is_stand_in(buf: &[u8]) -> bool {
     STAND_IN.as_ptr_range().contains(&buf.as_ptr())
@@ -326,7 +349,7 @@ fn read_all(file: &File, range: Range<u64>) -> io::Result<Range<u64>> {
     Ok(range)
 }
 
-/// Bytes of a file that are written as one at most.
+/// Bytes of a file that a stand-in stands for at most.
 const PIECE: usize = 256 << 10;
 /// Bytes that are copied at once, where some are.
 const COPIED: usize = 64 << 10;
