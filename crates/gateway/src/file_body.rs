@@ -73,6 +73,8 @@ struct Sending {
     cached: Range<u64>,
     /// Waits for the disk, so that the kernel need not where others would wait with it.
     reading: Option<JoinHandle<io::Result<Range<u64>>>>,
+    /// The body that this is sent in place of: it has what ends with the answer.
+    _instead_of: Body,
 }
 
 impl Outbox {
@@ -85,7 +87,7 @@ impl Outbox {
             return response;
         }
         let (outbox, cached, reading) = (self.clone(), 0..0, None);
-        response.map(|_| Body::new(Sending { outbox, head, file, ranges, left, cached, reading }))
+        response.map(|body| Body::new(Sending { outbox, head, file, ranges, left, cached, reading, _instead_of: body }))
     }
 
     fn pieces(&self) -> MutexGuard<'_, VecDeque<Piece>> {
