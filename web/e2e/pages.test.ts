@@ -207,7 +207,7 @@ describe('search', () => {
     await page.keyboard.press('Enter');
     await page.waitForURL('**/search?q=night');
     expect(await page.locator('#search').inputValue()).toBe('night');
-    await page.locator('select[name=language]').selectOption({ label: 'English' });
+    await page.locator('select[name=language]').selectOption({ label: 'German' });
     await page.getByRole('button', { name: 'Show' }).click();
     await page.getByText('Nothing was found').waitFor();
     await page.locator('select[name=language]').selectOption({ label: 'Chinese' });
