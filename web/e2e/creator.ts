@@ -10,7 +10,7 @@ import type { Browser, Page } from 'playwright-core';
 
 import { SCREENS } from './browser.ts';
 import { numberedPicture } from './playback-clock.ts';
-import { FFMPEG, Server, until } from './server.ts';
+import { FFMPEG, type Server, until } from './server.ts';
 
 /** What the API tells of a video. */
 export interface Video {
