@@ -95,7 +95,7 @@ describe('home', () => {
     expect(await page.locator('[data-channel="live/tide-pool"]').isVisible()).toBe(true);
     expect(await page.locator('[data-stream="live/night-market"]').innerText()).toContain('1.2K watching');
     await preview.show('empty');
-    await page.getByRole('heading', { name: 'Nobody is live yet' }).waitFor({ timeout: 15_000 });
+    await page.getByRole('heading', { name: 'Nobody is live at the moment' }).waitFor({ timeout: 15_000 });
     expect(await page.locator('[data-stream]').count()).toBe(0);
     await page.context().close();
   });
@@ -111,7 +111,7 @@ describe('home', () => {
 
   test('hands over the server address', async () => {
     await preview.show('empty');
-    const { page } = await open('/', { permissions: ['clipboard-read', 'clipboard-write'] });
+    const { page } = await open('/go-live', { permissions: ['clipboard-read', 'clipboard-write'] });
     await page.getByRole('button', { name: 'Copy the server address' }).click();
     await page.getByText('Copied').waitFor({ state: 'attached' });
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('rtmp://127.0.0.1:1935/live');
