@@ -67,7 +67,9 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .layer(from_fn(speak_tus))
         // A file is as large as it is: bytes are counted as they come.
         .merge(
-            OpenApiRouter::new().routes(routes!(super::videos::list, create_video)).layer(DefaultBodyLimit::disable()),
+            OpenApiRouter::new()
+                .routes(routes!(super::videos::shown::list, create_video))
+                .layer(DefaultBodyLimit::disable()),
         )
 }
 
