@@ -79,6 +79,7 @@ test('sound alone plays', async () => {
   const page = await watch(await creator.clip('sound.m4a', SECONDS, ['-vn', ...AAC]));
   await reaches(page, 0.6);
   expect(await size(page)).toEqual([0, 0]);
+  await page.getByText('Sound only').waitFor();
   await page.context().close();
 });
 

@@ -112,6 +112,7 @@ async fn everybody_sees_a_public_video_with_all_that_is_said_of_it() {
         "just now",
         // Who likes it has to log in, and comes back.
         r#"href="/login?next=/w/aaaaaaaaaaa""#,
+        "Log in to report it",
         "&lt;iframe src=&quot;http:",
     ] {
         // askama writes `"` in text as a number.
@@ -131,6 +132,10 @@ async fn everybody_sees_a_public_video_with_all_that_is_said_of_it() {
     assert_eq!(kept(&headers), "private, no-store");
     assert!(page.contains(r#"data-like="/api/v1/videos/aaaaaaaaaaa/like" aria-pressed="false""#));
     assert!(page.contains(r#"href="/studio/videos/aaaaaaaaaaa""#));
+    assert!(!page.contains("/aaaaaaaaaaa/reports"), "nobody reports a video of their own");
+    let viewer = site.app.with_role("vera", Role::Viewer).await;
+    let (_, _, page) = viewer.page(&format!("/w/{ID}")).await;
+    assert!(page.contains(r#"data-api="POST /api/v1/videos/aaaaaaaaaaa/reports""#));
 }
 
 #[tokio::test]
