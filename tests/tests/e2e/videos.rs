@@ -105,3 +105,43 @@ fn a_server_that_was_killed_once_all_was_sent_has_it() {
         assert!(http::get(server.http, &format!("/videos/{}", upload.video)).body == bytes);
     }
 }
+
+#[test]
+fn what_is_deleted_goes_and_what_is_kept_stays_wherever_the_server_is_killed() {
+    let mut server = Server::start(&["ffmpeg.path=/nonexistent/ffmpeg", "trash.keep=0s", "jobs.lease=3s"]);
+    let creator = Creator::set_up(&server);
+    let (_file, bytes) = mp4(&Recipe::new(1));
+    let publish = || {
+        let upload = creator.begin_upload(bytes.len());
+        creator.finish_upload(&upload, 0, &bytes);
+        creator.wait_for_video(&upload.video, "ready");
+        upload.video
+    };
+    let run = |timer: &str| {
+        let path = format!("/api/v1/admin/timers/{timer}/run");
+        assert_eq!(creator.send("POST", &path, &[], b"").status, 200);
+    };
+    let kept = publish();
+    for _ in 0..3 {
+        let others: Vec<_> = (0..6).map(|_| publish()).collect();
+        for video in &others {
+            assert_eq!(creator.send("DELETE", &format!("/api/v1/videos/{video}"), &[], b"").status, 200);
+        }
+        run("videos.purge");
+        // Wherever it is at this moment.
+        server.crash_and_restart();
+        for video in &others {
+            assert_eq!(http::get(server.http, &format!("/videos/{video}")).status, 404);
+        }
+    }
+    let stored = || {
+        let entries = fs::read_dir(server.data().join("objects")).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_file()).count()
+    };
+    eventually("nothing is stored of what was deleted", || {
+        ["videos.purge", "objects.collect"].map(run);
+        (stored() == 1).then_some(())
+    });
+    assert!(http::get(server.http, &format!("/videos/{kept}")).body == bytes);
+    creator.wait_for_video(&kept, "ready");
+}
