@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use millrace_gateway::admission::{ConnectionLimits, Excess, Port, reserve};
-use millrace_hub::HubConfig;
+use millrace_hub::{AddressRange, HubConfig};
 use millrace_rtmp::client::{ClientConfig, Event};
 use millrace_rtmp::{ClientSession, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
