@@ -157,7 +157,7 @@ fn a_publisher_that_says_goodbye_ends_the_stream_at_once() {
         wait_for_playlist(&server, "the end", |p| p.end_list);
         flv.join().unwrap();
         assert!(stopped.elapsed() < Duration::from_secs(5), "{stop}: {:?}", stopped.elapsed());
-        assert_eq!(server.logged("stream ended")[0]["reason"], "the publisher finished", "{stop}");
+        assert_eq!(server.wait_for_log("stream ended")["reason"], "the publisher finished", "{stop}");
     }
 }
 
