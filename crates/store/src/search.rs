@@ -42,7 +42,7 @@ impl VideoLength {
     pub const fn of(duration: i64) -> Self {
         match duration {
             ..FOUR_MINUTES => Self::Short,
-            ..TWENTY_MINUTES => Self::Medium,
+            FOUR_MINUTES..TWENTY_MINUTES => Self::Medium,
             _ => Self::Long,
         }
     }
