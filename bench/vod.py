@@ -154,6 +154,18 @@ class Millrace:
         subprocess.run(on_core("1", command), check=True)
         return video, time.monotonic() - begun
 
+    def publish(self, path):
+        """Uploads a film, and waits until anybody may watch it; the video's id."""
+        video, _ = self.upload(path)
+
+        def is_out():
+            connection = http.client.HTTPConnection(HTTP, timeout=60)
+            connection.request("HEAD", f"/videos/{video}")
+            return connection.getresponse().status == 200
+
+        wait("the video", is_out)
+        return video
+
     def segments(self, video, track="video"):
         """The paths of a track's segments, with their lengths."""
         text, _ = self.call("GET", f"/videos/{video}/original/{track}.m3u8")
@@ -232,7 +244,7 @@ def film(path, megabits, seconds):
 
 def play(site, root, directory):
     with site:
-        video, _ = site.upload(os.path.join(root, "film.mp4"))
+        video = site.publish(os.path.join(root, "film.mp4"))
     size = os.path.getsize(os.path.join(root, "film.mp4"))
     print(f"# a file of {size / (1 << 20):.1f} MiB, 32 connections, medians of {TURNS} runs in turns")
     nginx, own, name = Nginx(root), f"/videos/{video}", "/film.mp4"
@@ -243,7 +255,7 @@ def play(site, root, directory):
 
 def package(site, root, directory):
     with site:
-        video, _ = site.upload(os.path.join(root, "film.mp4"))
+        video = site.publish(os.path.join(root, "film.mp4"))
         segments = site.segments(video)
     # The same bytes: as much of the file for each segment, one after the other.
     ranges, offset = [], 4096
@@ -263,8 +275,7 @@ def cold(site, root, directory):
         loop = ["-stream_loop", "23", "-i", short, "-c", "copy", "-movflags", "+faststart", long]
         subprocess.run(["ffmpeg", "-y", "-v", "error", *loop], check=True)
     with site:
-        video, _ = site.upload(long)
-        time.sleep(3)
+        video = site.publish(long)
     print(f"# a file of {os.path.getsize(long) / (1 << 30):.2f} GiB")
     times, grown = [], []
     for _ in range(TURNS):
