@@ -153,7 +153,7 @@ async fn a_client_of_http_1_0_gets_it_and_the_end() {
 async fn an_answer_of_another_length_is_its_own_body() {
     let (file, _) = file(10);
     let mut server = serve(LONG, move |_| {
-        let body = FileBody { head: Bytes::new(), file: Arc::clone(&file), ranges: iter::once(0..10).collect() };
+        let body = FileBody { head: Bytes::new(), file: Arc::clone(&file), ranges: std::iter::once(0..10).collect() };
         let mut response = Response::new(Body::from("packed"));
         response.headers_mut().insert(header::CONTENT_LENGTH, 6.into());
         response.extensions_mut().insert(body);
