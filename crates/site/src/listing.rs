@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::api::live::{LiveOrder, in_order};
 use crate::api::watch::{Ticket, may_watch};
 use crate::channels::Known;
+use crate::channels::tokens::Bearer;
 use crate::source::is_name;
 use crate::{LiveStream, LiveUrls, Problem, Site};
 
@@ -58,7 +59,9 @@ impl Site {
             None => true,
         };
         let closed = channel.as_ref().filter(|known| !known.is_open());
-        let token = closed.zip(ticket.token).filter(|(known, token)| self.accounts.channels.by_token(known, token));
+        let token = closed
+            .zip(ticket.token)
+            .filter(|(known, token)| self.accounts.channels.by_token(known, Bearer::Player, token));
         let token = token.map(|(_, token)| token.to_owned());
         let mut live = self.live.find(app, name).filter(|_| allowed);
         if let (Some(live), Some(known)) = (&mut live, &channel) {

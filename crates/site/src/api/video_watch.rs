@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use millrace_store::{At, Visibility};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -12,12 +12,12 @@ use utoipa::ToSchema;
 use super::body::Body;
 use super::refusals::Refusals;
 use super::videos::{failed, none, watchable};
-use super::watch::Ticket;
+use super::watch::{Ticket, unlocked};
 use crate::accounts::permissions::Act;
 use crate::accounts::rules as account_rules;
 use crate::accounts::sessions::Actor;
-use crate::actor::{Address, secure};
-use crate::channels::tokens::LIFETIME;
+use crate::actor::Address;
+use crate::channels::tokens::Bearer;
 use crate::videos::{KnownVideo, VideoLeave, unlock_cookie};
 use crate::visitor::Visitor;
 use crate::{ErrorCode, Problem, Site};
@@ -41,7 +41,7 @@ impl VideoToken {
     fn new(site: &Site, known: &KnownVideo, open: bool) -> Self {
         let video = known.video();
         let tokens = site.accounts.videos.tokens();
-        let (token, until) = tokens.issue(video.id.as_str(), video.play_epoch, At::now());
+        let (token, until) = tokens.issue(Bearer::Player, video.id.as_str(), video.play_epoch, At::now());
         let token = if open { String::new() } else { token };
         let query = if open { String::new() } else { format!("?token={token}") };
         let path = format!("/videos/{}", video.short_id);
@@ -115,17 +115,11 @@ pub(crate) async fn unlock(
     if !right {
         return Err(Problem::new(ErrorCode::Unauthenticated, "the password is wrong"));
     }
-    let token = VideoToken::new(&site, &known, false);
-    let text = format!(
-        "{}={}; Path=/; HttpOnly; SameSite=Lax{}; Max-Age={}",
-        unlock_cookie(&id),
-        token.token,
-        secure(&visitor),
-        LIFETIME.whole_seconds()
-    );
-    let mut cookie = HeaderValue::from_str(&text).expect("names and tokens have plain letters");
-    cookie.set_sensitive(true);
-    Ok(([(header::SET_COOKIE, cookie)], Json(token)).into_response())
+    let video = known.video();
+    let tokens = site.accounts.videos.tokens();
+    let (value, _) = tokens.issue(Bearer::Browser, video.id.as_str(), video.play_epoch, At::now());
+    let cookie = unlocked(&unlock_cookie(&id), &value, &visitor);
+    Ok(([(header::SET_COOKIE, cookie)], Json(VideoToken::new(&site, &known, false))).into_response())
 }
 
 /// Say that a video is being watched

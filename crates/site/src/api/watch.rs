@@ -19,7 +19,9 @@ use crate::accounts::permissions::Act;
 use crate::accounts::rules as account_rules;
 use crate::accounts::sessions::{Actor, By};
 use crate::actor::{Address, secure};
-use crate::channels::{Known, leave::unlock_cookie, tokens::LIFETIME};
+use crate::channels::Known;
+use crate::channels::leave::unlock_cookie;
+use crate::channels::tokens::{Bearer, LIFETIME};
 use crate::source::DEFAULT_APP;
 use crate::visitor::Visitor;
 use crate::{ErrorCode, Problem, Site};
@@ -45,7 +47,7 @@ impl PlayToken {
     fn new(site: &Site, known: &Known) -> Self {
         let channel = &known.channel;
         let tokens = site.accounts.channels.tokens();
-        let (token, until) = tokens.issue(channel.id.as_str(), channel.play_epoch, At::now());
+        let (token, until) = tokens.issue(Bearer::Player, channel.id.as_str(), channel.play_epoch, At::now());
         let token = if known.is_open() { String::new() } else { token };
         let query = if token.is_empty() { String::new() } else { format!("?token={token}") };
         let path = format!("/{DEFAULT_APP}/{}", known.channel.handle);
@@ -146,17 +148,20 @@ pub(crate) async fn unlock(
     if !right {
         return Err(Problem::new(ErrorCode::Unauthenticated, "the password is wrong"));
     }
-    let token = PlayToken::new(&site, &known);
-    let text = format!(
-        "{}={}; Path=/; HttpOnly; SameSite=Lax{}; Max-Age={}",
-        unlock_cookie(&handle),
-        token.token,
-        secure(&visitor),
-        LIFETIME.whole_seconds()
-    );
+    let channel = &known.channel;
+    let tokens = site.accounts.channels.tokens();
+    let (value, _) = tokens.issue(Bearer::Browser, channel.id.as_str(), channel.play_epoch, At::now());
+    let cookie = unlocked(&unlock_cookie(&handle), &value, &visitor);
+    Ok(([(header::SET_COOKIE, cookie)], Json(PlayToken::new(&site, &known))).into_response())
+}
+
+/// The cookie of a browser in which a password was given.
+pub(super) fn unlocked(name: &str, value: &str, visitor: &Visitor) -> HeaderValue {
+    let (secure, life) = (secure(visitor), LIFETIME.whole_seconds());
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age={life}");
     let mut cookie = HeaderValue::from_str(&text).expect("names and tokens have plain letters");
     cookie.set_sensitive(true);
-    Ok(([(header::SET_COOKIE, cookie)], Json(token)).into_response())
+    cookie
 }
 
 /// Somebody who is invited.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use millrace_hub::{Authorizer, BoxFuture, Grant, Leave, PlayRequest, PublishRequest, Refusal, StreamName};
 use millrace_store::{At, Error, StreamKey, UserState};
 
+use super::tokens::Bearer;
 use super::{Channels, Known, keys};
 use crate::accounts::permissions::{Act, may};
 use crate::actor::COOKIE;
@@ -66,8 +67,8 @@ impl Channels {
     ) -> Result<Option<Leave>, Error> {
         let pairs = || cookies.split(';').map(str::trim);
         let unlocked = value_of(pairs(), &unlock_cookie(&known.channel.handle));
-        if token.is_some_and(|token| self.by_token(known, token)) || unlocked.is_some_and(|by| self.by_token(known, by))
-        {
+        let by = [(Bearer::Player, token), (Bearer::Browser, unlocked)];
+        if by.into_iter().any(|(bearer, token)| token.is_some_and(|token| self.by_token(known, bearer, token))) {
             return Ok(Some(Leave::Bearer));
         }
         let Some(session) = value_of(pairs(), COOKIE) else { return Ok(None) };
@@ -77,8 +78,8 @@ impl Channels {
     }
 
     /// Whether that token lets one watch.
-    pub(crate) fn by_token(&self, known: &Known, token: &str) -> bool {
-        self.tokens().admit(known.channel.id.as_str(), known.channel.play_epoch, token, At::now())
+    pub(crate) fn by_token(&self, known: &Known, bearer: Bearer, token: &str) -> bool {
+        self.tokens().admit(bearer, known.channel.id.as_str(), known.channel.play_epoch, token, At::now())
     }
 
     /// Why a key that is there is not good.

@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 
 use super::{Avatar, Card, Shell, VideoCard, error, render, rfc3339};
 use crate::api::watch::Ticket;
+use crate::channels::tokens::Bearer;
 use crate::{
     LiveState, LiveUrls, Problem, Site,
     actor::Address,
@@ -153,7 +154,7 @@ impl Seed {
         let closed = channel.as_ref().filter(|known| allowed && !known.is_open());
         let issue = |known: &Arc<Known>| {
             let channel = &known.channel;
-            site.accounts.channels.tokens().issue(channel.id.as_str(), channel.play_epoch, At::now()).0
+            site.accounts.channels.tokens().issue(Bearer::Player, channel.id.as_str(), channel.play_epoch, At::now()).0
         };
         let elsewhere = token.clone().or_else(|| closed.map(issue));
         Self {

@@ -6,6 +6,7 @@ use super::{KnownVideo, Videos};
 use crate::accounts::permissions::{Act, may};
 use crate::actor::COOKIE;
 use crate::api::watch::Ticket;
+use crate::channels::tokens::Bearer;
 use crate::visitor::cookie;
 
 /// By what somebody may watch.
@@ -30,7 +31,8 @@ impl Videos {
             return Ok(Some(VideoLeave::Anybody));
         }
         let unlocked = cookie(ticket.headers, &unlock_cookie(&video.short_id));
-        if [ticket.token, unlocked].into_iter().flatten().any(|token| self.admits(known, token)) {
+        let by = [(Bearer::Player, ticket.token), (Bearer::Browser, unlocked)];
+        if by.into_iter().any(|(bearer, token)| token.is_some_and(|token| self.admits(known, bearer, token))) {
             return Ok(Some(VideoLeave::Bearer));
         }
         Ok(self.is_own(known, ticket).await?.then_some(VideoLeave::Own))
@@ -50,9 +52,9 @@ impl Videos {
 
     /// Whether a token lets one watch. Those of one who may watch what is not out are good for that as well: a player on a
     /// television is given one to look at a video before others do.
-    fn admits(&self, known: &KnownVideo, token: &str) -> bool {
+    fn admits(&self, known: &KnownVideo, bearer: Bearer, token: &str) -> bool {
         let video = known.video();
-        self.tokens.admit(video.id.as_str(), video.play_epoch, token, At::now())
+        self.tokens.admit(bearer, video.id.as_str(), video.play_epoch, token, At::now())
     }
 }
 
