@@ -91,6 +91,20 @@ impl FromStr for Place {
 }
 
 impl Bucket {
+    /// Whether these are one place, however their addresses are written. Amazon has each name once in all regions; of others
+    /// that is to be feared.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.name, &self.prefix, self.host()) == (&other.name, &other.prefix, other.host())
+    }
+
+    fn host(&self) -> String {
+        let host = self.endpoint.as_deref().unwrap_or(AMAZON).to_ascii_lowercase();
+        let host = host.split_once("://").map_or(host.as_str(), |(_, host)| host).trim_end_matches('/');
+        let host = host.strip_suffix(":443").or_else(|| host.strip_suffix(":80")).unwrap_or(host);
+        if host.ends_with(AMAZON) { AMAZON.to_owned() } else { host.to_owned() }
+    }
+
     /// Where requests go: the address of the bucket where that is part of the host, else of the endpoint.
     pub(crate) fn address(&self, endpoint: &str) -> String {
         match endpoint.split_once("://") {
@@ -118,6 +132,9 @@ impl fmt::Debug for Credentials {
         f.write_str("Credentials(…)")
     }
 }
+
+/// What the hosts of Amazon's buckets end in.
+const AMAZON: &str = "amazonaws.com";
 
 /// Scheme, host and port of a web address, without a slash at the end.
 pub(crate) fn origin(text: &str) -> Result<&str, Error> {
@@ -156,6 +173,22 @@ mod tests {
         match text.parse().unwrap() {
             Place::Bucket(bucket) => bucket,
             Place::Directory(path) => panic!("{}", path.display()),
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_the_same_however_its_address_is_written() {
+        let one = bucket("s3://media/site?region=eu-west-1");
+        for other in ["s3://media/site", "s3://media/site/?endpoint=https://s3.us-east-1.amazonaws.com&path_style=true"]
+        {
+            assert!(one.is_same(&bucket(other)), "{other}");
+        }
+        let own = bucket("s3://media?endpoint=https://Minio.example:443");
+        assert!(own.is_same(&bucket("s3://media?endpoint=http://minio.example/&region=x&path_style=false")));
+        for other in
+            ["s3://media/site?endpoint=https://minio.example", "s3://media?endpoint=https://b.example", "s3://media"]
+        {
+            assert!(!own.is_same(&bucket(other)), "{other}");
         }
     }
 

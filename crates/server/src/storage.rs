@@ -133,7 +133,8 @@ fn is_same(config: &Config, one: &Place, other: &Place) -> bool {
     };
     match (one, other) {
         (Place::Directory(one), Place::Directory(other)) => whole(one) == whole(other),
-        (one, other) => one == other,
+        (Place::Bucket(one), Place::Bucket(other)) => one.is_same(other),
+        _ => false,
     }
 }
 
