@@ -6,7 +6,7 @@ use crate::{At, Error, Store, UserId, Video, VideoId};
 
 impl Store {
     /// Puts a video into the trash: from now on nobody sees it, and at `purge_at` it is deleted for good. One that is
-    /// there stays as it is.
+    /// there stays as it is; but what its owner threw away becomes that of whoever else throws it away after that.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -16,7 +16,8 @@ impl Store {
             tx,
             "UPDATE videos SET trashed_at = $1, trashed_by = $2, purge_at = $3, play_epoch = play_epoch + 1,
                     version = version + 1
-             WHERE id = $4 AND trashed_at IS NULL",
+             WHERE id = $4 AND (trashed_at IS NULL OR (trashed_by <> $2 AND trashed_by = (
+                 SELECT owner_id FROM channels WHERE channels.id = videos.channel_id)))",
             At::now(),
             by,
             purge_at,
@@ -29,7 +30,8 @@ impl Store {
         Ok(video)
     }
 
-    /// Puts all videos of an account into the trash. Their short ids.
+    /// Puts all videos of an account into the trash. Their short ids. What its owner had thrown away stays there as that of
+    /// `by`, whatever is undone.
     ///
     /// # Errors
     /// When the database fails.
@@ -51,6 +53,13 @@ impl Store {
         for video in &trashed {
             index_in(&mut tx, video).await?;
         }
+        run_in!(
+            tx,
+            "UPDATE videos SET trashed_by = $1, version = version + 1
+             WHERE trashed_by = $2 AND trashed_by <> $1 AND channel_id IN (SELECT id FROM channels WHERE owner_id = $2)",
+            by,
+            owner,
+        )?;
         tx.commit().await?;
         Ok(trashed.into_iter().map(|video| video.short_id).collect())
     }
@@ -71,12 +80,12 @@ impl Store {
         Ok(video)
     }
 
-    /// Takes all videos of an account out of the trash that `by` put there at once with [`Self::trash_videos_of`]; what they
+    /// Takes all videos of an account out of the trash that were put there at once with [`Self::trash_videos_of`]; what was
     /// put there one by one stays. Their short ids.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn restore_videos_of(&self, owner: &UserId, by: &UserId, now: At) -> Result<Vec<String>, Error> {
+    pub async fn restore_videos_of(&self, owner: &UserId, now: At) -> Result<Vec<String>, Error> {
         let mut tx = self.begin().await?;
         let restored = rows_in!(
             tx,
@@ -84,9 +93,8 @@ impl Store {
             Video,
             "UPDATE videos SET trashed_at = NULL, trashed_by = NULL, purge_at = NULL, trashed_with_others = FALSE,
                     version = version + 1
-             WHERE trashed_by = $1 AND trashed_with_others AND purge_at > $2 AND channel_id IN (SELECT id FROM channels WHERE owner_id = $3)
+             WHERE trashed_with_others AND purge_at > $1 AND channel_id IN (SELECT id FROM channels WHERE owner_id = $2)
              RETURNING *",
-            by,
             now,
             owner,
         )?;
@@ -114,12 +122,14 @@ impl Store {
     /// When the database fails.
     pub async fn purge_video(&self, id: &VideoId, now: At) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
-        let sql = "INSERT INTO garbage (object_key, added_at)
-                   SELECT object_key, $1 FROM files JOIN videos ON videos.id = files.video_id
-                   WHERE videos.id = $2 AND videos.purge_at <= $1 ON CONFLICT DO NOTHING";
+        let sql = "INSERT INTO garbage (object_key, added_at) SELECT object_key, $1 FROM files WHERE video_id = $2
+                   ON CONFLICT DO NOTHING";
         run_in!(tx, sql, now, id)?;
-        let deleted = run_in!(tx, "DELETE FROM videos WHERE id = $1 AND purge_at <= $2", id, now)?;
+        // It may have been restored up to here: nothing of this holds then.
+        if run_in!(tx, "DELETE FROM videos WHERE id = $1 AND purge_at <= $2", id, now)? == 0 {
+            return Ok(false);
+        }
         tx.commit().await?;
-        Ok(deleted > 0)
+        Ok(true)
     }
 }

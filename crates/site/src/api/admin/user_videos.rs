@@ -57,7 +57,7 @@ pub(crate) async fn restore(
     Path(handle): Path<String>,
 ) -> Result<Json<VideoCount>, Problem> {
     let owner = in_charge_of(&site, &actor, &handle).await?;
-    let restored = site.accounts.store.restore_videos_of(&owner.id, &actor.user.id, At::now()).await;
+    let restored = site.accounts.store.restore_videos_of(&owner.id, At::now()).await;
     tell(&site, &actor, (Action::RestoreVideo, &owner, address), &restored.map_err(Problem::database)?).await
 }
 

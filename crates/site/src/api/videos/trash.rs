@@ -51,8 +51,8 @@ pub(crate) async fn restore(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let known = changeable(&site, &actor, &id).await?;
-    // What a moderator took away its owner does not bring back.
-    if known.video().trashed_by.as_ref().is_some_and(|by| by != known.owner()) {
+    // What a moderator took away its owner does not bring back, not even where that account is no more.
+    if known.video().trashed_at.is_some() && known.video().trashed_by.as_ref() != Some(known.owner()) {
         actor.must(Act::ManageVideos)?;
     }
     site.accounts.store.restore_video(&known.video().id, At::now()).await.map_err(|error| match error {
