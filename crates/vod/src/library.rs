@@ -38,6 +38,13 @@ struct Place {
     used: u64,
 }
 
+impl Place {
+    /// Whether nobody reads it at present: it was read, or whoever did has gone.
+    fn is_idle(&self) -> bool {
+        self.memory > 0 || Arc::strong_count(&self.title) == 1
+    }
+}
+
 /// Why a file cannot be played from where it lies.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -142,7 +149,7 @@ impl Shelf {
     /// Lets go of those that were not used for longest, but for one. Who plays them keeps them.
     fn make_room(&mut self, most: usize, but: &Key) {
         while self.memory > most || self.places.len() > MOST_TITLES {
-            let unused = self.places.iter().filter(|(key, place)| *key != but && place.memory > 0);
+            let unused = self.places.iter().filter(|(key, place)| *key != but && place.is_idle());
             let Some(key) = unused.min_by_key(|(_, place)| place.used).map(|(key, _)| key.clone()) else { return };
             self.forget(&key);
         }
