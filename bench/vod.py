@@ -254,17 +254,25 @@ def play(site, root, directory):
 
 
 def package(site, root, directory):
+    """Segments of a file whose pictures and sound lie in turns, as FFmpeg writes it, and of one where they lie in pieces of a
+    second, as cameras and phones do, and as what this server makes."""
+    turns, pieces = os.path.join(root, "film.mp4"), os.path.join(root, "pieces.mp4")
+    if not os.path.exists(pieces):
+        chunks = ["-chunk_duration", "1000000", "-movflags", "+faststart"]
+        subprocess.run(["ffmpeg", "-y", "-v", "error", "-i", turns, "-c", "copy", *chunks, pieces], check=True)
     with site:
-        video = site.publish(os.path.join(root, "film.mp4"))
-        segments = site.segments(video)
+        videos = [site.publish(path) for path in (turns, pieces)]
+        segments = [site.segments(video) for video in videos]
     # The same bytes: as much of the file for each segment, one after the other.
     ranges, offset = [], 4096
-    for _, length in segments:
-        ranges.append((f"/videos/{video}", f"bytes={offset}-{offset + length - 1}"))
+    for _, length in segments[0]:
+        ranges.append((f"/videos/{videos[0]}", f"bytes={offset}-{offset + length - 1}"))
         offset += length
-    print(f"# {len(segments)} segments of {sum(n for _, n in segments) / len(segments) / 1e6:.2f} MB")
-    made = [(path, None) for path, _ in segments]
-    compare([("ranges of the file", site, ranges), ("segments of pictures", site, made)], directory)
+    size = sum(length for _, length in segments[0]) / len(segments[0])
+    print(f"# {len(segments[0])} segments of {size / 1e6:.2f} MB")
+    made = [[(path, None) for path, _ in of_one] for of_one in segments]
+    beside = [("segments, in turns", site, made[0]), ("segments, in pieces", site, made[1])]
+    compare([("ranges of the file", site, ranges), *beside], directory)
 
 
 def cold(site, root, directory):

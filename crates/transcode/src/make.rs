@@ -96,6 +96,8 @@ impl Ffmpeg {
             all.extend(["-metadata:s:a:0".into(), format!("language={language}").into()]);
         }
         all.extend(["-t".into(), seconds(longest).into(), "-fs".into(), job.most.to_string().into()]);
+        // Pictures and sound lie in pieces of a second: a segment of either is read at few places.
+        all.extend(["-chunk_duration", "1000000"].map(OsString::from));
         // FLAC and Opus in MP4 were experiments once.
         all.extend(
             ["-strict", "-2", "-fflags", "+bitexact", "-movflags", "+faststart", "-f", "mp4"].map(OsString::from),
