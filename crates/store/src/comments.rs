@@ -165,18 +165,23 @@ impl Store {
         reader: Option<&UserId>,
         page: &PageRequest,
     ) -> Result<Page<ListedComment>, Error> {
+        let reader = name(reader);
         let (sql, cursor) = match order {
             CommentOrder::Newest => (top!("AND comments.id < $3 ORDER BY comments.id DESC LIMIT $4"), page.below()),
             CommentOrder::Oldest => (top!("AND comments.id > $3 ORDER BY comments.id LIMIT $4"), page.above()),
-            CommentOrder::Top => (
-                top!(
-                    "AND ($3 = '' OR (comments.likes, comments.id) < (SELECT likes, id FROM comments WHERE id = $3))
-                     ORDER BY comments.likes DESC, comments.id DESC LIMIT $4"
-                ),
-                page.above(),
-            ),
+            CommentOrder::Top => {
+                let sql = top!(
+                    "AND (comments.likes, comments.id) < ($3, $4)
+                     ORDER BY comments.likes DESC, comments.id DESC LIMIT $5"
+                );
+                let (likes, id) = page.below_ranked();
+                let found = rows!(self.pool, fetch_all, ListedComment, sql, reader, video, likes, id, page.rows())?;
+                return Ok(page.page(found, |ListedComment { comment, .. }| {
+                    PageRequest::ranked(comment.likes, comment.id.as_str())
+                }));
+            }
         };
-        let found = rows!(self.pool, fetch_all, ListedComment, sql, name(reader), video, cursor, page.rows())?;
+        let found = rows!(self.pool, fetch_all, ListedComment, sql, reader, video, cursor, page.rows())?;
         Ok(page.page(found, |found| found.comment.id.as_str()))
     }
 

@@ -32,11 +32,23 @@ impl PageRequest {
         self.after.as_deref().unwrap_or("~")
     }
 
-    pub(crate) fn page<T>(&self, mut items: Vec<T>, cursor: impl Fn(&T) -> &str) -> Page<T> {
+    /// The cursor of a list in falling order of a number and then of ids, for `(number, id) < ($n, $m)`. It holds the number
+    /// itself: the item that it stands for may have gone meanwhile.
+    pub(crate) fn below_ranked(&self) -> (i64, &str) {
+        let after = self.after.as_deref().and_then(|cursor| cursor.split_once(':'));
+        after.and_then(|(number, id)| Some((number.parse().ok()?, id))).unwrap_or((i64::MAX, "~"))
+    }
+
+    /// What [`Self::below_ranked`] reads.
+    pub(crate) fn ranked(number: i64, id: &str) -> String {
+        format!("{number}:{id}")
+    }
+
+    pub(crate) fn page<T, C: Into<String>>(&self, mut items: Vec<T>, cursor: impl Fn(&T) -> C) -> Page<T> {
         let limit = self.limit as usize;
         let more = items.len() > limit;
         items.truncate(limit);
-        let next = if more { items.last().map(|item| cursor(item).to_owned()) } else { None };
+        let next = if more { items.last().map(|item| cursor(item).into()) } else { None };
         Page { items, next }
     }
 }

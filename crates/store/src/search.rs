@@ -161,7 +161,7 @@ macro_rules! ranked {
 impl Store {
     /// The videos that everybody may see and that are found. By relevance and by views the newest [`MAX_RANKED`] that match
     /// are put into order, and those of the site's [`MAX_RANKED`] most watched that match. The cursor is a place in the
-    /// list: what is published meanwhile may show an item twice.
+    /// list, up to [`MAX_FOUND`]: what is published meanwhile may show an item twice. What is none has nothing after it.
     ///
     /// # Errors
     /// When the database fails.
@@ -183,7 +183,11 @@ impl Store {
             let filter = VideoFilter { channel: search.channel, category: search.category, order };
             return self.listed_videos(&filter, page).await;
         }
-        let skip = page.after.as_deref().and_then(|cursor| cursor.parse::<u32>().ok()).unwrap_or(0);
+        let nothing = Page { items: Vec::new(), next: None };
+        let Ok(skip) = page.after.as_deref().map_or(Ok(0), str::parse::<u32>) else { return Ok(nothing) };
+        if skip >= MAX_FOUND {
+            return Ok(nothing);
+        }
         let first = search.since.map_or(i64::MIN, |since| number_at(since, 0));
         let (query, watched) = match &self.pool {
             Pool::Sqlite(_) => (asked.for_fts5(), format!("{} AND \"{WATCHED}\"", asked.for_fts5())),
@@ -221,7 +225,8 @@ impl Store {
         let mut items = found?;
         let more = items.len() > page.limit as usize;
         items.truncate(page.limit as usize);
-        Ok(Page { items, next: more.then(|| skip.saturating_add(page.limit).to_string()) })
+        let next = skip.saturating_add(page.limit);
+        Ok(Page { items, next: (more && next < MAX_FOUND).then(|| next.to_string()) })
     }
 
     /// Notes which videos are the most watched, [`MAX_RANKED`] of them: a search finds these, however many newer ones there
@@ -229,8 +234,8 @@ impl Store {
     pub(crate) async fn note_most_watched(&self) -> Result<(), Error> {
         let mut tx = self.begin().await?;
         let sql = "WITH top AS (SELECT id FROM videos WHERE listed AND views > 0 ORDER BY views DESC, id DESC LIMIT $1)
-                   SELECT id, NOT popular FROM videos
-                   WHERE (popular AND id NOT IN (SELECT id FROM top)) OR (NOT popular AND id IN (SELECT id FROM top))";
+                   SELECT id, FALSE FROM videos WHERE popular AND id NOT IN (SELECT id FROM top)
+                   UNION ALL SELECT id, TRUE FROM videos WHERE id IN (SELECT id FROM top) AND NOT popular";
         let changed = rows_in!(tx, fetch_all, (VideoId, bool), sql, i64::from(MAX_RANKED))?;
         for (id, popular) in changed {
             let sql = "UPDATE videos SET popular = $1 WHERE id = $2 RETURNING *";
@@ -435,6 +440,8 @@ fn is_paired(letter: char) -> bool {
 
 /// As many videos are put into order, see [`Store::search_videos`]. The queries say it as well.
 pub const MAX_RANKED: u32 = 500;
+/// As many are found at most: nobody reads on that far.
+pub const MAX_FOUND: u32 = 10_000;
 const FOUR_MINUTES: i64 = 4 * 60_000;
 const TWENTY_MINUTES: i64 = 20 * 60_000;
 /// Bits of a row's number below the time. Milliseconds have what is left, which lasts until 2109.

@@ -17,20 +17,18 @@ macro_rules! listed {
     };
 }
 
-/// A page of those that everybody may see and that meet a condition, the highest of a column first: $1 is the cursor, $2 how
-/// many. A cursor is turned into a bound, so that an index is entered there.
+/// A page of those that everybody may see and that meet a condition, the highest of a column first: $1 and $2 are the cursor,
+/// $3 how many.
 macro_rules! listed_by {
     ($column:literal, $condition:literal) => {
         listed!(
             "WHERE videos.listed AND (videos.",
             $column,
-            ", videos.id) < (CASE WHEN $1 = '' THEN 9223372036854775807 ELSE (SELECT ",
-            $column,
-            " FROM videos WHERE id = $1) END, CASE WHEN $1 = '' THEN '~' ELSE $1 END) ",
+            ", videos.id) < ($1, $2) ",
             $condition,
             " ORDER BY videos.",
             $column,
-            " DESC, videos.id DESC LIMIT $2"
+            " DESC, videos.id DESC LIMIT $3"
         )
     };
 }
@@ -62,35 +60,51 @@ impl Store {
         filter: &VideoFilter<'_>,
         page: &PageRequest,
     ) -> Result<Page<ListedVideo>, Error> {
-        let (after, category) = (page.above(), filter.category);
+        let ((below, id), category) = (page.below_ranked(), filter.category);
         let found = match (filter.channel, category) {
             (Some(channel), category) => {
                 let sql = match filter.order {
                     VideoOrder::Newest => {
-                        listed_by!("published_at", "AND videos.channel_id = $3 AND ($4 = '' OR videos.category = $4)")
+                        listed_by!("published_at", "AND videos.channel_id = $4 AND ($5 = '' OR videos.category = $5)")
                     }
                     VideoOrder::Views => {
-                        listed_by!("views", "AND videos.channel_id = $3 AND ($4 = '' OR videos.category = $4)")
+                        listed_by!("views", "AND videos.channel_id = $4 AND ($5 = '' OR videos.category = $5)")
                     }
                 };
-                rows!(self.pool, fetch_all, ListedVideo, sql, after, page.rows(), channel, category)
+                rows!(self.pool, fetch_all, ListedVideo, sql, below, id, page.rows(), channel, category)
             }
             (None, "") => {
                 let sql = match filter.order {
                     VideoOrder::Newest => listed_by!("published_at", ""),
                     VideoOrder::Views => listed_by!("views", ""),
                 };
-                rows!(self.pool, fetch_all, ListedVideo, sql, after, page.rows())
+                rows!(self.pool, fetch_all, ListedVideo, sql, below, id, page.rows())
             }
             (None, category) => {
                 let sql = match filter.order {
-                    VideoOrder::Newest => listed_by!("published_at", "AND videos.category = $3"),
-                    VideoOrder::Views => listed_by!("views", "AND videos.category = $3"),
+                    VideoOrder::Newest => listed_by!("published_at", "AND videos.category = $4"),
+                    VideoOrder::Views => listed_by!("views", "AND videos.category = $4"),
                 };
-                rows!(self.pool, fetch_all, ListedVideo, sql, after, page.rows(), category)
+                rows!(self.pool, fetch_all, ListedVideo, sql, below, id, page.rows(), category)
             }
         };
-        Ok(page.page(found?, |found| found.video.id.as_str()))
+        Ok(page.page(found?, |ListedVideo { video, .. }| {
+            let number = match filter.order {
+                VideoOrder::Newest => video.published_at.map_or(0, |at| at.0),
+                VideoOrder::Views => video.views,
+            };
+            PageRequest::ranked(number, video.id.as_str())
+        }))
+    }
+
+    /// What all videos of a user's channels are called in addresses.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn short_ids_of(&self, owner: &UserId) -> Result<Vec<String>, Error> {
+        let sql = "SELECT short_id FROM videos WHERE channel_id IN (SELECT id FROM channels WHERE owner_id = $1)";
+        let ids = rows!(self.pool, fetch_all, (String,), sql, owner)?;
+        Ok(ids.into_iter().map(|(id,)| id).collect())
     }
 
     /// The videos of a user's channels, the newest first.
