@@ -104,33 +104,36 @@ pub(crate) fn url(key: &str) -> String {
 }
 
 async fn picture(State(site): State<Site>, Path(key): Path<String>) -> Response {
-    let found = match Key::parse(&key).and_then(|key| content_type(key.extension()).map(|kind| (key, kind))) {
-        Some((key, kind)) => site.accounts.pictures.objects.get(&key).await.map(|object| (object, kind)),
-        None => Err(Error::NotFound),
-    };
-    let (status, mut response) = match found {
-        Ok((object, kind)) => {
-            let mut response = Body::from_stream(object.chunks).into_response();
-            let answer = response.headers_mut();
-            answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-            answer.insert(header::CONTENT_LENGTH, object.size.into());
-            answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
-            (StatusCode::OK, response)
-        }
-        Err(error) => {
-            let status = match error {
-                Error::NotFound => StatusCode::NOT_FOUND,
-                error => {
-                    tracing::error!(%error, key, "a picture could not be read");
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
-            };
-            (status, [(header::CACHE_CONTROL, "no-store")].into_response())
-        }
-    };
-    *response.status_mut() = status;
+    let mut response = find(&site, &key).await.unwrap_or_else(|status| {
+        let mut response = [(header::CACHE_CONTROL, "no-store")].into_response();
+        *response.status_mut() = status;
+        response
+    });
     secure(response.headers_mut());
     response
+}
+
+async fn find(site: &Site, key: &str) -> Result<Response, StatusCode> {
+    let key = Key::parse(key).ok_or(StatusCode::NOT_FOUND)?;
+    let kind = content_type(key.extension()).ok_or(StatusCode::NOT_FOUND)?;
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, %key, "a picture could not be read");
+        StatusCode::INTERNAL_SERVER_ERROR
+    };
+    // Pictures of videos are among the objects, too, and not for everybody.
+    if !site.accounts.store.is_picture(key.as_str()).await.map_err(|error| failed(&error))? {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    let object = site.accounts.pictures.objects.get(&key).await.map_err(|error| match error {
+        Error::NotFound => StatusCode::NOT_FOUND,
+        error => failed(&error),
+    })?;
+    let mut response = Body::from_stream(object.chunks).into_response();
+    let answer = response.headers_mut();
+    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer.insert(header::CONTENT_LENGTH, object.size.into());
+    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    Ok(response)
 }
 
 /// A picture that is opened by itself runs nothing.

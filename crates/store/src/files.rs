@@ -151,14 +151,25 @@ impl Store {
         Ok(rows!(self.pool, fetch_all, File, sql, video)?)
     }
 
-    /// Whether a row holds that object: a file of a video, or a picture of an account or channel.
+    /// Whether a row holds that object: a file of a video, an upload that is about to be one, or a picture of an account or
+    /// channel.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn refers_to(&self, object_key: &str) -> Result<bool, Error> {
-        let sql = "SELECT 1 FROM files WHERE object_key = $1
-                   UNION ALL SELECT 1 FROM users WHERE avatar = $1
-                   UNION ALL SELECT 1 FROM channels WHERE avatar = $1 OR banner = $1 LIMIT 1";
+        let sql =
+            "SELECT 1 FROM files WHERE object_key = $1 UNION ALL SELECT 1 FROM uploads WHERE object_key = $1 LIMIT 1";
+        let held = rows!(self.pool, fetch_optional, (i32,), sql, object_key)?.is_some();
+        Ok(held || self.is_picture(object_key).await?)
+    }
+
+    /// Whether that object is a picture of an account or channel, which everybody may see.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_picture(&self, object_key: &str) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM users WHERE avatar = $1 UNION ALL SELECT 1 FROM channels WHERE avatar = $1
+                   UNION ALL SELECT 1 FROM channels WHERE banner = $1 LIMIT 1";
         Ok(rows!(self.pool, fetch_optional, (i32,), sql, object_key)?.is_some())
     }
 

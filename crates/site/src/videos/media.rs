@@ -65,6 +65,12 @@ impl Asked {
         self.value("token").map(|token| format!("?token={token}")).unwrap_or_default()
     }
 
+    /// Whether whoever asks has what that tag stands for (RFC 9110 §13.1.2).
+    fn has_tag(&self, tag: &str) -> bool {
+        let mut tags = self.header(header::IF_NONE_MATCH).unwrap_or_default().split(',').map(str::trim);
+        tags.any(|one| one == "*" || one.trim_start_matches("W/") == tag)
+    }
+
     fn header(&self, name: header::HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -132,7 +138,7 @@ async fn answer(site: &Site, id: &str, rest: &str, asked: &Asked) -> Response {
     };
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    let exposed = HeaderValue::from_static("content-length, content-range, accept-ranges");
+    let exposed = HeaderValue::from_static("content-length, content-range, accept-ranges, etag");
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     // A file that is opened by itself runs nothing.
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
@@ -242,7 +248,7 @@ async fn storyboard(site: &Site, known: &KnownVideo, asked: &Asked) -> Result<Re
     let blob = open(site, file).await?;
     let text = blob.read(0..blob.size()).await.map_err(storage)?;
     let text = String::from_utf8_lossy(&text).replace(".jpg#", &format!(".jpg{}#", asked.handed_on()));
-    let kind = [(header::CONTENT_TYPE, "text/vtt; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=60")];
+    let kind = [(header::CONTENT_TYPE, "text/vtt; charset=utf-8"), (header::CACHE_CONTROL, ASK_FIRST)];
     Ok((kind, text).into_response())
 }
 
@@ -263,7 +269,8 @@ async fn part(
     (file, track, name): (&str, &str, &str),
     asked: &Asked,
 ) -> Result<Response, Refusal> {
-    let title = title(site, known, file).await?;
+    let file = played(known, file)?;
+    let title = title_of(site, file).await?;
     let part = match name {
         "init.mp4" => title.init(track),
         name => {
@@ -274,48 +281,53 @@ async fn part(
         }
     }
     .ok_or(Refusal::NotFound)?;
-    let mut response = sent(part, asked);
+    // The same file is cut the same way for as long as the program does not change.
+    let tag = format!("\"{}-{}-{track}-{name}\"", file.id, env!("CARGO_PKG_VERSION"));
+    let mut response = if asked.has_tag(&tag) { not_modified() } else { sent(part, asked) };
     let headers = response.headers_mut();
     let media_type = if track == "video" { "video/mp4" } else { "audio/mp4" };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    // A file of that name may be made anew with another cut.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    headers.insert(header::ETAG, value(&tag));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(ASK_FIRST));
     Ok(response)
 }
 
-/// A stored file, by ranges. What is under a key never changes, so that the key is its tag.
+/// A stored file, by ranges. What a file has never changes, so that its id is its tag: not its key, by which those would find
+/// it who know that.
 async fn file_answer(site: &Site, file: &File, asked: &Asked) -> Result<Response, Refusal> {
     let blob = open(site, file).await?;
     let size = blob.size();
-    let tag = format!("\"{}\"", file.object_key);
-    let unchanged =
-        asked.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|one| one.trim() == tag));
-    let range = asked.header(header::RANGE);
-    // With another tag, or with a date, the whole is what is wanted (RFC 9110 §13.1.5).
+    let tag = format!("\"{}\"", file.id);
+    // Of HEAD no ranges are asked (RFC 9110 §14.2). With another tag, or with a date, the whole is wanted (§13.1.5).
+    let range = asked.header(header::RANGE).filter(|_| asked.method == Method::GET);
     let range = range.filter(|_| asked.header(header::IF_RANGE).is_none_or(|wanted| wanted.trim() == tag));
     let (status, range) = match Wanted::of(range, size) {
-        _ if unchanged => (StatusCode::NOT_MODIFIED, 0..0),
+        _ if asked.has_tag(&tag) => (StatusCode::NOT_MODIFIED, 0..0),
         Wanted::Whole => (StatusCode::OK, 0..size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Beyond => return Err(Refusal::Beyond(size)),
     };
     let mut response = match status {
-        StatusCode::NOT_MODIFIED => Response::new(Body::empty()),
+        StatusCode::NOT_MODIFIED => not_modified(),
         _ => sent(Part { head: Bytes::new(), blob, ranges: vec![range.clone()] }, asked),
     };
-    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::ETAG, value(&tag));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(ASK_FIRST));
     if status != StatusCode::NOT_MODIFIED {
         headers.insert(header::CONTENT_TYPE, value(&file.media_type));
     }
     if status == StatusCode::PARTIAL_CONTENT {
         let text = format!("bytes {}-{}/{size}", range.start, range.end - 1);
         headers.insert(header::CONTENT_RANGE, value(&text));
+        *response.status_mut() = status;
     }
     Ok(response)
+}
+
+fn not_modified() -> Response {
+    StatusCode::NOT_MODIFIED.into_response()
 }
 
 /// An answer of what is stored, with its length. The part is among the response's extensions where it pays to send it out
@@ -341,11 +353,16 @@ async fn open(site: &Site, file: &File) -> Result<Blob, Refusal> {
 
 /// The tracks of a file of a video, by its name in addresses.
 async fn title(site: &Site, known: &KnownVideo, name: &str) -> Result<Arc<millrace_vod::Title>, Refusal> {
+    title_of(site, played(known, name)?).await
+}
+
+/// What is played by that name in addresses.
+fn played<'a>(known: &'a KnownVideo, name: &str) -> Result<&'a File, Refusal> {
     let file = match name {
         "original" => known.main_file(),
         name => known.file(FileKind::Rendition, name),
     };
-    title_of(site, file.ok_or(Refusal::NotFound)?).await
+    file.ok_or(Refusal::NotFound)
 }
 
 async fn title_of(site: &Site, file: &File) -> Result<Arc<millrace_vod::Title>, Refusal> {
@@ -407,6 +424,8 @@ fn storage(error: millrace_objects::Error) -> Refusal {
     Refusal::Unavailable
 }
 
+/// Whoever keeps a copy asks first whether it may be given still: what is taken away is gone at once, from caches as well.
+const ASK_FIRST: &str = "public, no-cache";
 /// Seconds after which those ask again who were too many.
 const RETRY_AFTER: u64 = 5;
 /// How long an address of the storage itself is good for: long enough to watch a film by ranges. Whoever has it may read so
