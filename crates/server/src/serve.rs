@@ -158,7 +158,7 @@ async fn run(
         let stop = stop.rtmp.clone();
         tokio::spawn(async move { runner.run(&stop).await })
     };
-    let resuming = AbortOnDropHandle::new(tokio::spawn(async move { accounts.resume_uploads().await }));
+    let resuming = AbortOnDropHandle::new(tokio::spawn(keep_receiving(accounts)));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         http = %addresses.http, rtmp = %addresses.rtmp, rtmps = addresses.rtmps.map(tracing::field::display),
@@ -271,6 +271,14 @@ pub(crate) fn site_key(config: &Config) -> Result<SiteKey, ServeError> {
     }
     let path = config.data_dir.join("site.key");
     SiteKey::in_file(&path).map_err(|source| ServeError::Key { path, source })
+}
+
+/// Puts uploads into their place that are whole, as soon as that can be.
+async fn keep_receiving(accounts: Accounts) {
+    loop {
+        accounts.resume_uploads().await;
+        sleep(Duration::from_secs(60)).await;
+    }
 }
 
 async fn start_demo(

@@ -194,7 +194,8 @@ async fn open_sqlite(url: &str, directory: &Path) -> Result<SqlitePool, Error> {
         .filename(directory.join(path))
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
+        // What somebody was told is done outlasts a loss of power.
+        .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(10));
     Ok(SqlitePoolOptions::new().max_connections(SQLITE_CONNECTIONS).connect_with(options).await?)

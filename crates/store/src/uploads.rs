@@ -121,10 +121,10 @@ impl Store {
     /// happens.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where it was given up.
+    /// [`Error::NotFound`] where it was given up, or is sealed.
     pub async fn seal_upload(&self, id: &UploadId, object_key: &str) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        let sql = "UPDATE uploads SET object_key = $1 WHERE id = $2 AND done_at IS NULL RETURNING video_id";
+        let sql = "UPDATE uploads SET object_key = $1 WHERE id = $2 AND object_key IS NULL RETURNING video_id";
         let (video,) = rows_in!(tx, fetch_optional, (VideoId,), sql, object_key, id)?.ok_or(Error::NotFound)?;
         run_in!(tx, "UPDATE videos SET state = $1 WHERE id = $2", VideoState::Received.as_str(), video)?;
         tx.commit().await
@@ -149,16 +149,32 @@ impl Store {
         Ok(rows!(self.pool, fetch_all, Upload, sql, now, most)?)
     }
 
-    /// Gives an upload up, with the video that it was to become.
+    /// Gives an upload up, with the video that it was to become. One that is sealed and on the way to its place is no
+    /// longer its sender's to give up: it stays, and this is `false`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn delete_upload(&self, id: &UploadId) -> Result<(), Error> {
+    pub async fn delete_upload(&self, id: &UploadId) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
-        let sql = "DELETE FROM videos WHERE state = 'uploading' AND id = (SELECT video_id FROM uploads WHERE id = $1)";
-        run_in!(tx, sql, id)?;
-        run_in!(tx, "DELETE FROM uploads WHERE id = $1", id)?;
-        tx.commit().await
+        let sql =
+            "DELETE FROM uploads WHERE id = $1 AND (object_key IS NULL OR done_at IS NOT NULL) RETURNING video_id";
+        if let Some((video,)) = rows_in!(tx, fetch_optional, (VideoId,), sql, id)? {
+            run_in!(tx, "DELETE FROM videos WHERE id = $1 AND state = 'uploading'", &video)?;
+            tx.commit().await?;
+            return Ok(true);
+        }
+        let there = rows_in!(tx, fetch_optional, (UploadId,), "SELECT id FROM uploads WHERE id = $1", id)?;
+        Ok(there.is_none())
+    }
+
+    /// Bytes of all files that are on their way, as they were announced.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn announced_bytes(&self) -> Result<i64, Error> {
+        let sql = "SELECT CAST(COALESCE(SUM(length), 0) AS BIGINT) FROM uploads WHERE done_at IS NULL";
+        let (bytes,) = rows!(self.pool, fetch_one, (i64,), sql)?;
+        Ok(bytes)
     }
 
     /// Notes that an upload is whole and its object in its place: the video has its file, and `job` goes on with it. All of

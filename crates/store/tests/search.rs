@@ -153,7 +153,7 @@ async fn what_is_found_follows_what_is_changed(store: Store) {
     assert_eq!(shelves.find("after").await, ["one"]);
     shelves.store.trash_videos_of(&shelves.owner.id, &shelves.owner.id, until).await.unwrap();
     assert!(shelves.find("after").await.is_empty());
-    shelves.store.restore_videos_of(&shelves.owner.id, &shelves.owner.id, At::now()).await.unwrap();
+    shelves.store.restore_videos_of(&shelves.owner.id, At::now()).await.unwrap();
     assert_eq!(shelves.find("after").await, ["one"]);
     let video = shelves.store.video(&video.id).await.unwrap().unwrap();
     let rejected = shelves.store.review_video(&video.id, video.version, Review::Rejected, "").await.unwrap();

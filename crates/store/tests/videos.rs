@@ -152,8 +152,14 @@ async fn a_trashed_video_comes_back_whole_until_its_time_is_over() {
     assert!(!trashed.is_out() && trashed.play_epoch > video.play_epoch, "who watches is sent away");
     let again = site.store.trash_video(&video.id, &site.owner.id, purge_at.plus(WEEK)).await.unwrap();
     assert_eq!(again.purge_at, Some(purge_at), "a second time changes nothing");
+    let moderator = user(&site.store, "mia").await;
+    for by in [&moderator, &site.owner] {
+        let taken = site.store.trash_video(&video.id, &by.id, purge_at).await.unwrap();
+        assert_eq!(taken.trashed_by.as_ref(), Some(&moderator.id), "what a moderator throws away is that moderator's");
+    }
 
     assert!(!site.store.purge_video(&video.id, At(purge_at.0 - 1)).await.unwrap(), "too early");
+    assert!(site.store.garbage(purge_at, 10).await.unwrap().is_empty(), "and nothing of it is to be deleted");
     let back = site.store.restore_video(&video.id, At(purge_at.0 - 1)).await.unwrap();
     assert!(back.is_out() && back.published_at == video.published_at);
     assert_eq!(site.store.files(&video.id).await.unwrap().len(), 1);
@@ -184,21 +190,21 @@ async fn all_of_an_account_go_and_come_back_together() {
     let mut gone = site.store.trash_videos_of(&site.owner.id, &moderator.id, purge_at).await.unwrap();
     gone.sort();
     assert_eq!(gone, ["one", "two"]);
-    let mut back = site.store.restore_videos_of(&site.owner.id, &moderator.id, At::now()).await.unwrap();
+    let mut back = site.store.restore_videos_of(&site.owner.id, At::now()).await.unwrap();
     back.sort();
     assert_eq!(
         back,
         ["one", "two"],
         "what its owner put there stays there, and what the moderator put there for itself"
     );
-    // Another moderator's doing is not undone, and what came back by itself is no part of it any more.
-    let other = user(&site.store, "max").await;
+    let own = site.store.video(&own.id).await.unwrap().unwrap();
+    assert_eq!(own.trashed_by, Some(moderator.id.clone()), "nor is it for its owner to bring back");
+    // What came back by itself is no part of it any more.
     site.store.trash_videos_of(&site.owner.id, &moderator.id, purge_at).await.unwrap();
-    assert!(site.store.restore_videos_of(&site.owner.id, &other.id, At::now()).await.unwrap().is_empty());
     let one = site.store.video_by_short_id("one").await.unwrap().unwrap().video;
     site.store.restore_video(&one.id, At::now()).await.unwrap();
     site.store.trash_video(&one.id, &moderator.id, purge_at).await.unwrap();
-    assert_eq!(site.store.restore_videos_of(&site.owner.id, &moderator.id, At::now()).await.unwrap(), ["two"]);
+    assert_eq!(site.store.restore_videos_of(&site.owner.id, At::now()).await.unwrap(), ["two"]);
     site.store.restore_video(&one.id, At::now()).await.unwrap();
     assert_eq!(site.listed(VideoFilter::default()).await, ["two", "one"]);
 }
@@ -270,7 +276,9 @@ async fn uploads_are_so_many_and_end() {
     site.store.prolong_upload(&upload.id, end.plus(WEEK)).await.unwrap();
     assert!(site.store.expired_uploads(end, 10).await.unwrap().is_empty());
     assert_eq!(site.store.expired_uploads(end.plus(WEEK), 10).await.unwrap().len(), 1);
-    site.store.delete_upload(&upload.id).await.unwrap();
+    assert_eq!(site.store.announced_bytes().await.unwrap(), 1 << 33);
+    assert!(site.store.delete_upload(&upload.id).await.unwrap());
+    assert!(site.store.delete_upload(&upload.id).await.unwrap(), "once more does no harm");
     assert!(site.store.video(&one.id).await.unwrap().is_none(), "nothing is left of what never came");
     assert!(site.store.video(&two.id).await.unwrap().is_some());
 }
@@ -395,6 +403,13 @@ async fn an_upload_is_received_once_with_the_job_that_goes_on() {
     let state = || async { site.store.video(&video.id).await.unwrap().unwrap().state };
     assert_eq!(state().await, VideoState::Received);
     assert_eq!(site.store.sealed_uploads().await.unwrap().len(), 1);
+    let other = site.store.seal_upload(&upload.id, "b").await;
+    assert!(matches!(other, Err(Error::NotFound)), "its place is settled once");
+    assert!(site.store.refers_to("a").await.unwrap() && !site.store.is_picture("a").await.unwrap());
+    assert!(
+        !site.store.delete_upload(&upload.id).await.unwrap() && state().await == VideoState::Received,
+        "it is received"
+    );
     let job = NewJob::new("video.process", "{}".to_owned()).about("one");
     site.store.receive_upload(&upload.id, &file(FileKind::Original, "", "a"), &job).await.unwrap();
     let again = site.store.receive_upload(&upload.id, &file(FileKind::Original, "", "b"), &job).await;
@@ -405,6 +420,6 @@ async fn an_upload_is_received_once_with_the_job_that_goes_on() {
     let page = PageRequest { limit: 9, after: None };
     assert_eq!(site.store.jobs(&JobFilter::default(), &page).await.unwrap().items.len(), 1);
     assert_eq!(site.store.stored_bytes_of(&site.owner.id).await.unwrap(), 100, "it is counted once");
-    site.store.delete_upload(&upload.id).await.unwrap();
+    assert!(site.store.delete_upload(&upload.id).await.unwrap());
     assert_eq!(state().await, VideoState::Received, "what was received stays");
 }

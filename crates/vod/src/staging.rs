@@ -15,7 +15,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use millrace_store::UploadId;
-use tokio::sync::{OwnedMutexGuard, mpsc};
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,8 @@ pub struct Staging {
 #[derive(Debug)]
 struct Inner {
     directory: PathBuf,
+    /// Bytes of the disk that stay free.
+    reserve: u64,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     /// How long a sender may send nothing.
     quiet: Duration,
@@ -77,13 +80,13 @@ pub enum AppendError {
 }
 
 impl Staging {
-    /// Opens a directory, which is made where it is not there.
+    /// Opens a directory, which is made where it is not there. On its disk `reserve` bytes stay free.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn open(directory: &Path) -> io::Result<Self> {
+    pub fn open(directory: &Path, reserve: u64) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
-        let inner = Inner { directory: directory.to_owned(), slots: Mutex::default(), quiet: QUIET };
+        let inner = Inner { directory: directory.to_owned(), reserve, slots: Mutex::default(), quiet: QUIET };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -124,7 +127,7 @@ impl Staging {
     /// stopped first: the newest request is the one that somebody waits for. The bytes that are there now, and are safe.
     ///
     /// # Errors
-    /// [`AppendError`]. Where this is given up in between, what came is kept.
+    /// [`AppendError`]. Where this is given up in between, what was written is kept, unless it was to agree with a checksum.
     pub async fn append<E>(
         &self,
         id: &UploadId,
@@ -133,6 +136,11 @@ impl Staging {
         checksum: Option<Checksum>,
         body: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<u64, AppendError> {
+        // Whoever is mistaken about the place stops nobody.
+        let received = self.received(id).await?.ok_or(AppendError::NotFound)?;
+        if received > offset {
+            return Err(AppendError::Offset { received });
+        }
         let slot = self.slot(id);
         slot.stop_writing();
         let turn = Arc::clone(&slot.turn).lock_owned().await;
@@ -141,34 +149,48 @@ impl Staging {
         if received != offset {
             return Err(AppendError::Offset { received });
         }
-        let file = OpenOptions::new().append(true).open(self.path(id))?;
-        let (parts, incoming) = mpsc::channel(QUEUE);
-        let writer = Writer { file, offset, room: length.saturating_sub(offset), sum: checksum.map(Checksum::summing) };
-        let writing = tokio::task::spawn_blocking(move || writer.run(incoming, turn));
+        let mut idle = Some(Writer {
+            file: OpenOptions::new().append(true).open(self.path(id))?,
+            offset,
+            written: 0,
+            most: length.saturating_sub(offset),
+            reserve: self.inner.reserve,
+            sum: checksum.map(Checksum::summing),
+            _turn: turn,
+        });
 
         let mut body = pin!(body);
-        let ended = loop {
-            let next = timeout(self.inner.quiet, poll_fn(|context| body.as_mut().poll_next(context)));
-            let next = tokio::select! {
-                biased;
-                () = stopped.cancelled() => break Err(AppendError::TakenOver),
-                next = next => next,
-            };
-            let part = match next {
-                Ok(Some(Ok(bytes))) => Part::Bytes(bytes),
-                Ok(None) => break Ok(()),
-                Ok(Some(Err(_))) | Err(_) => break Err(AppendError::Stopped),
-            };
-            if parts.send(part).await.is_err() {
-                break Ok(()); // the writer says why it stopped
+        let (mut came, mut ended) = (Batch::default(), None);
+        // What came is written while more comes, by a thread that is lent for that alone: senders may be many and slow.
+        let mut writing: Option<JoinHandle<Result<Writer, AppendError>>> = None;
+        loop {
+            if let Some(mut writer) = idle.take_if(|_| !came.parts.is_empty()) {
+                let parts = std::mem::take(&mut came).parts;
+                writing = Some(tokio::task::spawn_blocking(move || writer.write(parts).map(|()| writer)));
             }
-        };
-        if ended.is_ok() {
-            let _ = parts.send(Part::End).await;
+            tokio::select! {
+                biased;
+                written = async { writing.as_mut().expect("it is asked where it is").await },
+                    if writing.is_some() =>
+                {
+                    idle = Some(written.map_err(io::Error::other)??);
+                    writing = None;
+                }
+                () = stopped.cancelled(), if ended.is_none() => ended = Some(Err(AppendError::TakenOver)),
+                next = timeout(self.inner.quiet, poll_fn(|context| body.as_mut().poll_next(context))),
+                    if ended.is_none() && came.bytes < BATCH =>
+                {
+                    match next {
+                        Ok(Some(Ok(bytes))) => came.add(bytes),
+                        Ok(None) => ended = Some(Ok(())),
+                        Ok(Some(Err(_))) | Err(_) => ended = Some(Err(AppendError::Stopped)),
+                    }
+                }
+                else => if came.parts.is_empty() { break },
+            }
         }
-        drop(parts);
-        let written = writing.await.map_err(|_| AppendError::Stopped)?;
-        written.and_then(|written| ended.map(|()| written))
+        let (writer, ended) = (idle.ok_or(AppendError::Stopped)?, ended.unwrap_or(Err(AppendError::Stopped)));
+        tokio::task::spawn_blocking(move || writer.finish(ended)).await.map_err(io::Error::other)?
     }
 
     /// Where a file is. Nobody may be writing to it.
@@ -205,13 +227,25 @@ impl Staging {
         .await
     }
 
+    /// Bytes that uploads have before their disk is as full as it may be: `promised` is what all that are on their way have
+    /// announced, and what of it has come is on the disk already.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn room(&self, promised: u64) -> io::Result<u64> {
+        let mut came = 0;
+        for id in self.all().await? {
+            came += self.received(&id).await?.unwrap_or(0);
+        }
+        Ok(self.free()?.saturating_sub(self.inner.reserve).saturating_sub(promised.saturating_sub(came)))
+    }
+
     /// Bytes that are free on the disk for others than its administrator.
     ///
     /// # Errors
     /// When the disk fails.
     pub fn free(&self) -> io::Result<u64> {
-        let disk = rustix::fs::statvfs(&self.inner.directory)?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        free(File::open(&self.inner.directory)?)
     }
 
     fn slot(&self, id: &UploadId) -> Arc<Slot> {
@@ -240,60 +274,82 @@ impl Slot {
     }
 }
 
-enum Part {
-    Bytes(Bytes),
-    /// That was all: without it, something broke.
-    End,
+/// What came and is not yet written.
+#[derive(Default)]
+struct Batch {
+    parts: Vec<Bytes>,
+    bytes: usize,
 }
 
-/// Writes what comes, on a thread where waiting for the disk holds up nobody.
+impl Batch {
+    fn add(&mut self, bytes: Bytes) {
+        self.bytes += bytes.len();
+        self.parts.push(bytes);
+    }
+}
+
+/// Writes what comes, on threads where waiting for the disk holds up nobody. It has its turn until it is dropped.
 struct Writer {
     file: File,
     offset: u64,
-    room: u64,
+    written: u64,
+    most: u64,
+    /// Bytes of the disk that stay free.
+    reserve: u64,
+    /// Adds up what is to agree as a whole, and is good for nothing in parts.
     sum: Option<Summing>,
+    _turn: OwnedMutexGuard<()>,
 }
 
 impl Writer {
-    fn run(mut self, mut incoming: mpsc::Receiver<Part>, turn: OwnedMutexGuard<()>) -> Result<u64, AppendError> {
-        let outcome = self.write_all(&mut incoming);
-        let synced = self.file.sync_data();
-        drop(turn);
-        let written = outcome.map_err(full)?;
-        synced.map_err(full)?;
-        written
-    }
-
-    fn write_all(&mut self, incoming: &mut mpsc::Receiver<Part>) -> io::Result<Result<u64, AppendError>> {
-        let (mut written, mut ended) = (0, false);
-        while let Some(part) = incoming.blocking_recv() {
-            let Part::Bytes(bytes) = part else {
-                ended = true;
-                break;
-            };
-            if bytes.len() as u64 > self.room - written {
+    fn write(&mut self, parts: Vec<Bytes>) -> Result<(), AppendError> {
+        for bytes in parts {
+            let before = self.written;
+            self.written += bytes.len() as u64;
+            if self.written > self.most {
                 self.undo()?;
-                return Ok(Err(AppendError::TooLong));
+                return Err(AppendError::TooLong);
             }
-            self.file.write_all(&bytes)?;
-            written += bytes.len() as u64;
+            if before / LOOK_EVERY != self.written / LOOK_EVERY && free(&self.file)? < self.reserve {
+                return Err(AppendError::Full);
+            }
+            self.file.write_all(&bytes).map_err(full)?;
             if let Some(sum) = &mut self.sum {
                 sum.add(&bytes);
             }
         }
-        // What is to agree as a whole is good for nothing in parts.
+        Ok(())
+    }
+
+    /// Sees to it that what came is safe, where it is as it was meant.
+    fn finish(mut self, ended: Result<(), AppendError>) -> Result<u64, AppendError> {
         if let Some(sum) = self.sum.take()
-            && !(ended && sum.agrees())
+            && (ended.is_err() || !sum.agrees())
         {
             self.undo()?;
-            return Ok(Err(if ended { AppendError::Checksum } else { AppendError::Stopped }));
+            return Err(ended.err().unwrap_or(AppendError::Checksum));
         }
-        Ok(Ok(self.offset + written))
+        self.file.sync_data().map_err(full)?;
+        ended.map(|()| self.offset + self.written)
     }
 
     fn undo(&self) -> io::Result<()> {
         self.file.set_len(self.offset)
     }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if self.sum.is_some() {
+            // It was given up in between. Where this fails, so does the sender's next request.
+            let _ = self.undo();
+        }
+    }
+}
+
+fn free(disk: impl std::os::fd::AsFd) -> io::Result<u64> {
+    let disk = rustix::fs::fstatvfs(disk)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn full(error: io::Error) -> AppendError {
@@ -307,8 +363,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-/// Parts of a body between network and disk. Each is as large as a connection's buffer, at most some hundred KiB.
-const QUEUE: usize = 2;
+/// Bytes that wait while others are written, but for the last part of them.
+const BATCH: usize = 512 << 10;
+/// So many bytes apart one looks how full the disk is.
+const LOOK_EVERY: u64 = 64 << 20;
 /// A sender may be quiet for so long.
 const QUIET: Duration = Duration::from_secs(60);
 /// Files that are known to have been written to; those at rest are forgotten beyond that.

@@ -34,7 +34,7 @@ fn whole(parts: &[&'static [u8]]) -> Parts {
 
 async fn staging() -> (Staging, UploadId, TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let staging = Staging::open(&directory.path().join("uploads")).unwrap();
+    let staging = Staging::open(&directory.path().join("uploads"), 0).unwrap();
     let id = UploadId::new();
     staging.begin(&id).await.unwrap();
     (staging, id, directory)
@@ -49,7 +49,7 @@ async fn a_file_grows_and_goes_on_after_a_restart() {
     let (staging, id, directory) = staging().await;
     assert_eq!(staging.received(&id).await.unwrap(), Some(0));
     assert_eq!(staging.append(&id, 0, 9, None, whole(&[b"one", b"two"])).await.unwrap(), 6);
-    let again = Staging::open(&directory.path().join("uploads")).unwrap();
+    let again = Staging::open(&directory.path().join("uploads"), 0).unwrap();
     assert_eq!(again.received(&id).await.unwrap(), Some(6));
     assert_eq!(again.append(&id, 6, 9, None, whole(&[b"six"])).await.unwrap(), 9);
     assert_eq!(bytes(&again, &id), b"onetwosix");
@@ -139,7 +139,7 @@ async fn what_came_is_kept_where_nobody_waits_for_it_any_more() {
 async fn a_sender_that_goes_quiet_is_left() {
     let (staging, id, directory) = staging().await;
     let path = directory.path().join("uploads");
-    let inner = Inner { directory: path, slots: Mutex::default(), quiet: Duration::from_millis(20) };
+    let inner = Inner { directory: path, reserve: 0, slots: Mutex::default(), quiet: Duration::from_millis(20) };
     drop(staging);
     let staging = Staging { inner: Arc::new(inner) };
     let quiet = staging.append(&id, 0, 9, None, Parts(vec![b"one"], End::Never)).await;
@@ -155,4 +155,70 @@ async fn a_full_disk_is_told() {
     std::os::unix::fs::symlink("/dev/full", staging.path(&id)).unwrap();
     let full = staging.append(&id, 0, 9, None, whole(&[b"one"])).await;
     assert!(matches!(full, Err(AppendError::Full)), "{full:?}");
+}
+
+#[tokio::test]
+async fn what_was_to_agree_is_not_kept_where_nobody_waits_for_it_any_more() {
+    let (staging, id, _directory) = staging().await;
+    let sum = Some(Checksum::parse("sha1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=").unwrap());
+    tokio::select! {
+        biased;
+        _ = staging.append(&id, 0, 9, sum, Parts(vec![b"abc"], End::Never)) => unreachable!("its body never ends"),
+        () = async {
+            while staging.received(&id).await.unwrap() != Some(3) {
+                tokio::task::yield_now().await;
+            }
+        } => {}
+    }
+    staging.interrupt(&id).await;
+    assert_eq!(bytes(&staging, &id), b"");
+}
+
+#[test]
+fn senders_who_wait_hold_up_nobody() {
+    let one_thread =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    one_thread.block_on(async {
+        let (staging, slow, _directory) = staging().await;
+        let quick = UploadId::new();
+        staging.begin(&quick).await.unwrap();
+        tokio::select! {
+            biased;
+            _ = staging.append(&slow, 0, 9, None, Parts(vec![b"one"], End::Never)) => unreachable!("its body never ends"),
+            done = async {
+                while staging.received(&slow).await.unwrap() != Some(3) {
+                    tokio::task::yield_now().await;
+                }
+                staging.append(&quick, 0, 9, None, whole(&[b"two"])).await
+            } => assert_eq!(done.unwrap(), 3),
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_request_for_a_place_that_is_behind_stops_nobody() {
+    let (staging, id, _directory) = staging().await;
+    tokio::select! {
+        biased;
+        done = staging.append(&id, 0, 9, None, Parts(vec![b"one"], End::Never)) => unreachable!("it was stopped: {done:?}"),
+        again = async {
+            while staging.received(&id).await.unwrap() != Some(3) {
+                tokio::task::yield_now().await;
+            }
+            staging.append(&id, 0, 9, None, whole(&[b"one"])).await
+        } => assert!(matches!(again, Err(AppendError::Offset { received: 3 }))),
+    }
+}
+
+#[tokio::test]
+async fn what_others_were_promised_is_no_room() {
+    let (staging, id, directory) = staging().await;
+    staging.append(&id, 0, 9, None, whole(&[b"one"])).await.unwrap();
+    let free = staging.free().unwrap();
+    // Others write to this disk, too.
+    let near = |room: u64, expected: u64| room.abs_diff(expected) < 1 << 30;
+    assert!(near(staging.room(0).await.unwrap(), free));
+    assert!(near(staging.room(free / 2 + 3).await.unwrap(), free - free / 2));
+    let filled = Staging::open(&directory.path().join("uploads"), u64::MAX).unwrap();
+    assert_eq!(filled.room(0).await.unwrap(), 0);
 }

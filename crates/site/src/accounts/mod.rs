@@ -87,9 +87,10 @@ impl Accounts {
         Ok(Self { videos: self.videos.with_uploads(config)?, ..self })
     }
 
-    /// Goes on with uploads that were whole when the server ended: to be called once it serves.
+    /// Goes on with uploads that are whole and could not be put into their place, since the server ended or the storage was
+    /// away: to be called once it serves, and every minute or so.
     pub async fn resume_uploads(&self) {
-        // What went wrong is in the log, and is tried again at the next start or when its sender asks.
+        // What went wrong is in the log, and is tried again with the next call.
         let _ = self.videos.resume().await;
     }
 
@@ -129,7 +130,11 @@ impl Accounts {
     pub(crate) async fn delete_user(&self, id: &UserId) -> Result<(), Error> {
         let channels = self.store.channels_of(id).await?;
         let avatar = self.store.user(id).await?.and_then(|user| user.avatar);
+        let videos = self.store.short_ids_of(id).await?;
         self.store.delete_user(id).await?;
+        for video in videos {
+            self.store.cancel_jobs_about(&video).await?;
+        }
         self.sessions.forget(id).await;
         self.pictures.discard(avatar).await;
         for channel in channels {

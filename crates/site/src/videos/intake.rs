@@ -1,6 +1,8 @@
 //! How videos arrive: what is taken, and how a file that is whole becomes a video's.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use millrace_transcode::{Container, HEAD_BYTES, NotMedia};
 use millrace_vod::jobs::{ProcessVideo, Work};
 use millrace_vod::{AppendError, Checksum, Staging};
 use time::Duration;
+use tokio::sync::Semaphore;
 
 use super::Videos;
 use crate::{ErrorCode, Problem};
@@ -36,16 +39,43 @@ pub struct UploadConfig {
 pub(crate) struct Intake {
     pub(crate) config: Arc<UploadConfig>,
     pub(crate) staging: Staging,
+    /// The uploads that are being received.
+    receiving: Arc<Mutex<HashSet<UploadId>>>,
+    /// Files go to a bucket by parts in memory.
+    handing_over: Arc<Semaphore>,
+}
+
+/// That an upload is being received, until it is dropped.
+struct Receiving {
+    all: Arc<Mutex<HashSet<UploadId>>>,
+    id: UploadId,
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
 }
 
 impl Intake {
     pub(super) fn open(config: UploadConfig) -> std::io::Result<Self> {
-        Ok(Self { staging: Staging::open(&config.directory)?, config: Arc::new(config) })
+        Ok(Self {
+            staging: Staging::open(&config.directory, config.reserve)?,
+            config: Arc::new(config),
+            receiving: Arc::default(),
+            handing_over: Arc::new(Semaphore::new(HANDED_OVER)),
+        })
     }
 
     /// When an upload that rests from now on is given up.
     pub(crate) fn expires_at(&self, now: At) -> At {
         now.plus(Duration::try_from(self.config.keep).unwrap_or(Duration::MAX))
+    }
+
+    /// One receives an upload at a time: `None` where somebody does.
+    fn receiving(&self, id: &UploadId) -> Option<Receiving> {
+        let new = self.receiving.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+        new.then(|| Receiving { all: Arc::clone(&self.receiving), id: id.clone() })
     }
 }
 
@@ -77,10 +107,11 @@ impl Videos {
                 return Err(Problem::new(ErrorCode::TooLarge, words));
             }
         }
-        let free = intake.staging.free().map_err(|error| disk(&error))?;
-        if length.saturating_add(config.reserve) > free {
-            let room = size(free.saturating_sub(config.reserve));
-            let words = format!("the file has {}, and this server has room for {room}; ask who runs it", size(length));
+        let announced = self.store.announced_bytes().await.map_err(Problem::database)?;
+        let room = intake.staging.room(u64::try_from(announced).unwrap_or(0)).await.map_err(|error| disk(&error))?;
+        if length > room {
+            let (file, room) = (size(length), size(room));
+            let words = format!("the file has {file}, and this server has room for {room}; ask who runs it");
             return Err(Problem::new(ErrorCode::Unavailable, words));
         }
         Ok(())
@@ -97,16 +128,22 @@ impl Videos {
         let intake = self.intake()?;
         let length = u64::try_from(upload.length).unwrap_or(0);
         let look = Look::new(offset == 0);
-        let taken = intake.staging.append(&upload.id, offset, length, checksum, look.at(body)).await;
+        let mut taking = pin!(intake.staging.append(&upload.id, offset, length, checksum, look.at(body)));
+        let taken = loop {
+            // However long it takes, it does not rest.
+            match tokio::time::timeout(intake.config.keep / 4, &mut taking).await {
+                Ok(taken) => break taken,
+                Err(_) => self.prolong(&upload.id).await?,
+            }
+        };
         if let Some(not_media) = look.verdict() {
             self.give_up(&upload.id).await?;
             return Err(refused(not_media));
         }
         let received = taken.map_err(|error| self.refusal(error))?;
-        let expires_at = intake.expires_at(At::now());
-        self.store.prolong_upload(&upload.id, expires_at).await.map_err(Problem::database)?;
+        self.prolong(&upload.id).await?;
         if received == length {
-            self.receive(upload.clone()).await?;
+            self.receive(&upload.id).await?;
         }
         Ok(received)
     }
@@ -130,7 +167,7 @@ impl Videos {
             Ok(received) => {
                 upload.length = i64::try_from(received).unwrap_or(i64::MAX);
                 self.store.set_upload_length(&upload.id, upload.length).await.map_err(Problem::database)?;
-                self.receive(upload).await
+                self.receive(&upload.id).await
             }
             Err(problem) => {
                 self.give_up(&upload.id).await?;
@@ -139,10 +176,22 @@ impl Videos {
         }
     }
 
+    async fn prolong(&self, id: &UploadId) -> Result<(), Problem> {
+        let expires_at = self.intake()?.expires_at(At::now());
+        self.store.prolong_upload(id, expires_at).await.map_err(Problem::database)
+    }
+
     /// Receives an upload that is whole: from here on it is safe, whoever goes away.
-    pub(crate) async fn receive(&self, upload: Upload) -> Result<(), Problem> {
+    async fn receive(&self, id: &UploadId) -> Result<(), Problem> {
+        let Some(receiving) = self.intake()?.receiving(id) else { return Ok(()) };
         let videos = self.clone();
-        let done = tokio::spawn(async move { videos.receive_whole(&upload).await });
+        let done = tokio::spawn(async move {
+            let upload = videos.store.upload(&receiving.id).await.map_err(Problem::database)?;
+            match upload.filter(|upload| upload.done_at.is_none()) {
+                Some(upload) => videos.receive_whole(&upload).await,
+                None => Ok(()),
+            }
+        });
         done.await.map_err(|_| Problem::new(ErrorCode::Internal, "the upload could not be received; try again"))?
     }
 
@@ -174,9 +223,13 @@ impl Videos {
             }
         }
         let objects: &Objects = self.vod.objects();
-        if let Err(error) = objects.put_file_as(&key, &path).await {
+        let turn = intake.handing_over.acquire().await;
+        let put = objects.put_file_as(&key, &path).await;
+        drop(turn);
+        if let Err(error) = put {
             // It may have been moved before something ended.
-            if objects.size(&key).await.ok() != u64::try_from(upload.length).ok() {
+            let sealed = Upload { object_key: Some(key.to_string()), ..upload.clone() };
+            if !self.is_in_place(&sealed).await {
                 tracing::error!(%error, upload = %upload.id, "an upload cannot be stored; it is tried again later");
                 return Err(Problem::later("the file is here, and cannot be stored at present; it is tried again", 60));
             }
@@ -202,28 +255,43 @@ impl Videos {
         self.changed(&video.short_id).await.map_err(Problem::database)
     }
 
-    /// Goes on with uploads that were whole when the server ended: to be called at its start.
+    /// Goes on with uploads that are whole and not in their place, because the server ended or the storage or database was
+    /// away: to be called at the start, and every now and then. What is of another node is passed over.
     pub(crate) async fn resume(&self) -> Result<(), Problem> {
         let Some(intake) = &self.intake else { return Ok(()) };
         for upload in self.store.sealed_uploads().await.map_err(Problem::database)? {
-            self.receive(upload).await?;
+            let here = intake.staging.received(&upload.id).await.map_err(|error| disk(&error))?.is_some();
+            if here || self.is_in_place(&upload).await {
+                // What goes wrong is in the log; the others go on.
+                let _ = self.receive(&upload.id).await;
+            }
         }
         for id in intake.staging.all().await.map_err(|error| disk(&error))? {
             let upload = self.store.upload(&id).await.map_err(Problem::database)?;
             let received = intake.staging.received(&id).await.map_err(|error| disk(&error))?;
-            if let Some(upload) = upload
+            if let Some(upload) = upload.filter(|upload| upload.object_key.is_none())
                 && received == u64::try_from(upload.length).ok()
             {
-                self.receive(upload).await?;
+                let _ = self.receive(&upload.id).await;
             }
         }
         Ok(())
     }
 
-    /// Gives an upload up, with what came of it and the video that it was to become.
+    /// Whether the file of a sealed upload is among the objects: something may end after it was moved.
+    async fn is_in_place(&self, upload: &Upload) -> bool {
+        let Some(key) = upload.object_key.as_deref().and_then(Key::parse) else { return false };
+        self.vod.objects().size(&key).await.ok() == u64::try_from(upload.length).ok()
+    }
+
+    /// Gives an upload up, with what came of it and the video that it was to become. One that is whole and on the way to its
+    /// place stays.
     pub(crate) async fn give_up(&self, id: &UploadId) -> Result<(), Problem> {
         let intake = self.intake()?;
-        self.store.delete_upload(id).await.map_err(Problem::database)?;
+        if !self.store.delete_upload(id).await.map_err(Problem::database)? {
+            let words = "all of this upload is here, and it is being received; delete its video instead";
+            return Err(Problem::new(ErrorCode::Conflict, words));
+        }
         intake.staging.remove(id).await.map_err(|error| disk(&error))
     }
 
@@ -345,6 +413,8 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
+/// Files that are handed over to the storage at a time.
+const HANDED_OVER: usize = 2;
 /// Of tus 1.0: the bytes are not those that were meant.
 const CHECKSUM_MISMATCH: u16 = 460;
 

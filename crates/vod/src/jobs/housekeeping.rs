@@ -125,8 +125,9 @@ impl Handler for Expiring {
             for upload in expired {
                 job.go_on()?;
                 // One that is whole and waits for its place is no longer an upload's to give up.
-                self.0.store.delete_upload(&upload.id).await?;
-                staging.remove(&upload.id).await.map_err(gone)?;
+                if self.0.store.delete_upload(&upload.id).await? {
+                    staging.remove(&upload.id).await.map_err(gone)?;
+                }
             }
         }
         // Files whose upload is gone: their account was deleted, or somebody ended in between.
