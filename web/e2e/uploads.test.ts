@@ -1,9 +1,9 @@
 /** The creator's side of videos: uploads that go on, what is said of a video, and the trash. */
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -55,6 +55,17 @@ function clip(name: string, further = 0): string {
   return path;
 }
 
+/** Another file of the same name and size, which differs from it in its last byte. */
+function twin(path: string): string {
+  const elsewhere = join(directory, 'elsewhere');
+  mkdirSync(elsewhere, { recursive: true });
+  const bytes = readFileSync(path);
+  bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
+  const other = join(elsewhere, basename(path));
+  writeFileSync(other, bytes);
+  return other;
+}
+
 const choose = (...files: string[]): Promise<void> => page.getByLabel('Video file').setInputFiles(files);
 const sent = (name: string): Locator => page.locator('.upload', { hasText: name });
 const listed = (title: string): Locator => page.locator('.video', { hasText: title });
@@ -85,7 +96,59 @@ test('what is no video is refused in words, beside the file', async () => {
   expect(await listed('notes').count()).toBe(0);
 }, 60_000);
 
-test('after a reload in the middle, the same file goes on where it stopped', async () => {
+test('another file of the same name and size is sent as well, and the same one is not sent twice', async () => {
+  await page.reload();
+  const path = clip('twin.mp4', 1_000);
+  await choose(path, twin(path), path);
+  await expect.poll(() => sent('twin').filter({ hasText: 'It is safe here' }).count(), { timeout: 30_000 }).toBe(2);
+  expect(await sent('twin').count()).toBe(2);
+  await expect.poll(() => listed('twin').filter({ hasText: 'Ready' }).count(), { timeout: 60_000 }).toBe(2);
+}, 120_000);
+
+/** Lets what the server is asked to begin wait until it is released. */
+async function hold(): Promise<{ asked: () => number; release: () => void }> {
+  let asked = 0;
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  await page.route('**/api/v1/uploads', async (route) => {
+    asked += 1;
+    await released;
+    await route.continue();
+  });
+  return { asked: () => asked, release: () => release() };
+}
+
+test('paused and resumed in haste, a file becomes one video', async () => {
+  await page.reload();
+  const begun = await hold();
+  await choose(clip('haste.mp4', 2_000_000));
+  for (let times = 0; times < 3; times += 1) {
+    await sent('haste').getByRole('button', { name: /Pause/ }).click();
+    await sent('haste').getByRole('button', { name: /Go on/ }).click();
+  }
+  await expect.poll(begun.asked).toBe(1);
+  begun.release();
+  await sent('haste').getByText('It is safe here').waitFor();
+  await listed('haste').getByText('Ready', { exact: true }).waitFor({ timeout: 60_000 });
+  expect(begun.asked()).toBe(1);
+  expect(await listed('haste').count()).toBe(1);
+}, 120_000);
+
+test('cancelled while the server begins it, nothing of it is left there', async () => {
+  await page.reload();
+  const begun = await hold();
+  await choose(clip('regret.mp4', 2_000_000));
+  await expect.poll(begun.asked).toBe(1);
+  await sent('regret').getByRole('button', { name: /Cancel/ }).click();
+  await sent('regret').getByText('Cancelled.').waitFor();
+  const ended = page.waitForResponse((response) => response.request().method() === 'DELETE');
+  begun.release();
+  expect((await ended).status()).toBe(204);
+  expect(await known()).toEqual([]);
+  expect(await listed('regret').count()).toBe(0);
+}, 60_000);
+
+test('after a reload in the middle, the same file goes on where it stopped, and no other does', async () => {
   const size = 24 * 1024 * 1024;
   const path = clip('long night.mp4', size);
   // A slow line, so that there is a middle.
@@ -113,19 +176,29 @@ test('after a reload in the middle, the same file goes on where it stopped', asy
   page.on('request', (request) => {
     if (request.method() === 'POST' && request.url().endsWith('/api/v1/uploads')) begun.push(request.url());
   });
+  const other = twin(path);
+  await choose(other);
+  await expect.poll(() => begun.length, { message: 'another file is another upload' }).toBe(1);
+  await sent('long night').getByText('It is safe here').waitFor({ timeout: 60_000 });
+  expect(await received('long night.mp4'), 'it leaves the first alone').toBe(before);
+  begun.length = 0;
   const offset = page.waitForRequest((request) => request.method() === 'PATCH');
   await choose(path);
   expect(Number((await offset).headers()['upload-offset'])).toBeGreaterThanOrEqual(before);
-  await sent('long night').getByText('It is safe here').waitFor({ timeout: 60_000 });
+  await expect.poll(() => sent('long night').filter({ hasText: 'It is safe here' }).count(), { timeout: 60_000 }).toBe(2);
   expect(begun, 'no other upload is begun').toEqual([]);
-  await listed('long night').getByText('Ready', { exact: true }).waitFor({ timeout: 60_000 });
+  await expect.poll(() => listed('long night').filter({ hasText: 'Ready' }).count(), { timeout: 60_000 }).toBe(2);
 }, 180_000);
 
-/** Bytes that the server has of an upload. */
-async function received(name: string): Promise<number> {
+/** The uploads that the server knows. */
+async function known(): Promise<{ file_name: string; received: number }[]> {
   const response = await page.request.get(`${server.origin}/api/v1/users/me/uploads`);
-  const { items } = (await response.json()) as { items: { file_name: string; received: number }[] };
-  return items.find(({ file_name }) => file_name === name)?.received ?? 0;
+  return ((await response.json()) as { items: { file_name: string; received: number }[] }).items;
+}
+
+/** Bytes that it has of one. */
+async function received(name: string): Promise<number> {
+  return (await known()).find(({ file_name }) => file_name === name)?.received ?? 0;
 }
 
 test('what is said of a video is changed, with its picture and captions', async () => {

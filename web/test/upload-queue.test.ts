@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { goesOn, Queue, Speed, type Queued, type UploadState } from '../src/site/upload-queue';
+import { Queue, Speed, type Queued, type UploadState } from '../src/site/upload-queue';
 
 interface Named extends Queued {
   name: string;
@@ -66,13 +66,4 @@ test('speed is that of the last seconds, and unknown at first', () => {
   expect(speed.perSecond).toBe(500);
   speed.take(21_000, 10);
   expect(speed.perSecond, 'it began anew').toBeNull();
-});
-
-test('a file goes on with the upload of its name and size', () => {
-  const upload = { name: 'clip.mp4', size: 5 };
-  expect(goesOn({ name: 'clip.mp4', size: 5 }, upload)).toBe(true);
-  expect(goesOn({ name: 'clip.mp4', size: 6 }, upload)).toBe(false);
-  expect(goesOn({ name: 'clip2.mp4', size: 5 }, upload)).toBe(false);
-  const long = `${'夜'.repeat(300)}.mp4`;
-  expect(goesOn({ name: long, size: 5 }, { name: '夜'.repeat(200), size: 5 }), 'the server keeps 200 letters').toBe(true);
 });

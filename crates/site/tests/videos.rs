@@ -152,6 +152,11 @@ async fn an_upload_goes_on_where_it_stopped_and_becomes_a_video() {
     assert_eq!(state(creator.get(&format!("/api/v1/videos/{id}")).await.json), "uploading");
     let own = creator.get("/api/v1/users/me/uploads").await.json;
     assert_eq!((&own["items"][0]["received"], &own["items"][0]["video"]), (&json!(one.len()), &json!(id)));
+    assert_eq!(own["items"][0]["fingerprint"], "", "its sender said nothing by which it knows the file again");
+    let other = begin(&creator, 9, "fingerprint OS01LWFi").await;
+    let own = creator.get("/api/v1/users/me/uploads").await.json;
+    assert_eq!(own["items"][1]["fingerprint"], "9-5-ab");
+    assert_eq!(send(&creator, "DELETE", other.header("location"), &[TUS], b"").await.status, StatusCode::NO_CONTENT);
 
     // Whoever comes back asks how far it is, also after the server was away.
     drop(creator);

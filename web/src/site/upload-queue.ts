@@ -1,4 +1,4 @@
-/** Which uploads run, how fast they are, and which files go on with which of them. Pure. */
+/** Which uploads run, and how fast they are. Pure. */
 
 /**
  * - `waiting`: for its turn
@@ -52,7 +52,7 @@ export class Queue<Item extends Queued> {
 
   /** Whether something would be lost time if the page went away. */
   get isActive(): boolean {
-    return this.items.some((item) => item.state === 'waiting' || runs(item));
+    return this.items.some(isUnderWay);
   }
 
   private fill(): void {
@@ -63,6 +63,11 @@ export class Queue<Item extends Queued> {
       this.start(item);
     }
   }
+}
+
+/** Whether it is sent without being told to. */
+export function isUnderWay(item: Queued): boolean {
+  return item.state === 'waiting' || runs(item);
 }
 
 function runs(item: Queued): boolean {
@@ -94,22 +99,6 @@ export class Speed {
   }
 }
 
-/** An upload that the server knows. */
-export interface KnownUpload {
-  id: string;
-  received: number;
-  length: number;
-  file_name: string;
-  video: string;
-}
-
-/** Whether `file` goes on with `upload`, by all that the server knows of it. */
-export function goesOn(file: { name: string; size: number }, upload: { name: string; size: number }): boolean {
-  // The server keeps the beginning of long names.
-  return file.size === upload.size && [...file.name].slice(0, MAX_NAME).join('') === upload.name;
-}
-
 const AT_ONCE = 2;
 const WINDOW_MS = 8_000;
 const LEAST_MS = 500;
-const MAX_NAME = 200;

@@ -1,11 +1,10 @@
 /** Uploads in the studio: tus 1.0, several files, each of which can stop and go on. */
 
-import type { DetailedError, Upload as Tus } from 'tus-js-client';
-
 import { t } from '../lib/messages';
 import { duration } from '../lib/time';
-import { goesOn, Queue, Speed, type KnownUpload, type Queued, type UploadState } from './upload-queue';
-import { refusal } from './upload-words';
+import { fingerprint } from './fingerprint';
+import { isUnderWay, Queue, Speed, type Queued, type UploadState } from './upload-queue';
+import { giveUp, Sender } from './upload-sender';
 import { refreshVideos, showAbove, tell } from './videos';
 
 interface Entry extends Queued {
@@ -18,19 +17,32 @@ interface Entry extends Queued {
   video: string;
   /** What is to be said beside it. */
   words: string;
+  /** By what its file is known again. */
+  fingerprint: string;
   file?: File;
-  tus?: Tus;
+  sender?: Sender;
   speed: Speed;
   row: HTMLElement;
 }
 
+/** An upload that the server knows. */
+interface KnownUpload {
+  id: string;
+  received: number;
+  length: number;
+  file_name: string;
+  video: string;
+  fingerprint: string;
+}
+
 export function enableUploads(): void {
   const place = document.querySelector<HTMLElement>('[data-uploads]');
-  if (place) void new Uploads(place).begin();
+  if (place) new Uploads(place);
 }
 
 class Uploads {
-  readonly #queue = new Queue<Entry>((entry) => void this.#send(entry));
+  readonly #queue = new Queue<Entry>((entry) => this.#send(entry));
+  readonly #unfinished: Promise<void>;
   readonly #form: HTMLFormElement;
   readonly #list: HTMLElement;
   readonly #template: HTMLTemplateElement;
@@ -44,16 +56,18 @@ class Uploads {
     this.#form = find('form');
     this.#list = find('[data-uploads-list]');
     this.#template = find('template[data-upload-row]');
+    this.#listen();
+    this.#unfinished = this.#showUnfinished();
   }
 
-  async begin(): Promise<void> {
+  #listen(): void {
     const file = this.#form.elements.namedItem('file') as HTMLInputElement;
     for (const part of this.#form.querySelectorAll<HTMLElement>('[data-plain]')) part.hidden = true;
     for (const part of this.#form.querySelectorAll<HTMLElement>('[data-scripted]')) part.hidden = false;
     file.multiple = true;
     this.#form.addEventListener('submit', (event) => event.preventDefault());
     file.addEventListener('change', () => {
-      this.#add(file.files);
+      void this.#add([...(file.files ?? [])]);
       file.value = '';
     });
     this.#takeDrops();
@@ -63,7 +77,6 @@ class Uploads {
       // What older browsers ask with.
       event.returnValue = t('upload_leave');
     });
-    await this.#showUnfinished();
   }
 
   #takeDrops(): void {
@@ -81,41 +94,48 @@ class Uploads {
       over(false);
       if (!carries(event)) return;
       event.preventDefault();
-      this.#add(event.dataTransfer?.files);
+      void this.#add([...(event.dataTransfer?.files ?? [])]);
     });
   }
 
   /** What is on its way from before, which goes on once its file is chosen again. */
   async #showUnfinished(): Promise<void> {
-    const response = await fetch('/api/v1/users/me/uploads', { headers: { accept: 'application/json' } }).catch(() => null);
+    const headers = { accept: 'application/json' };
+    const asked = fetch('/api/v1/users/me/uploads', { headers, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+    const response = await asked.catch(() => null);
     if (!response?.ok) return;
     const { items } = (await response.json()) as { items: KnownUpload[] };
-    for (const { id, received, length, file_name, video } of items) {
-      // It may have been begun while the answer was on its way.
-      if (this.#queue.items.some((entry) => entry.id === id || entry.video === video)) continue;
-      const entry = this.#entry(file_name, length, 'unfinished');
+    for (const { id, received, length, file_name, video, fingerprint } of items) {
+      // What other programs send is none of ours.
+      if (!fingerprint) continue;
+      const entry = this.#entry(file_name, length, fingerprint, 'unfinished');
       Object.assign(entry, { id, video, sent: received });
       this.#queue.add(entry);
       this.#show(entry);
     }
   }
 
-  #add(files: FileList | null | undefined): void {
-    for (const file of files ?? []) {
-      const there = this.#queue.items.find((entry) => goesOn(file, entry) && !OVER.has(entry.state));
-      if (there?.file) continue; // chosen twice
-      const entry = there ?? this.#entry(file.name, file.size, 'waiting');
-      entry.file = file;
+  async #add(files: readonly File[]): Promise<void> {
+    // They may go on with what is there.
+    await this.#unfinished;
+    for (const file of files) {
+      const mark = await fingerprint(file).catch(() => '');
+      const there = mark && this.#queue.items.find((entry) => entry.fingerprint === mark && !OVER.has(entry.state));
+      if (there && isUnderWay(there)) continue; // chosen twice
+      const entry = there || this.#entry(file.name, file.size, mark, mark ? 'waiting' : 'refused');
+      // What broke may have been the file's disk. What is paused may be about to begin.
+      if (entry.state !== 'paused') Object.assign(entry, { file, sender: undefined });
+      if (!mark) entry.words = t('upload_unreadable');
       if (there) this.#queue.set(entry, 'waiting');
       else this.#queue.add(entry);
       this.#show(entry);
     }
   }
 
-  #entry(name: string, size: number, state: UploadState): Entry {
+  #entry(name: string, size: number, fingerprint: string, state: UploadState): Entry {
     const row = (this.#template.content.cloneNode(true) as DocumentFragment).querySelector<HTMLElement>('li');
     if (!row) throw new Error('the template of an upload holds no row');
-    const entry: Entry = { name, size, state, sent: 0, id: '', video: '', words: '', speed: new Speed(), row };
+    const entry: Entry = { name, size, fingerprint, state, sent: 0, id: '', video: '', words: '', speed: new Speed(), row };
     set(row, 'name', name);
     field(row, 'progress')?.setAttribute('aria-label', name);
     const acts: Record<string, () => void> = {
@@ -137,93 +157,58 @@ class Uploads {
     return entry;
   }
 
-  async #send(entry: Entry): Promise<void> {
+  #send(entry: Entry): void {
     entry.words = t('upload_starting');
     entry.speed.forget();
     this.#show(entry);
-    if (entry.tus) {
-      entry.tus.start();
-      return;
-    }
-    try {
-      entry.tus = await this.#prepare(entry);
-    } catch {
-      this.#stop(entry, 'broke', t('upload_broke'));
-      return;
-    }
-    // It may have been stopped meanwhile.
-    if (entry.state === 'sending') entry.tus.start();
+    entry.sender ??= this.#sender(entry);
+    entry.sender.go();
   }
 
-  async #prepare(entry: Entry): Promise<Tus> {
-    const { Upload } = await import('tus-js-client');
-    const { file } = entry;
+  #sender(entry: Entry): Sender {
+    const { file, fingerprint, id, name } = entry;
     if (!file) throw new Error('an upload needs its file');
-    const channel = this.#form.elements.namedItem('channel') as HTMLInputElement | HTMLSelectElement;
-    const upload = new Upload(file, {
-      endpoint: ENDPOINT,
-      uploadUrl: entry.id ? `${ENDPOINT}/${entry.id}` : null,
-      metadata: { filename: file.name, channel: channel.value },
-      // The first piece is small: what is no video is refused by it, before the rest is sent.
-      chunkSize: FIRST_PIECE,
-      retryDelays: RETRY_MS,
-      removeFingerprintOnSuccess: true,
-      onUploadUrlAvailable: () => {
-        entry.id = upload.url?.split('/').at(-1) ?? '';
-      },
-      onAfterResponse: (_, response) => {
-        const video = response.getHeader('millrace-video');
-        if (!video) return;
-        entry.video = video;
+    const channel = (this.#form.elements.namedItem('channel') as HTMLInputElement | HTMLSelectElement).value;
+    return new Sender({ file, channel, fingerprint, id }, {
+      known: (upload, video) => {
+        entry.id = upload;
+        entry.video = video || entry.video;
         this.#show(entry);
       },
-      onProgress: (sent) => {
+      progress: (sent) => {
         entry.sent = sent;
         entry.speed.take(Date.now(), sent);
         if (entry.state === 'retrying') this.#queue.set(entry, 'sending');
         entry.words = progress(entry);
         this.#show(entry);
       },
-      onChunkComplete: () => {
-        upload.options.chunkSize = PIECE;
-      },
-      onShouldRetry: (error) => {
-        if (verdict(error) !== null) return false;
+      retrying: () => {
         entry.speed.forget();
         this.#stop(entry, 'retrying', t('upload_retrying', { percent: percent(entry) }));
-        return true;
       },
-      onSuccess: () => {
+      received: () => {
         entry.sent = entry.size;
         this.#stop(entry, 'received', t('upload_received'));
-        tell(t('upload_told_received', { name: entry.name }));
+        tell(t('upload_told_received', { name }));
         void refreshVideos();
       },
-      onError: (error) => {
-        const { words, again } = verdict(error as DetailedError) ?? { words: t('upload_broke'), again: true };
+      failed: (why) => {
+        const { words, again } = why ?? { words: t('upload_broke'), again: true };
         this.#stop(entry, again ? 'broke' : 'refused', words);
-        tell(t('upload_told_refused', { name: entry.name, words }));
+        tell(t('upload_told_refused', { name, words }));
         if (!again) void refreshVideos();
       },
     });
-    const [previous] = await upload.findPreviousUploads();
-    if (previous) upload.resumeFromPreviousUpload(previous);
-    return upload;
   }
 
   #pause(entry: Entry): void {
-    void entry.tus?.abort();
+    entry.sender?.rest();
     this.#stop(entry, 'paused', t('upload_paused', { percent: percent(entry) }));
   }
 
   async #cancel(entry: Entry): Promise<void> {
     this.#stop(entry, 'cancelled', t('upload_cancelled'));
-    try {
-      if (entry.tus) await entry.tus.abort(true);
-      else if (entry.id) await (await import('tus-js-client')).Upload.terminate(`${ENDPOINT}/${entry.id}`);
-    } catch {
-      // The server gives up by itself what rests.
-    }
+    await (entry.sender ? entry.sender.end() : giveUp(entry.id));
     await refreshVideos();
   }
 
@@ -280,11 +265,6 @@ class Uploads {
   }
 }
 
-function verdict(error: DetailedError): ReturnType<typeof refusal> {
-  const response = error.originalResponse;
-  return response ? refusal(response.getStatus(), response.getBody()) : null;
-}
-
 function progress(entry: Entry): string {
   const speed = entry.speed.perSecond;
   if (!speed) return `${percent(entry)} %`;
@@ -313,8 +293,4 @@ function set(row: HTMLElement, name: string, text: string): void {
 }
 
 const OVER: ReadonlySet<UploadState> = new Set(['received', 'refused', 'cancelled']);
-const ENDPOINT = '/api/v1/uploads';
-const FIRST_PIECE = 64 * 1024;
-/** Passes through servers in between, which have limits. */
-const PIECE = 48 * 1024 * 1024;
-const RETRY_MS = [0, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000, 60_000, 60_000, 60_000];
+const REQUEST_TIMEOUT_MS = 10_000;

@@ -90,8 +90,8 @@ pub(crate) async fn options(State(site): State<Site>) -> Result<Response, Proble
 /// Begin an upload
 ///
 /// By tus 1.0. `Upload-Metadata` may have, each in base64: `filename`, `channel` (a handle; the only or oldest channel where
-/// it is left out), `title`, `description`, `language`, `category`, `visibility` (`private` where it is left out). A body of
-/// `application/offset+octet-stream` is its first bytes. `Location` is where the rest goes, `Millrace-Video` the id of the
+/// it is left out), `title`, `description`, `language`, `category`, `visibility` (`private` where it is left out), and
+/// `fingerprint`, which is kept for the sender. A body of `application/offset+octet-stream` is its first bytes. `Location` is where the rest goes, `Millrace-Video` the id of the
 /// video that it becomes.
 #[utoipa::path(post, path = "/api/v1/uploads", operation_id = "create_upload", tag = "videos",
 request_body(content = Option<FileBytes>, content_type = "application/offset+octet-stream"), params(
@@ -388,6 +388,8 @@ pub(crate) struct OwnUpload {
     file_name: String,
     /// The video that it becomes.
     video: String,
+    /// What `Upload-Metadata` said under `fingerprint`, by which the sender knows the file again; empty where it said nothing.
+    fingerprint: String,
 }
 
 /// List the own uploads that are on their way
@@ -402,7 +404,9 @@ pub(crate) async fn mine(State(site): State<Site>, actor: Actor) -> Result<Json<
     for row in store.uploads_of(&actor.user.id).await.map_err(Problem::database)? {
         let Some(video) = store.video(&row.video_id).await.map_err(Problem::database)? else { continue };
         let upload = Upload::of(&site, &row).await?;
-        items.push(OwnUpload { upload, file_name: video.file_name, video: video.short_id });
+        let said = said(&row.metadata)?.into_iter().find(|(name, _)| *name == "fingerprint");
+        let fingerprint = said.map(|(_, value)| value).unwrap_or_default();
+        items.push(OwnUpload { upload, file_name: video.file_name, video: video.short_id, fingerprint });
     }
     Ok(Json(OwnUploads { items }))
 }
@@ -439,16 +443,25 @@ fn described(metadata: &str) -> Result<NewVideo, Problem> {
         return Err(incorrect("Upload-Metadata has more than 16 KiB"));
     }
     let mut new = NewVideo::default();
-    for pair in metadata.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once(' ').unwrap_or((pair, ""));
+    for (name, value) in said(metadata)? {
+        new.say(name, value)?;
+    }
+    Ok(new)
+}
+
+/// Names and values of an `Upload-Metadata`.
+fn said(metadata: &str) -> Result<Vec<(&str, String)>, Problem> {
+    let pairs = metadata.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    let read = |pair| {
+        let (name, value) = str::split_once(pair, ' ').unwrap_or((pair, ""));
         let value = STANDARD.decode(value.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let value = value.ok_or_else(|| incorrect("Upload-Metadata must be names and base64 of UTF-8"))?;
         if value.contains('\0') {
             return Err(incorrect("Upload-Metadata has a NUL in a text"));
         }
-        new.say(name, value)?;
-    }
-    Ok(new)
+        Ok((name, value))
+    };
+    pairs.map(read).collect()
 }
 
 fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Problem> {
