@@ -89,7 +89,7 @@ test('what is no video is refused in words, beside the file', async () => {
   writeFileSync(path, 'This is a letter, and not a picture that moves.\n'.repeat(4_000));
   await choose(path);
   await sent('notes.mp4').getByText('This is a text file, not a video.').waitFor();
-  expect(await page.locator('[data-uploads-told]').textContent()).toContain('This is a text file');
+  expect(await page.locator('[data-told]').textContent()).toContain('This is a text file');
   await accessible(page);
   await sent('notes.mp4').getByRole('button', { name: /Remove/ }).click();
   expect(await sent('notes.mp4').count()).toBe(0);
@@ -243,6 +243,16 @@ test('what is said of a video is changed, with its picture and captions', async 
 
 test('what is deleted lies in the trash, and comes back', async () => {
   await page.goto(`${server.origin}/studio/videos`);
+  await page.getByRole('button', { name: 'Delete: The river at night' }).click();
+  await listed('The river at night').waitFor({ state: 'detached' });
+  await expect.poll(() => page.locator('[data-told]').textContent()).toContain('The river at night” is in the trash');
+  await accessible(page);
+  expect(await page.evaluate(() => document.activeElement?.textContent), 'the way back is at hand').toBe('Undo');
+  await page.keyboard.press('Enter');
+  await listed('The river at night').waitFor();
+  await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe('The river at night');
+  expect(await page.getByRole('button', { name: 'Undo' }).isVisible()).toBe(false);
+
   await page.getByRole('button', { name: 'Delete: The river at night' }).click();
   await listed('The river at night').waitFor({ state: 'detached' });
   await page.getByRole('link', { name: 'Trash' }).click();

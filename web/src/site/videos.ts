@@ -1,6 +1,7 @@
 /** The studio's videos as the server would show them now, while something happens to them. */
 
 import { t } from '../lib/messages';
+import { say } from './forms';
 import { whileVisible } from './poll';
 
 export function keepVideos(): void {
@@ -10,7 +11,12 @@ export function keepVideos(): void {
   }
   const place = document.querySelector<HTMLElement>(PLACE);
   if (!place) return;
-  place.addEventListener('millrace:sent', () => void refreshVideos());
+  place.addEventListener('millrace:sent', (event) => {
+    const form = event.target as HTMLFormElement;
+    const row = form.dataset.api?.startsWith('DELETE ') ? form.closest('.video') : null;
+    void refreshVideos().then(() => row && offerUndo(row));
+  });
+  document.querySelector(UNDO)?.addEventListener('millrace:sent', () => void takeBack());
   whileVisible(REFRESH_MS, async () => {
     if (document.querySelector(`${PLACE} [data-busy]:not([hidden])`)) await refreshVideos();
   });
@@ -48,8 +54,32 @@ export function showAbove(videos: readonly string[]): void {
 
 /** Tells those who do not see it. */
 export function tell(words: string): void {
-  const place = document.querySelector('[data-uploads-told]');
+  const place = document.querySelector('[data-told]');
   if (place) place.textContent = words;
+}
+
+/** Says that the video of a row is in the trash, and stands at the way back. */
+function offerUndo(row: Element): void {
+  const undo = document.querySelector<HTMLFormElement>(UNDO);
+  const said = undo?.querySelector('.undo-text');
+  if (!undo || !said) return;
+  trashed = { row: row.id, name: row.querySelector('.row-title')?.textContent ?? '' };
+  said.textContent = t('video_trashed', { name: trashed.name });
+  undo.dataset.api = `POST /api/v1/videos/${idOf(row)}/restore`;
+  say(undo, '');
+  undo.hidden = false;
+  undo.querySelector('button')?.focus();
+  tell(said.textContent);
+}
+
+/** The video is back: so is whoever took it back. */
+async function takeBack(): Promise<void> {
+  const undo = document.querySelector<HTMLFormElement>(UNDO);
+  if (!undo) return;
+  await refreshVideos();
+  undo.hidden = true;
+  document.getElementById(trashed.row)?.querySelector<HTMLElement>('.row-title')?.focus();
+  tell(t('video_restored', { name: trashed.name }));
 }
 
 function mergeRows(list: Element, fresh: Element): void {
@@ -92,7 +122,9 @@ function idOf(row: Element): string {
   return row.id.replace(/^video-/, '');
 }
 
+let trashed = { row: '', name: '' };
 let above: readonly string[] = [];
 const PLACE = '[data-live-rows]';
+const UNDO = 'form[data-undo]';
 const REFRESH_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 10_000;
