@@ -101,11 +101,16 @@ const PUBLIC: &str = "visibility cHVibGlj,filename Y2xpcC5tcDQ=";
 
 /// Does all work that waits, without FFmpeg unless it is given.
 async fn work(app: &App, ffmpeg: Option<Arc<Ffmpeg>>) {
+    work_with(app, ffmpeg, vec![144]).await;
+}
+
+/// The same, with renditions of those heights.
+async fn work_with(app: &App, ffmpeg: Option<Arc<Ffmpeg>>, heights: Vec<u32>) {
     let workshop = Workshop {
         store: app.store.clone(),
         vod: app.accounts.vod(),
         ffmpeg,
-        ladder: Arc::new(LadderConfig { heights: vec![144], ..LadderConfig::default() }),
+        ladder: Arc::new(LadderConfig { heights, ..LadderConfig::default() }),
         scratch: app._directory.path().join("scratch"),
         staging: app.accounts.staging(),
     };
@@ -263,6 +268,27 @@ async fn what_is_no_video_is_refused_with_the_reason() {
     assert!(!video["own"]["failure"].as_str().unwrap().is_empty(), "{video}");
     let again = creator.post(&format!("/api/v1/videos/{id}/retry"), Value::Null).await;
     assert_eq!((again.status, &again.json["state"]), (StatusCode::OK, &json!("received")));
+}
+
+#[tokio::test]
+async fn what_browsers_do_not_play_fails_in_words_where_nothing_else_is_made_of_it() {
+    let app = site().await;
+    let creator = app.browser("cora").await;
+    let path = app._directory.path().join("old.avi");
+    let made = "-v error -f lavfi -i testsrc2=s=160x90:r=10 -t 1 -c:v mpeg4";
+    assert!(Command::new("ffmpeg").args(made.split(' ')).arg(&path).status().unwrap().success());
+    let file = std::fs::read(path).unwrap();
+    for (ffmpeg, reason) in [(None, "this server has no FFmpeg"), (ffmpeg().await, "no other sizes are made")] {
+        let id = upload(&creator, &file, PUBLIC).await;
+        work_with(&app, ffmpeg, Vec::new()).await;
+        let video = creator.get(&format!("/api/v1/videos/{id}")).await.json;
+        assert_eq!(video["state"], "failed", "{video}");
+        assert!(video["own"]["failure"].as_str().unwrap().contains(reason), "{video}");
+    }
+    // What they play needs neither.
+    let id = upload(&creator, clip(), PUBLIC).await;
+    work_with(&app, ffmpeg().await, Vec::new()).await;
+    assert_eq!(creator.get(&format!("/api/v1/videos/{id}")).await.json["state"], "ready");
 }
 
 #[tokio::test]

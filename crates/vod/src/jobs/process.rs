@@ -2,7 +2,7 @@
 
 use millrace_jobs::{Context, Failure, GaveUp, Handler, Work};
 use millrace_store::{FileKind, VideoFacts, VideoState};
-use millrace_transcode::{Container, HEAD_BYTES, Limits, Probe, Remux, Verdict, ladder, verdict};
+use millrace_transcode::{Container, HEAD_BYTES, Limits, Probe, Remux, Rung, Verdict, ladder, verdict};
 use serde::{Deserialize, Serialize};
 
 use super::{MakePictures, MakeRendition, reporting};
@@ -39,7 +39,13 @@ impl Handler for Processing {
             self.0.store.set_video_state(piece.id(), VideoState::Ready, "").await?;
         }
         self.0.changed(&work.video).await;
-        self.enqueue_the_rest(&work.video, probe.as_ref()).await
+        // The smallest first: it is there soon, and plays on every connection.
+        let rungs: Vec<_> = probe.iter().flat_map(|probe| ladder(probe, &self.0.ladder)).rev().collect();
+        if !playable && rungs.is_empty() {
+            let words = "browsers do not play this file as it is, and no other sizes are made on this server";
+            return Err(Failure::last(words));
+        }
+        self.enqueue_the_rest(&work.video, probe.is_some(), rungs).await
     }
 
     async fn gave_up(&self, _: &Context, work: ProcessVideo, why: &GaveUp) {
@@ -120,14 +126,13 @@ impl Processing {
         self.0.keep(piece.id(), &output, Made::new(FileKind::Remux, "", "mp4", "video/mp4")).await
     }
 
-    async fn enqueue_the_rest(&self, short_id: &str, probe: Option<&Probe>) -> Result<(), Failure> {
-        let Some(probe) = probe else { return Ok(()) };
+    async fn enqueue_the_rest(&self, short_id: &str, pictures: bool, rungs: Vec<Rung>) -> Result<(), Failure> {
+        if !pictures {
+            return Ok(());
+        }
         let store = &self.0.store;
         let pictures = MakePictures { video: short_id.to_owned() };
         store.enqueue(&pictures.job().about(short_id).only(format!("pictures:{short_id}"))).await?;
-        // The smallest first: it is there soon, and plays on every connection.
-        let mut rungs = ladder(probe, &self.0.ladder);
-        rungs.reverse();
         for rung in rungs {
             let rendition = MakeRendition { video: short_id.to_owned(), name: rung.name };
             let only = format!("rendition:{short_id}:{}", rendition.name);
