@@ -134,7 +134,9 @@ async fn run(
     tokio::spawn(storage::try_out(objects.clone()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let accounts = Accounts::new(store.clone(), objects, &key, threads).with_mail(mail);
-    let accounts = accounts.with_uploads(work::upload_config(config)).map_err(ServeError::Uploads)?;
+    let ffmpeg = work::ffmpeg(config).await;
+    let uploads = work::upload_config(config, ffmpeg.as_ref());
+    let accounts = accounts.with_uploads(uploads).map_err(ServeError::Uploads)?;
     let downloads = accounts.downloads();
     downloads.set_limits(limits::download_limits(config));
     accounts.load_settings().await?;
@@ -152,7 +154,7 @@ async fn run(
     let recording = tokio::spawn(recorder.run(recorded.clone().cancelled_owned()));
     let (figures, jobs) = watch::channel(millrace_jobs::Metrics::default());
     let mut servers = wire::start(config, &hub, leaves, accounts.clone(), listeners, &gate, jobs, &health, &stop);
-    let runner = work::runner(config, &accounts).await;
+    let runner = work::runner(config, &accounts, ffmpeg);
     let counting = AbortOnDropHandle::new(tokio::spawn(work::keep_figures(runner.clone(), figures)));
     let working = {
         let stop = stop.rtmp.clone();

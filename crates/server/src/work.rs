@@ -6,7 +6,7 @@ use millrace_jobs::{
     BackUpDatabase, Config as RunnerConfig, Context, DatabaseBackup, Failure, Handler, JobsPrune, Metrics, PruneJobs,
     Registry, Runner, Schedule, Work,
 };
-use millrace_site::{Accounts, UploadConfig};
+use millrace_site::{Accounts, Makes, UploadConfig};
 use millrace_store::{Kind, Store};
 use millrace_transcode::{Ffmpeg, FfmpegConfig, LadderConfig};
 use millrace_vod::{Workshop, jobs};
@@ -33,7 +33,7 @@ pub(crate) fn work(load: impl Fn() -> Result<Config, ConfigError>) -> Result<(),
         let mut signals = Signals::new().map_err(ServeError::Runtime)?;
         let store = Store::open(config.database.url.expose(), &config.data_dir).await?;
         let accounts = Accounts::new(store.clone(), storage::open(&config)?, &serve::site_key(&config)?, 1);
-        let runner = runner(&config, &accounts).await;
+        let runner = runner(&config, &accounts, ffmpeg(&config).await);
         let stop = CancellationToken::new();
         let working = {
             let stop = stop.clone();
@@ -53,13 +53,13 @@ pub(crate) fn work(load: impl Fn() -> Result<Config, ConfigError>) -> Result<(),
 }
 
 /// What does the jobs in this process. Those of uploads are done where `accounts` take them.
-pub(crate) async fn runner(config: &Config, accounts: &Accounts) -> Runner {
+pub(crate) fn runner(config: &Config, accounts: &Accounts, ffmpeg: Option<Ffmpeg>) -> Runner {
     let every = |text: &str| text.parse::<Schedule>().expect("it is a schedule");
     let store = accounts.store();
     let workshop = Workshop {
         store: store.clone(),
         vod: accounts.vod(),
-        ffmpeg: ffmpeg(config).await.map(Arc::new),
+        ffmpeg: ffmpeg.map(Arc::new),
         ladder: Arc::new(LadderConfig { heights: config.transcode.heights.get(), ..LadderConfig::default() }),
         scratch: config.data_dir.join("scratch"),
         staging: accounts.staging(),
@@ -103,8 +103,16 @@ pub(crate) async fn keep_figures(runner: Runner, figures: watch::Sender<Metrics>
     }
 }
 
-/// What uploads may be, as configured.
-pub(crate) fn upload_config(config: &Config) -> UploadConfig {
+/// What uploads may be, as configured, and what becomes of them.
+pub(crate) fn upload_config(config: &Config, ffmpeg: Option<&Ffmpeg>) -> UploadConfig {
+    // Where workers do it, it is for them to have it.
+    let at_once: usize = config.transcode.at_once.get();
+    let has_ffmpeg = ffmpeg.is_some() || at_once == 0;
+    let makes = match (has_ffmpeg, config.transcode.heights.get().is_empty()) {
+        (false, _) => Makes::Nothing,
+        (true, true) => Makes::Pictures,
+        (true, false) => Makes::All,
+    };
     let quota = config.upload.quota.get() as u64;
     UploadConfig {
         directory: config.data_dir.join("uploads"),
@@ -112,10 +120,12 @@ pub(crate) fn upload_config(config: &Config) -> UploadConfig {
         quota: (quota > 0).then_some(quota),
         reserve: config.upload.reserve.get() as u64,
         keep: config.upload.keep.get(),
+        makes,
     }
 }
 
-async fn ffmpeg(config: &Config) -> Option<Ffmpeg> {
+/// FFmpeg, where it starts.
+pub(crate) async fn ffmpeg(config: &Config) -> Option<Ffmpeg> {
     let wanted = FfmpegConfig {
         path: config.ffmpeg.path.clone(),
         threads: config.transcode.threads.get(),

@@ -38,6 +38,7 @@ mod settings;
 mod source;
 mod videos;
 mod visitor;
+mod work_words;
 mod workers;
 
 use std::sync::Arc;
@@ -59,7 +60,7 @@ pub use mail::{Mail, MailSender, MailServer, NoMailSender, NoMailServer};
 pub use problem::{ErrorCode, Problem};
 pub use recorder::Recorder;
 pub use source::LiveSource;
-pub use videos::{DownloadExcess, DownloadLimits, Downloads, UploadConfig};
+pub use videos::{DownloadExcess, DownloadLimits, Downloads, Makes, UploadConfig};
 
 /// The site's routes: pages, API and assets, with a designed answer for every path that no other router takes.
 ///

@@ -3,11 +3,18 @@
 
 mod app;
 
-use app::App;
-use http::StatusCode;
+use std::net::SocketAddr;
+
+use app::{App, NothingLive, uploads};
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use millrace_site::{Makes, SiteConfig, UploadConfig, router};
 use millrace_store::{At, NewUpload, NewVideo, Review, Role, Video, VideoChange, VideoState, Visibility};
 use serde_json::json;
 use time::Duration;
+use tower::ServiceExt;
 
 /// A site with a creator, `cora`, who has a channel.
 async fn site() -> App {
@@ -99,6 +106,47 @@ async fn the_list_says_in_words_what_became_of_each() {
     assert!(!row("AAAAAAAAAA3").contains("href=\"/w/"), "there is nothing to watch yet");
     let places = ["AAAAAAAAAA7", "AAAAAAAAAA1"].map(|id| page.find(&format!("id=\"video-{id}\"")).unwrap());
     assert!(places[0] < places[1], "the newest first");
+}
+
+#[tokio::test]
+async fn why_a_video_failed_is_told_in_the_readers_language() {
+    let app = site().await;
+    let words = "the file is damaged or incomplete: it ends early";
+    video(&app, "AAAAAAAAAA1", "Broken", VideoState::Failed, words).await;
+    video(&app, "AAAAAAAAAA2", "Of another version", VideoState::Failed, "the moon is not full").await;
+    let creator = app.browser("cora").await;
+    for path in ["/studio/videos", "/studio/videos/AAAAAAAAAA1", "/w/AAAAAAAAAA1"] {
+        let (english, chinese) = (creator.page(path).await.2, creator.page(&format!("{path}?lang=zh-CN")).await.2);
+        assert!(english.contains(words), "{path}: {english}");
+        assert!(chinese.contains("文件已损坏或不完整：提前结束") && !chinese.contains(words), "{path}: {chinese}");
+    }
+    assert!(creator.page("/studio/videos?lang=zh-CN").await.2.contains("the moon is not full"), "as it was written");
+}
+
+#[tokio::test]
+async fn what_is_not_made_of_videos_here_is_said_where_they_are_uploaded() {
+    let app = site().await;
+    let cookie = app.browser("cora").await.cookie.lock().unwrap().clone().unwrap();
+    let cases = [
+        (Makes::All, ""),
+        (Makes::Pictures, "Other sizes are off on this server: viewers watch what you upload"),
+        (Makes::Nothing, "This server has no FFmpeg. Other sizes, pictures and conversions are off"),
+    ];
+    for (makes, words) in cases {
+        let config = UploadConfig { makes, ..uploads(&app._directory) };
+        let accounts = app.accounts.clone().with_uploads(config).unwrap();
+        let request = Request::get("/studio/videos")
+            .header(header::COOKIE, format!("session={cookie}"))
+            .extension(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 5000))))
+            .body(Body::empty())
+            .unwrap();
+        let answer = router(NothingLive, accounts, SiteConfig::default()).oneshot(request).await.unwrap();
+        let page = answer.into_body().collect().await.unwrap().to_bytes();
+        let page = String::from_utf8_lossy(&page);
+        assert!(page.contains(words), "{page}");
+        let any = ["no FFmpeg", "are off"].iter().any(|words| page.contains(words));
+        assert_eq!(any, makes != Makes::All);
+    }
 }
 
 #[tokio::test]

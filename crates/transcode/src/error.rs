@@ -64,7 +64,7 @@ pub enum Error {
     #[error("the video goes on far beyond the length that it states")]
     Outgrown,
     /// FFmpeg was ended by somebody else: the system, where memory is short, or an operator.
-    #[error("FFmpeg was ended by signal {signal}{}", if *.signal == 9 { ", as systems do where memory is short" } else { "" })]
+    #[error("FFmpeg was ended by signal {}", named(*.signal))]
     Killed {
         /// Which.
         signal: i32,
@@ -127,6 +127,10 @@ impl Error {
             Self::Failed(last_words(said, file).unwrap_or_else(|| status.to_string()))
         }
     }
+}
+
+fn named(signal: i32) -> String {
+    if signal == 9 { "9, as systems do where memory is short".to_owned() } else { signal.to_string() }
 }
 
 /// Whether a decoder refused a picture for its size: `Picture size 60000x60000 is invalid`.

@@ -20,6 +20,7 @@ use crate::i18n::Messages;
 use crate::rich_text::{Piece, RichText, pieces};
 use crate::videos::{KnownVideo, VideoLeave};
 use crate::visitor::Visitor;
+use crate::work_words::translated;
 use crate::{Problem, Site};
 
 #[derive(Template)]
@@ -265,7 +266,7 @@ pub(super) async fn page(
         description: RichText::new(video.description.trim(), &path),
         category: category_message(&video.category).map(|message| (video.category.clone(), message)),
         tags: list(&video.tags),
-        notice: notice(&known),
+        notice: notice(&known, t),
         edit: own.then(|| format!("/studio/videos/{}", video.short_id)),
         download: copies.then(|| match &which.token {
             Some(token) => format!("/videos/{}?download&token={}", video.short_id, super::urlencode(token)),
@@ -395,11 +396,12 @@ async fn related(site: &Site, known: &KnownVideo, t: &Messages) -> Result<Vec<Vi
 }
 
 /// Why others do not see it, where they do not.
-fn notice(known: &KnownVideo) -> Option<Notice> {
+fn notice(known: &KnownVideo, t: &Messages) -> Option<Notice> {
     let video = known.video();
+    let failure = translated(&video.failure, t);
     let (message, text, at) = match (video.state, video.review) {
         _ if video.trashed_at.is_some() => ("video.notice_trash", "", video.purge_at),
-        (VideoState::Failed, _) => ("video.notice_failed", video.failure.as_str(), None),
+        (VideoState::Failed, _) => ("video.notice_failed", failure.as_str(), None),
         (VideoState::Uploading, _) => ("video.notice_uploading", "", None),
         (VideoState::Received | VideoState::Processing, _) => ("video.notice_processing", "", None),
         (_, Review::Pending) => ("video.notice_pending", "", None),

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use super::Videos;
 use crate::{ErrorCode, Problem};
 
-/// What is taken.
+/// What is taken, and what is made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadConfig {
     /// Where files are while they come. Best on the file system of the objects: then they are moved, not copied.
@@ -32,6 +32,19 @@ pub struct UploadConfig {
     pub reserve: u64,
     /// How long an upload may rest before it is given up.
     pub keep: std::time::Duration,
+    /// What is made of it.
+    pub makes: Makes,
+}
+
+/// What is made of a video, beside playing it as it was uploaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Makes {
+    /// Pictures and other sizes.
+    All,
+    /// Pictures alone: there are to be no other sizes.
+    Pictures,
+    /// Nothing: there is no FFmpeg.
+    Nothing,
 }
 
 /// Takes uploads. Cheap to clone.

@@ -25,7 +25,7 @@ use crate::channels::tokens::PlayTokens;
 
 pub use downloads::{DownloadExcess, DownloadLimits, Downloads};
 use intake::Intake;
-pub use intake::UploadConfig;
+pub use intake::{Makes, UploadConfig};
 pub(crate) use leave::{VideoLeave, unlock_cookie};
 pub(crate) use media::routes;
 

@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_objects::Objects;
 use millrace_site::{
-    Accounts, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, Mail, SiteConfig, SiteKey, UploadConfig, openapi,
+    Accounts, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, Mail, Makes, SiteConfig, SiteKey, UploadConfig, openapi,
     router,
 };
 use millrace_store::testing::fresh_store;
@@ -304,6 +304,7 @@ pub(crate) fn uploads(directory: &tempfile::TempDir) -> UploadConfig {
         quota: None,
         reserve: 0,
         keep: std::time::Duration::from_secs(3600),
+        makes: Makes::All,
     }
 }
 

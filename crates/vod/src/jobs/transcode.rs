@@ -41,7 +41,11 @@ impl Handler for Renditions {
         let output = bench.file("rendition.mp4");
         let keyframes = self.keyframes(&piece).await;
         let spec = Transcode { input: &input, probe: &probe, rung, keyframes: &keyframes, output: &output };
-        let (cancel, note) = (job.cancellation(), format!("making {}p", work.name));
+        let cancel = job.cancellation();
+        let note = match &rung.video {
+            Some(_) => format!("making {}p", work.name),
+            None => "making a sound that browsers play".to_owned(),
+        };
         let done =
             reporting(job, (10, 980), &note, async |progress: &_| ffmpeg.transcode(&spec, progress, &cancel).await);
         let done = done.await.map_err(ffmpeg_failed)?;

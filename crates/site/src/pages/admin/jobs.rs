@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::super::{Shell, render};
 use super::{Due, Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
+use crate::work_words::translated;
 use crate::{Site, i18n::Messages, visitor::Visitor};
 
 #[derive(Template)]
@@ -138,13 +139,13 @@ impl Row {
             state: job.state,
             state_message: STATES.iter().find(|(state, _)| *state == job.state).map_or("", |(_, message)| message),
             progress: u64::try_from(job.progress.clamp(0, 1000) / 10).unwrap_or(0),
-            note: job.progress_note,
+            note: translated(&job.progress_note, t),
             attempts: if job.attempts > 1 { attempts } else { String::new() },
             due: job.due_at.filter(|_| job.state == JobState::Waiting).map(|at| Due::new(at.into(), now, t)),
             when: Moment::new(when.into(), now, t),
             when_message,
             worker: job.worker.filter(|_| job.state == JobState::Running).unwrap_or_default(),
-            error: job.error.unwrap_or_default(),
+            error: translated(&job.error.unwrap_or_default(), t),
             cancelling: job.cancel_requested && job.state == JobState::Running,
         }
     }

@@ -12,6 +12,7 @@ use super::dashboard::size;
 use super::{Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
 use crate::api::admin::storage::stored;
+use crate::work_words::translated;
 use crate::{Site, visitor::Visitor};
 
 #[derive(Template)]
@@ -75,7 +76,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
             },
         ),
         garbage: t.abbreviate(stored.garbage),
-        reconciled: stored.reconciled.map(|last| (Moment::new(last.at, now, t), last.note)),
+        reconciled: stored.reconciled.map(|last| (Moment::new(last.at, now, t), translated(&last.note, t))),
         kinds: kinds.collect(),
         users: users.collect(),
         shell,

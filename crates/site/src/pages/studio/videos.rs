@@ -18,7 +18,8 @@ use crate::pages::admin::dashboard::{rate, size};
 use crate::pages::admin::{End, Moment};
 use crate::pages::{Shell, error, render};
 use crate::visitor::Visitor;
-use crate::{Language, Problem, Site};
+use crate::work_words::translated;
+use crate::{Makes, Problem, Site};
 
 #[derive(Template)]
 #[template(path = "studio_videos.html")]
@@ -31,6 +32,8 @@ struct List {
     takes: bool,
     /// The largest file that is taken.
     largest: String,
+    /// Message of what is not made of videos here.
+    lacks: Option<&'static str>,
     /// What is stored, and how much may be.
     stored: String,
     next: Option<String>,
@@ -127,6 +130,7 @@ pub(super) async fn list(
         videos,
         channels: channels.into_iter().map(|channel| (channel.handle, channel.title)).collect(),
         takes: limits.is_some(),
+        lacks: limits.and_then(|limits| lacks(limits.makes)),
         largest: limits.map(|limits| size(limits.max_size, t)).unwrap_or_default(),
         stored: words,
         next,
@@ -259,6 +263,14 @@ impl Row {
     }
 }
 
+fn lacks(makes: Makes) -> Option<&'static str> {
+    match makes {
+        Makes::All => None,
+        Makes::Pictures => Some("studio.makes_pictures"),
+        Makes::Nothing => Some("studio.makes_nothing"),
+    }
+}
+
 /// What became of a video, and whether its owner should see to it.
 fn state(video: &Video, own: Option<&OwnPart>, now: OffsetDateTime, t: &Messages) -> (String, bool) {
     let plain = |message: &'static str| t.get(message).to_owned();
@@ -286,13 +298,13 @@ fn state(video: &Video, own: Option<&OwnPart>, now: OffsetDateTime, t: &Messages
 fn notes(own: &OwnPart, work: Option<&VideoWork>, t: &Messages) -> Vec<String> {
     let mut notes = Vec::new();
     if !own.failure.is_empty() {
-        notes.push(own.failure.clone());
+        notes.push(translated(&own.failure, t));
     }
     if !own.review_reason.is_empty() && matches!(own.review, ReviewState::Changes | ReviewState::Rejected) {
         notes.push(t.with("studio.moderators_say", "reason", &own.review_reason));
     }
     if let Some(error) = work.and_then(|work| work.error.as_ref()) {
-        notes.push(t.with("studio.tried_again", "reason", error));
+        notes.push(t.with("studio.tried_again", "reason", translated(error, t)));
     }
     notes
 }
@@ -308,10 +320,9 @@ fn doing(work: &VideoWork, t: &Messages) -> String {
         _ => "studio.work_process",
     });
     let percent = percent(work.progress);
-    // Notes are in English.
-    let note = match t.language() {
-        Language::En if !work.note.is_empty() => format!(" · {}", work.note),
-        _ => String::new(),
+    let note = match work.note.as_str() {
+        "" => String::new(),
+        note => format!(" · {}", translated(note, t)),
     };
     format!("{what} · {percent} %{note}")
 }
