@@ -6,12 +6,11 @@ use axum::response::Response;
 use millrace_store::{At, Channel, ChannelFilter, ChannelOrder, ListedVideo, Page, PageRequest, VideoSearch};
 use serde::Deserialize;
 
-use super::{Avatar, Card, ChannelRow, Shell, When, error, render, urlencode};
+use super::{Card, ChannelRow, Shell, VideoCard, error, render, urlencode};
 use crate::api::list;
 use crate::api::live::{LiveOrder, in_order};
 use crate::api::videos::{VideoAge, VideoLength, VideoSort};
 use crate::channels::rules;
-use crate::i18n::Messages;
 use crate::source::DEFAULT_APP;
 use crate::visitor::Visitor;
 use crate::{LiveStream, Problem, Site};
@@ -31,7 +30,7 @@ struct Search {
     /// What of it is on air, on the first page.
     cards: Vec<Card>,
     channels: Vec<ChannelRow>,
-    videos: Vec<VideoResult>,
+    videos: Vec<VideoCard>,
     /// Value and message of each, and whether it is the present one.
     lengths: Vec<(&'static str, &'static str, bool)>,
     ages: Vec<(&'static str, &'static str, bool)>,
@@ -71,46 +70,6 @@ enum Only {
     Both,
     Channels,
     Videos,
-}
-
-/// A video as results show it.
-struct VideoResult {
-    page: String,
-    title: String,
-    channel: String,
-    handle: String,
-    avatar: Avatar,
-    thumbnail: Option<String>,
-    /// `m:ss`.
-    duration: String,
-    views: String,
-    published: Option<When>,
-}
-
-impl VideoResult {
-    fn new(found: ListedVideo, t: &Messages) -> Self {
-        let video = found.video;
-        let seconds = u64::try_from(video.duration).unwrap_or(0) / 1000;
-        let path = format!("/videos/{}", video.short_id);
-        Self {
-            page: format!("/w/{}", video.short_id),
-            avatar: Avatar::of(&found.channel_title, found.channel_avatar.as_deref()),
-            // The picture's own key is in the address, so that caches never show an old one.
-            thumbnail: found.thumbnail.map(|key| format!("{path}/thumbnail.jpg?v={}", &key[..key.len().min(8)])),
-            duration: clock(seconds),
-            views: t.count("search.views", u64::try_from(video.views).unwrap_or(0)),
-            published: video.published_at.map(|at| When::ago(at, t)),
-            title: video.title,
-            channel: found.channel_title,
-            handle: found.channel_handle,
-        }
-    }
-}
-
-/// A duration as a clock shows it: `m:ss` or `h:mm:ss`.
-fn clock(seconds: u64) -> String {
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 impl Wanted {
@@ -224,7 +183,7 @@ async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Res
         channels: found.items.iter().map(row).collect(),
         next: found.next.map(|cursor| format!("{}{query}{join}cursor={}", place.path, urlencode(&cursor))),
         next_videos: videos.next.map(|cursor| format!("{}{query}{join}videos={}", place.path, urlencode(&cursor))),
-        videos: videos.items.into_iter().map(|video| VideoResult::new(video, shell.t)).collect(),
+        videos: videos.items.iter().map(|listed| VideoCard::new(listed, shell.t)).collect(),
         lengths: chosen(&LENGTHS, &wanted.duration),
         ages: chosen(&AGES, &wanted.since),
         video_orders: chosen(&ORDERS, &wanted.order),
