@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { keepVolume, leaveAt, position, volume } from '../src/player/video/memory';
+import { keepVolume, leave, position, volume } from '../src/player/video/memory';
 import { distinct, lacked } from '../src/player/video/source';
 import { command } from '../src/player/video/keys';
 import { next } from '../src/player/video/rates';
@@ -14,6 +14,10 @@ function storage(kept: Record<string, string> = {}): Storage {
   } as unknown as Storage;
 }
 
+function leaveAt(id: string, currentTime: number, duration: number, now: number, kept: Storage, readyState = 4): void {
+  leave(id, { readyState, ended: false, currentTime, duration }, now, kept);
+}
+
 describe('where a video was left', () => {
   it('is remembered, but for its beginning and its end', () => {
     const kept = storage();
@@ -23,8 +27,17 @@ describe('where a video was left', () => {
     expect(position('a', kept)).toBe(50);
     leaveAt('a', 96, 100, 3, kept);
     expect(position('a', kept)).toBeUndefined();
-    leaveAt('b', 50, Number.NaN, 4, kept);
+    leaveAt('b', 50, 100, 4, kept);
+    leave('b', { readyState: 4, ended: true, currentTime: 100, duration: 100 }, 5, kept);
     expect(position('b', kept)).toBeUndefined();
+  });
+
+  it('stays where the video did not come', () => {
+    const kept = storage();
+    leaveAt('a', 50, 100, 1, kept);
+    leaveAt('a', 0, Number.NaN, 2, kept, 0);
+    leaveAt('a', 0, 100, 3, kept, 0);
+    expect(position('a', kept)).toBe(50);
   });
 
   it('is kept for the last hundred', () => {

@@ -14,6 +14,9 @@ export interface Volume {
   muted: boolean;
 }
 
+/** What is asked of a video that is left. */
+export type Left = Pick<HTMLVideoElement, 'readyState' | 'ended' | 'currentTime' | 'duration'>;
+
 type Positions = Record<string, { at: number; on: number }>;
 
 /** Where a video was left, in seconds; `undefined` where it is to begin. */
@@ -21,8 +24,11 @@ export function position(id: string, storage: Storage = localStorage): number | 
   return positions(storage)[id]?.at;
 }
 
-/** Remembers where a video is left. One that is hardly begun, or seen, is forgotten. */
-export function leaveAt(id: string, at: number, duration: number, now: number, storage: Storage = localStorage): void {
+/** Remembers where a video is left. One that is hardly begun, or seen, is forgotten; of one that never came nothing is known. */
+export function leave(id: string, video: Left, now: number, storage: Storage = localStorage): void {
+  if (video.readyState === 0) return;
+  const { duration } = video;
+  const at = video.ended ? 0 : video.currentTime;
   const all = positions(storage);
   if (at < SHORT || !(at < duration * SEEN)) {
     if (!(id in all)) return;

@@ -38,12 +38,34 @@ export interface Addresses {
 export function open(video: HTMLVideoElement, addresses: Addresses, events: SourceEvents): Source {
   let hls: Hls | null = null;
   let closed = false;
-  let recovered = false;
+  /** Where the video was when its decoder was last set up anew. */
+  let recoveredAt: number | undefined;
   let lacking: string | undefined;
 
+  /** What is attached next goes on where the video is, and as it is: browsers begin anew, and rest. */
+  const keepPlace = (): void => {
+    const { currentTime: at, paused } = video;
+    const restore = (): void => {
+      if (closed) return;
+      if (at > 0) video.currentTime = at;
+      if (!paused) video.play().catch(() => undefined);
+    };
+    video.addEventListener('loadedmetadata', restore, { once: true });
+  };
   const file = (): void => {
+    keepPlace();
+    hls?.destroy();
+    hls = null;
+    events.levels([]);
     video.src = addresses.file;
     video.onerror = () => events.failed(video.error?.code === MediaError.MEDIA_ERR_NETWORK ? 'network' : 'media');
+  };
+  /** Not twice at the same place: there it did not help. */
+  const mayRecover = (): boolean => {
+    const at = video.readyState > 0 ? video.currentTime : (recoveredAt ?? 0);
+    if (recoveredAt !== undefined && Math.abs(at - recoveredAt) < FAR) return false;
+    recoveredAt = at;
+    return true;
   };
   const native = (): void => {
     if (video.canPlayType('application/vnd.apple.mpegurl') === '') return file();
@@ -60,6 +82,7 @@ export function open(video: HTMLVideoElement, addresses: Addresses, events: Sour
       }
       hls = new Hls({ capLevelToPlayerSize: true, maxBufferLength: 30, backBufferLength: 60, renderTextTracksNatively: false });
       const sources = Hls.getMediaSource();
+      const INCOMPATIBLE = Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR;
       hls.on(Hls.Events.MANIFEST_LOADED, (_, { levels }) => {
         lacking = lacked(levels.map(({ attrs }) => attrs.CODECS), (type) => sources?.isTypeSupported(type) ?? false);
         if (lacking) events.lacks(lacking);
@@ -74,18 +97,15 @@ export function open(video: HTMLVideoElement, addresses: Addresses, events: Sour
       });
       hls.on(Hls.Events.ERROR, (_, { fatal, type, details }) => {
         if (!fatal) return;
-        if (details === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR && lacking) {
+        if (details === INCOMPATIBLE && lacking) {
           // The browser's own reader would leave out what it lacks, and play sound without a picture.
           events.failed('codec');
         } else if (type === Hls.ErrorTypes.NETWORK_ERROR) events.failed('network');
-        else if (type === Hls.ErrorTypes.MEDIA_ERROR && !recovered) {
-          recovered = true;
+        else if (type === Hls.ErrorTypes.MEDIA_ERROR && details !== INCOMPATIBLE && mayRecover()) {
+          keepPlace();
           hls?.recoverMediaError();
         } else {
           // What Media Source Extensions refuse, the browser's own reader may still play.
-          hls?.destroy();
-          hls = null;
-          events.levels([]);
           file();
         }
       });
@@ -124,3 +144,6 @@ export function distinct(levels: Level[]): Level[] {
   for (const level of levels) if (level.size > 0 && !sizes.has(level.size)) sizes.set(level.size, level);
   return [...sizes.values()].sort((a, b) => b.size - a.size);
 }
+
+/** Seconds from the place of an error, behind which another is one of its own. */
+const FAR = 10;
