@@ -103,6 +103,11 @@ pub(crate) fn url(key: &str) -> String {
     format!("/media/{key}")
 }
 
+/// Width and height of the picture that begins with these bytes, in pixels.
+pub(crate) fn size_of(head: &[u8]) -> Option<(u32, u32)> {
+    ImageReader::new(Cursor::new(head)).with_guessed_format().ok()?.into_dimensions().ok()
+}
+
 async fn picture(State(site): State<Site>, Path(key): Path<String>) -> Response {
     let mut response = find(&site, &key).await.unwrap_or_else(|status| {
         let mut response = [(header::CACHE_CONTROL, "no-store")].into_response();

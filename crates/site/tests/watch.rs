@@ -366,3 +366,140 @@ async fn lists_lead_to_the_videos_that_everybody_may_see() {
     };
     assert_eq!((&seed["next"]["page"], &seed["frame_rate"]), (&json!(format!("/w/{}", ids[24])), &json!(25.0)));
 }
+
+/// The answer to a site that links to a page (oEmbed).
+async fn oembed(client: &Client<'_>, query: &str) -> (StatusCode, Value) {
+    let (status, headers, text) = client.page(&format!("/oembed?{query}")).await;
+    let kind = if status == StatusCode::OK { "application/json" } else { "application/problem+json" };
+    assert_eq!(headers[header::CONTENT_TYPE], kind, "{query}");
+    assert_eq!(headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN), status == StatusCode::OK, "{query}");
+    (status, serde_json::from_str(&text).unwrap())
+}
+
+#[tokio::test]
+async fn other_sites_learn_how_to_show_a_video() {
+    let site = Site::new().await;
+    site.put(&site.new_video(ID, r#"The "mill" & <b>"#)).await;
+    let anonymous = site.app.anonymous();
+    let (_, _, page) = anonymous.page(&format!("/w/{ID}")).await;
+    let query = format!("url=http%3A%2F%2Fvideo.example%2Fw%2F{ID}");
+    let link =
+        format!(r#"<link rel="alternate" type="application/json+oembed" href="http://video.example/oembed?{query}""#);
+    assert!(page.contains(&link), "{page}");
+
+    let frame = |size: &str| {
+        format!(
+            r#"<iframe src="http://video.example/embed/{ID}" title="The &quot;mill&quot; &amp; &lt;b&gt;" {size} allow="fullscreen; picture-in-picture" frameborder="0"></iframe>"#
+        )
+    };
+    let (status, answer) = oembed(&anonymous, &query).await;
+    assert_eq!(status, StatusCode::OK);
+    let expected = json!({
+        "version": "1.0",
+        "type": "video",
+        "title": r#"The "mill" & <b>"#,
+        "author_name": "Engine room",
+        "author_url": "http://video.example/@engine",
+        "provider_name": "Millrace",
+        "provider_url": "http://video.example",
+        "html": frame(r#"width="640" height="360""#),
+        "width": 640,
+        "height": 360,
+    });
+    assert_eq!(answer, expected);
+    let (_, small) = oembed(&anonymous, &format!("{query}&maxwidth=400&maxheight=180&format=json")).await;
+    assert_eq!(small["html"], frame(r#"width="320" height="180""#));
+    assert_eq!((&small["width"], &small["height"]), (&json!(320), &json!(180)));
+    let (_, later) = oembed(&anonymous, &format!("{query}%3Ft%3D1:02")).await;
+    assert!(later["html"].as_str().unwrap().contains(&format!("/embed/{ID}?t=62\"")), "{later}");
+
+    // A picture is told with its size, and only where there is room for it.
+    let creator = site.app.browser("cora").await;
+    let mut png = Vec::new();
+    let picture = image::DynamicImage::new_rgb8(320, 180);
+    picture.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
+    let put = creator.upload(&format!("/api/v1/videos/{ID}/thumbnail"), &png).await;
+    assert_eq!(put.status, StatusCode::OK, "{}", put.json);
+    let (_, pictured) = oembed(&anonymous, &query).await;
+    let start = format!("http://video.example/videos/{ID}/thumbnail.jpg?v=");
+    assert!(pictured["thumbnail_url"].as_str().unwrap().starts_with(&start), "{pictured}");
+    assert_eq!((&pictured["thumbnail_width"], &pictured["thumbnail_height"]), (&json!(320), &json!(180)));
+    let (_, small) = oembed(&anonymous, &format!("{query}&maxwidth=319")).await;
+    assert!(small.get("thumbnail_url").is_none() && small.get("thumbnail_width").is_none(), "{small}");
+
+    // Where no other site may show it there is a link alone.
+    let nowhere = ChannelChange { embed_hosts: Some(Some("")), ..ChannelChange::default() };
+    let channel = site.app.store.channel_by_handle("engine").await.unwrap().unwrap();
+    site.app.store.update_channel(&channel.id, channel.version, &nowhere).await.unwrap();
+    let site = Site { app: site.app.restart().await, ..site };
+    let (_, link) = oembed(&site.app.anonymous(), &query).await;
+    assert_eq!((&link["type"], link.get("html")), (&json!("link"), None));
+}
+
+#[tokio::test]
+async fn other_sites_learn_nothing_of_what_is_not_for_everybody() {
+    let site = Site::new().await;
+    for (id, visibility, review) in [
+        ("private0000", Visibility::Private, Review::None),
+        ("password000", Visibility::Password, Review::None),
+        ("unlisted000", Visibility::Unlisted, Review::None),
+        ("pending0000", Visibility::Public, Review::Pending),
+    ] {
+        site.put(&NewVideo { visibility, review, ..site.new_video(id, "Secret garden") }).await;
+    }
+    let creator = site.app.browser("cora").await;
+    let unknown = oembed(&site.app.anonymous(), "url=http://video.example/w/00000000000").await;
+    assert_eq!((unknown.0, &unknown.1["error_code"]), (StatusCode::NOT_FOUND, &json!("006")));
+    for client in [&site.app.anonymous(), &creator] {
+        for id in ["private0000", "pending0000"] {
+            assert_eq!(oembed(client, &format!("url=http://video.example/w/{id}")).await, unknown, "{id}");
+        }
+        let (status, answer) = oembed(client, "url=http://video.example/w/password000").await;
+        assert_eq!((status, &answer["error_code"]), (StatusCode::UNAUTHORIZED, &json!("002")));
+        assert!(!answer.to_string().contains("Secret"));
+        let (status, answer) = oembed(client, "url=http://video.example/w/unlisted000").await;
+        assert_eq!((status, &answer["title"]), (StatusCode::OK, &json!("Secret garden")), "who has the link may watch");
+    }
+    let (_, _, page) = creator.page("/w/private0000").await;
+    assert!(!page.contains("oembed"));
+
+    let (anonymous, known) = (site.app.anonymous(), "url=http://video.example/w/unlisted000");
+    for (query, status, code) in [
+        (String::new(), StatusCode::BAD_REQUEST, "001"),
+        (format!("{known}&maxwidth=0"), StatusCode::BAD_REQUEST, "001"),
+        (format!("{known}&maxheight=-1"), StatusCode::BAD_REQUEST, "001"),
+        (format!("{known}&format=xml"), StatusCode::NOT_IMPLEMENTED, "001"),
+        ("url=http://other.example/w/unlisted000".to_owned(), StatusCode::NOT_FOUND, "006"),
+        ("url=http://video.example/login".to_owned(), StatusCode::NOT_FOUND, "006"),
+        ("url=:".to_owned(), StatusCode::NOT_FOUND, "006"),
+    ] {
+        let (got, answer) = oembed(&anonymous, &query).await;
+        assert_eq!((got, &answer["error_code"]), (status, &json!(code)), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn other_sites_learn_how_to_show_a_channel() {
+    let site = Site::new().await;
+    let (anonymous, query) = (site.app.anonymous(), "url=http%3A%2F%2Fvideo.example%2F%40engine");
+    let (_, _, page) = anonymous.page("/@engine").await;
+    assert!(page.contains(&format!(r#"href="http://video.example/oembed?{query}""#)), "{page}");
+    let (status, answer) = oembed(&anonymous, query).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!((&answer["type"], &answer["title"]), (&json!("rich"), &json!("Engine room")));
+    let start = r#"<iframe src="http://video.example/embed/@engine" title=""#;
+    assert!(answer["html"].as_str().unwrap().starts_with(start), "{answer}");
+    assert_eq!((&answer["width"], &answer["height"]), (&json!(640), &json!(360)));
+    for unknown in ["@nobody", "@engine?app=other", "@", "@a/b"] {
+        let (status, _) = oembed(&anonymous, &format!("url=http://video.example/{unknown}")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{unknown}");
+    }
+    let (_, _, page) = anonymous.page("/@nobody").await;
+    assert!(!page.contains("oembed"), "there is no such channel");
+
+    let closed = ChannelChange { visibility: Some(Visibility::Private), ..ChannelChange::default() };
+    site.app.store.update_channel(&site.channel.id, site.channel.version, &closed).await.unwrap();
+    let site = Site { app: site.app.restart().await, ..site };
+    let (status, answer) = oembed(&site.app.anonymous(), query).await;
+    assert_eq!((status, &answer["error_code"]), (StatusCode::UNAUTHORIZED, &json!("002")));
+}

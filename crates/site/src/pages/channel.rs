@@ -12,6 +12,8 @@ use millrace_store::{At, Channel as Row, Error, VideoFilter, VideoOrder, Visibil
 use serde::Deserialize;
 use time::OffsetDateTime;
 
+use super::frame::Frame;
+use super::oembed::discovery;
 use super::{Avatar, Card, Shell, VideoCard, error, render, rfc3339};
 use crate::api::watch::Ticket;
 use crate::channels::tokens::Bearer;
@@ -115,7 +117,7 @@ struct Locked {
 /// The part of the query that says which stream is meant.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Which {
-    app: Option<String>,
+    pub(super) app: Option<String>,
     /// Where the list of videos goes on.
     videos: Option<String>,
     /// Its order: `views`, or the newest first.
@@ -215,11 +217,10 @@ pub(super) async fn page(
         ("channel.url_flv", media(&seed.elsewhere.flv)),
         ("channel.url_hls", media(&seed.elsewhere.hls)),
     ];
-    let label = escaped(&t.with("channel.title", "name", &heading));
-    let embed = format!(
-        r#"<iframe src="{}/embed{}" title="{label}" width="640" height="360" allow="autoplay; fullscreen; picture-in-picture" frameborder="0"></iframe>"#,
-        visitor.origin, seed.urls.page
-    );
+    let (label, src) =
+        (t.with("channel.title", "name", &heading), format!("{}/embed{}", visitor.origin, seed.urls.page));
+    let (width, height) = Frame::SIZE;
+    let embed = Frame { src: &src, title: &label, width, height, begins: true }.html();
     let link = media(&seed.urls.page);
     let image = media(&seed.urls.thumbnail);
     let others = site
@@ -238,6 +239,9 @@ pub(super) async fn page(
     shell.indexed = listed && (seed.live.is_some() || seed.channel.is_some());
     if let Some(about) = about.as_ref().filter(|about| !about.first().is_empty()) {
         about.first().clone_into(&mut shell.description);
+    }
+    if seed.channel.as_ref().map_or(seed.live.is_some(), |known| known.is_open()) {
+        shell.oembed = Some(discovery(&shell.visitor.origin, &link));
     }
     if listed && seed.live.is_some() {
         shell.image = image;
@@ -313,11 +317,6 @@ fn locked(site: &Site, visitor: Visitor, name: &str, seed: &Seed) -> Response {
         *response.status_mut() = http::StatusCode::FORBIDDEN;
     }
     response
-}
-
-/// For an attribute of HTML that is shown to be copied.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Other streams shown below the player.

@@ -9,8 +9,10 @@ mod comments;
 mod device;
 mod embed;
 pub(crate) mod error;
+mod frame;
 mod guide;
 mod home;
+mod oembed;
 mod search;
 mod shell;
 mod studio;
@@ -43,6 +45,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/embed/@{name}", get(embed::page))
         .route("/w/{id}", get(watch::page))
         .route("/embed/{id}", get(watch::embed))
+        .route("/oembed", get(oembed::answer))
         .route("/login", get(account::log_in))
         .route("/register", get(account::register))
         .route("/setup", get(account::set_up))
@@ -133,12 +136,10 @@ struct VideoCard {
 impl VideoCard {
     fn new(listed: &ListedVideo, t: &Messages) -> Self {
         let video = &listed.video;
-        let thumbnail =
-            |key: &String| format!("/videos/{}/thumbnail.jpg?v={}", video.short_id, &key[..key.len().min(8)]);
         Self {
             page: format!("/w/{}", video.short_id),
             title: video.title.clone(),
-            thumbnail: listed.thumbnail.as_ref().map(thumbnail),
+            thumbnail: listed.thumbnail.as_ref().map(|key| thumbnail_of(&video.short_id, key)),
             duration: if video.duration > 0 { clock(video.duration) } else { String::new() },
             channel: listed.channel_title.clone(),
             avatar: Avatar::of(&listed.channel_title, listed.channel_avatar.as_deref()),
@@ -146,6 +147,11 @@ impl VideoCard {
             published: video.published_at.map(|at| When::ago(at, t)),
         }
     }
+}
+
+/// The path of the picture under that key, which stands for a video.
+fn thumbnail_of(id: &str, key: &str) -> String {
+    format!("/videos/{id}/thumbnail.jpg?v={}", &key[..key.len().min(8)])
 }
 
 /// Milliseconds as a clock shows them: `2:03`, `1:02:03`.

@@ -25,6 +25,8 @@ pub(super) struct Shell {
     /// Open Graph type.
     pub(super) kind: &'static str,
     pub(super) canonical: String,
+    /// Where other sites learn how to show its player.
+    pub(super) oembed: Option<String>,
     /// Whether search engines should list the page.
     pub(super) indexed: bool,
     /// What the search field at the top holds.
@@ -48,6 +50,7 @@ impl Shell {
             image: format!("{}{}", visitor.origin, assets::url("src/images/card.jpg")),
             kind: "website",
             canonical: format!("{}{}", visitor.origin, visitor.choosing_nothing()),
+            oembed: None,
             indexed: true,
             words: String::new(),
             built: assets::are_built(),

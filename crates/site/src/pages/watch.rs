@@ -1,6 +1,5 @@
 //! A video: the player first, then what it is and what else there is.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use askama::Template;
@@ -11,6 +10,8 @@ use millrace_store::{FileKind, PageRequest, Review, Store, UserId, VideoFilter, 
 use serde::{Deserialize, Serialize};
 
 use super::comments::{CommentsQuery, CommentsView};
+use super::frame::Frame;
+use super::oembed::discovery;
 use super::{Avatar, Shell, VideoCard, When, error, render};
 use crate::actor::Address;
 use crate::api::watch::Ticket;
@@ -145,7 +146,7 @@ pub(super) struct Which {
 
 impl Which {
     /// Where it begins, in seconds: `?t=62` or `?t=1:02`.
-    fn start(&self) -> Option<u32> {
+    pub(super) fn start(&self) -> Option<u32> {
         let text = self.t.as_deref()?;
         match pieces(text)[..] {
             [Piece::Time(_, seconds)] => Some(seconds),
@@ -202,8 +203,8 @@ pub(super) async fn page(
     headers: HeaderMap,
 ) -> Response {
     let which = which.map(|Query(which)| which).unwrap_or_default();
-    let found = find(&site, &id, &visitor, address, &headers, which.token.as_deref()).await;
-    let (known, leave) = match found {
+    let ticket = Ticket { actor: visitor.user.as_ref(), headers: &headers, address, token: which.token.as_deref() };
+    let (known, leave) = match find(&site, &id, ticket).await {
         Ok(Found::Open(known, leave)) => (known, leave),
         Ok(Found::InTrash(known)) => (known, VideoLeave::Own),
         Ok(Found::ByPassword(known)) => return locked(&site, visitor, &known),
@@ -233,10 +234,8 @@ pub(super) async fn page(
     };
     let title = video.title.clone();
     let frame = format!("{}/embed/{}", visitor.origin, video.short_id);
-    let embed = format!(
-        r#"<iframe src="{frame}" title="{}" width="640" height="360" allow="fullscreen; picture-in-picture" frameborder="0"></iframe>"#,
-        escaped(&title)
-    );
+    let (width, height) = Frame::SIZE;
+    let embed = Frame { src: &frame, title: &title, width, height, begins: false }.html();
     let own = user.as_ref() == Some(known.owner());
     let mut shell = Shell::new(&site, visitor, &title).with_video();
     if let Some(first) = video.description.lines().find(|line| !line.trim().is_empty()) {
@@ -247,10 +246,12 @@ pub(super) async fn page(
     shell.indexed = video.listed;
     let open = leave == VideoLeave::Anybody;
     if let Some(poster) = known.listed.thumbnail.as_ref().filter(|_| open) {
-        let version = &poster[..poster.len().min(8)];
-        shell.image = format!("{}/videos/{}/thumbnail.jpg?v={version}", shell.visitor.origin, video.short_id);
+        shell.image = format!("{}{}", shell.visitor.origin, super::thumbnail_of(&video.short_id, poster));
     }
     let player = Player::new(&known, &which, related.first(), t);
+    if open && player.ready {
+        shell.oembed = Some(discovery(&shell.visitor.origin, &link));
+    }
     let copies = player.ready && (video.downloadable || leave == VideoLeave::Own);
     let mut response = render(&Watch {
         channel: Channel {
@@ -300,8 +301,8 @@ pub(super) async fn embed(
     headers: HeaderMap,
 ) -> Response {
     let which = which.map(|Query(which)| which).unwrap_or_default();
-    let found = find(&site, &id, &visitor, address, &headers, which.token.as_deref()).await;
-    let (known, leave) = match found {
+    let ticket = Ticket { actor: visitor.user.as_ref(), headers: &headers, address, token: which.token.as_deref() };
+    let (known, leave) = match find(&site, &id, ticket).await {
         // What is not there yet, or no longer, is shown on its own page alone.
         Ok(Found::Open(known, leave)) if known.video().state == VideoState::Ready => (known, leave),
         Ok(Found::ByPassword(known)) => {
@@ -342,7 +343,8 @@ fn page_of(known: &KnownVideo) -> String {
     format!("/w/{}", known.video().short_id)
 }
 
-enum Found {
+/// What there is to watch, for who asks.
+pub(super) enum Found {
     Open(Arc<KnownVideo>, VideoLeave),
     /// It is in the trash, which those are told who could take it out.
     InTrash(Arc<KnownVideo>),
@@ -350,25 +352,17 @@ enum Found {
     None,
 }
 
-async fn find(
-    site: &Site,
-    id: &str,
-    visitor: &Visitor,
-    address: IpAddr,
-    headers: &HeaderMap,
-    token: Option<&str>,
-) -> Result<Found, Problem> {
+pub(super) async fn find(site: &Site, id: &str, ticket: Ticket<'_>) -> Result<Found, Problem> {
     let videos = &site.accounts.videos;
     let Some(known) = videos.find(id).await.map_err(Problem::database)? else { return Ok(Found::None) };
-    let ticket = || Ticket { actor: visitor.user.as_ref(), headers, address, token };
-    let (leave, video) = (videos.leave(&known, ticket()).await.map_err(Problem::database)?, known.video());
+    let (leave, video) = (videos.leave(&known, ticket).await.map_err(Problem::database)?, known.video());
     if let Some(leave) = leave {
         return Ok(Found::Open(known, leave));
     }
     if video.is_out() && video.visibility == Visibility::Password {
         return Ok(Found::ByPassword(known));
     }
-    let in_trash = video.trashed_at.is_some() && videos.is_own(&known, ticket()).await.map_err(Problem::database)?;
+    let in_trash = video.trashed_at.is_some() && videos.is_own(&known, ticket).await.map_err(Problem::database)?;
     Ok(if in_trash { Found::InTrash(known) } else { Found::None })
 }
 
@@ -412,11 +406,6 @@ fn notice(known: &KnownVideo, t: &Messages) -> Option<Notice> {
         _ => return None,
     };
     Some(Notice { message, text: text.to_owned(), at: at.map(When::on) })
-}
-
-/// For an attribute of HTML that is shown to be copied.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn locked(site: &Site, visitor: Visitor, known: &KnownVideo) -> Response {
