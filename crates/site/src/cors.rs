@@ -56,7 +56,7 @@ pub(crate) async fn allow_foreign(State(site): State<Site>, mut request: Request
             let headers = response.headers_mut();
             headers.remove(header::SET_COOKIE);
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag, retry-after"));
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
             response
         }
     };
@@ -76,8 +76,14 @@ fn foreign(site: &Site, request: &Request) -> Option<HeaderValue> {
 fn preflight() -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"));
-    let allowed = HeaderValue::from_static("accept, authorization, content-type, if-match, last-event-id");
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
     (StatusCode::NO_CONTENT, headers).into_response()
 }
+
+/// What another site's page may send, that of tus with it.
+const ALLOWED: &str = "accept, authorization, content-type, if-match, last-event-id, tus-resumable, upload-checksum, \
+                       upload-length, upload-metadata, upload-offset, x-http-method-override";
+/// What it may read of an answer.
+const EXPOSED: &str = "etag, location, millrace-video, retry-after, tus-checksum-algorithm, tus-extension, tus-max-size, \
+                       tus-resumable, tus-version, upload-expires, upload-length, upload-metadata, upload-offset";

@@ -46,8 +46,7 @@ impl Form {
         let mut values = Vec::new();
         for (at, (name, behind)) in self.rest.iter().enumerate() {
             let is_last = at + 1 == self.rest.len();
-            let (value, further) =
-                if is_last { (left.strip_suffix(behind)?, "") } else { left.split_once(behind)? };
+            let (value, further) = if is_last { (left.strip_suffix(behind)?, "") } else { left.split_once(behind)? };
             if value.is_empty() {
                 return None;
             }
@@ -157,7 +156,10 @@ mod tests {
         ("transcode/src/remux.rs", &["Error::NothingToPlay("]),
         ("transcode/src/storyboard.rs", &["Error::Damaged("]),
         ("transcode/src/transcode.rs", &["Error::NothingToPlay("]),
-        ("vod/src/jobs/housekeeping.rs", &["Failure::retry(", "job.progress(500, ", "job.progress(250, ", "let note ="]),
+        (
+            "vod/src/jobs/housekeeping.rs",
+            &["Failure::retry(", "job.progress(500, ", "job.progress(250, ", "let note ="],
+        ),
         ("vod/src/jobs/pictures.rs", &["Failure::last(", "job.progress(50, ", "job.progress(300, "]),
         ("vod/src/jobs/process.rs", &["Failure::last(", "let words =", "let note =", "Cancelled => "]),
         ("vod/src/jobs/transcode.rs", &["Failure::last(", "Some(_) => ", "None => ", "Cancelled => "]),

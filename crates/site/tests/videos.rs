@@ -3,144 +3,20 @@
 
 mod app;
 
-use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
 
+use app::clips::{PUBLIC, TUS, ask, begin, clip, ffmpeg, patch, send, site, upload, with_video, work, work_with};
 use app::{App, Client, NothingLive, code, uploads};
 use axum::body::Body;
-use axum::extract::ConnectInfo;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use millrace_jobs::{Config, Registry, Runner, Work};
+use millrace_jobs::Work;
 use millrace_objects::{Access, Credentials, Objects};
 use millrace_site::{Accounts, DownloadLimits, SiteConfig, SiteKey, UploadConfig, router};
 use millrace_store::{At, FileKind, NewFile, Role};
-use millrace_transcode::{Ffmpeg, FfmpegConfig, LadderConfig};
-use millrace_vod::{Staging, Workshop, jobs};
+use millrace_vod::{Staging, jobs};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-
-/// Five seconds of picture and sound that every browser plays, with keyframes each second.
-fn clip() -> &'static [u8] {
-    static CLIP: OnceLock<Vec<u8>> = OnceLock::new();
-    CLIP.get_or_init(|| {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("clip.mp4");
-        let inputs = "-f lavfi -i testsrc2=s=320x180:r=25 -f lavfi -i sine=440:r=48000 -t 5";
-        let coding = "-c:v libx264 -preset ultrafast -g 25 -bf 2 -pix_fmt yuv420p -c:a aac -b:a 64k";
-        let arguments = format!("-v error {inputs} {coding}");
-        let made = Command::new("ffmpeg").args(arguments.split(' ')).arg(&path).status().unwrap();
-        assert!(made.success());
-        std::fs::read(path).unwrap()
-    })
-}
-
-struct Got {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Got {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-}
-
-/// Sends what need not be JSON.
-async fn send(client: &Client<'_>, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Got {
-    let (parts, body) = ask(client, method, path, headers, body).await.into_parts();
-    let body = body.collect().await.unwrap().to_bytes().to_vec();
-    Got { status: parts.status, headers: parts.headers, body }
-}
-
-/// The same, before the answer's body is read.
-async fn ask(client: &Client<'_>, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response<Body> {
-    let mut request = Request::builder().method(method).uri(path).header(header::HOST, "video.example");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    if let Some(cookie) = &*client.cookie.lock().unwrap() {
-        request = request.header(header::COOKIE, format!("session={cookie}"));
-    }
-    let peer: SocketAddr = (client.address, 5000).into();
-    let request = request.extension(ConnectInfo(peer)).body(Body::from(body.to_vec())).unwrap();
-    client.app.router.clone().oneshot(request).await.unwrap()
-}
-
-const TUS: (&str, &str) = ("tus-resumable", "1.0.0");
-const STREAM: (&str, &str) = ("content-type", "application/offset+octet-stream");
-
-async fn begin(client: &Client<'_>, length: usize, metadata: &str) -> Got {
-    let length = length.to_string();
-    let headers = [TUS, ("upload-length", length.as_str()), ("upload-metadata", metadata)];
-    send(client, "POST", "/api/v1/uploads", &headers, b"").await
-}
-
-async fn patch(client: &Client<'_>, place: &str, offset: usize, bytes: &[u8]) -> Got {
-    let offset = offset.to_string();
-    send(client, "PATCH", place, &[TUS, STREAM, ("upload-offset", &offset)], bytes).await
-}
-
-/// Uploads a file; the video's id.
-async fn upload(client: &Client<'_>, bytes: &[u8], metadata: &str) -> String {
-    let begun = begin(client, bytes.len(), metadata).await;
-    assert_eq!(begun.status, StatusCode::CREATED, "{:?}", String::from_utf8_lossy(&begun.body));
-    let sent = patch(client, begun.header("location"), 0, bytes).await;
-    assert_eq!(sent.status, StatusCode::NO_CONTENT, "{:?}", String::from_utf8_lossy(&sent.body));
-    begun.header("millrace-video").to_owned()
-}
-
-/// `visibility public` and `filename clip.mp4`.
-const PUBLIC: &str = "visibility cHVibGlj,filename Y2xpcC5tcDQ=";
-
-/// Does all work that waits, without FFmpeg unless it is given.
-async fn work(app: &App, ffmpeg: Option<Arc<Ffmpeg>>) {
-    work_with(app, ffmpeg, vec![144]).await;
-}
-
-/// The same, with renditions of those heights.
-async fn work_with(app: &App, ffmpeg: Option<Arc<Ffmpeg>>, heights: Vec<u32>) {
-    let workshop = Workshop {
-        store: app.store.clone(),
-        vod: app.accounts.vod(),
-        ffmpeg,
-        ladder: Arc::new(LadderConfig { heights, ..LadderConfig::default() }),
-        scratch: app._directory.path().join("scratch"),
-        staging: app.accounts.staging(),
-    };
-    // Timers are left out: each test says what is due.
-    let registry = jobs::register(Registry::new(), &workshop);
-    Runner::new(app.store.clone(), registry, Config::default()).run_until_idle().await.unwrap();
-    app.accounts.store().tell(&millrace_store::Change::Everything).await.unwrap();
-}
-
-async fn ffmpeg() -> Option<Arc<Ffmpeg>> {
-    Some(Arc::new(Ffmpeg::find(FfmpegConfig::default()).await.unwrap()))
-}
-
-/// A site with a creator who has a channel.
-async fn site() -> App {
-    let app = App::set_up().await;
-    tokio::spawn(app.accounts.follow());
-    let creator = app.with_role("cora", Role::Creator).await;
-    let made = creator.post("/api/v1/channels", json!({ "handle": "engine", "title": "Engine room" })).await;
-    assert_eq!(made.status, StatusCode::CREATED);
-    app
-}
-
-/// The same with a video that everybody may watch.
-async fn with_video() -> (App, String) {
-    let app = site().await;
-    let id = upload(&app.browser("cora").await, clip(), PUBLIC).await;
-    work(&app, None).await;
-    (app, id)
-}
 
 #[tokio::test]
 async fn an_upload_goes_on_where_it_stopped_and_becomes_a_video() {
@@ -193,52 +69,6 @@ async fn an_upload_goes_on_where_it_stopped_and_becomes_a_video() {
     assert_eq!(video["own"]["stored_bytes"], json!(clip().len()));
     let listed = app.anonymous().get("/api/v1/videos?channel=engine").await.json;
     assert_eq!((&listed["items"][0]["id"], listed["items"][0].get("own")), (&json!(id), None));
-}
-
-#[tokio::test]
-async fn tus_is_spoken_as_it_is_written() {
-    let app = site().await;
-    let creator = app.browser("cora").await;
-    let options = send(&creator, "OPTIONS", "/api/v1/uploads", &[], b"").await;
-    assert_eq!(options.status, StatusCode::NO_CONTENT);
-    assert_eq!((options.header("tus-version"), options.header("tus-max-size")), ("1.0.0", "4194304"));
-    assert!(options.header("tus-extension").contains("creation-with-upload"));
-    assert_eq!(options.header("tus-checksum-algorithm"), "sha1,sha256");
-    let old =
-        send(&creator, "POST", "/api/v1/uploads", &[("tus-resumable", "0.2.0"), ("upload-length", "9")], b"").await;
-    assert_eq!((old.status, old.header("tus-version")), (StatusCode::PRECONDITION_FAILED, "1.0.0"));
-
-    // Creation with the first bytes, and one method in the place of another.
-    let length = clip().len().to_string();
-    let headers = [TUS, STREAM, ("upload-length", &length)];
-    let begun = send(&creator, "POST", "/api/v1/uploads", &headers, &clip()[..5000]).await;
-    assert_eq!((begun.status, begun.header("upload-offset")), (StatusCode::CREATED, "5000"));
-    let place = begun.header("location").to_owned();
-    let headers = [TUS, STREAM, ("upload-offset", "5000"), ("x-http-method-override", "PATCH")];
-    let sent = send(&creator, "POST", &place, &headers, &clip()[5000..6000]).await;
-    assert_eq!((sent.status, sent.header("upload-offset")), (StatusCode::NO_CONTENT, "6000"));
-
-    // A checksum that does not agree: nothing is kept. (That of "abc", FIPS 180-2.)
-    let sum = ("upload-checksum", "sha1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=");
-    let wrong = send(&creator, "PATCH", &place, &[TUS, STREAM, ("upload-offset", "6000"), sum], b"abd").await;
-    assert_eq!(wrong.status.as_u16(), 460);
-    let unknown = ("upload-checksum", "crc32 AAAA");
-    let unknown = send(&creator, "PATCH", &place, &[TUS, STREAM, ("upload-offset", "6000"), unknown], b"abc").await;
-    assert_eq!(unknown.status, StatusCode::BAD_REQUEST);
-    let right = send(&creator, "PATCH", &place, &[TUS, STREAM, ("upload-offset", "6000"), sum], b"abc").await;
-    assert_eq!((right.status, right.header("upload-offset")), (StatusCode::NO_CONTENT, "6003"));
-
-    // Of somebody else it is not there.
-    let other = app.with_role("otto", Role::Creator).await;
-    assert_eq!(send(&other, "HEAD", &place, &[TUS], b"").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(patch(&other, &place, 6003, b"x").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(send(&app.anonymous(), "HEAD", &place, &[TUS], b"").await.status, StatusCode::UNAUTHORIZED);
-
-    assert_eq!(send(&creator, "DELETE", &place, &[TUS], b"").await.status, StatusCode::NO_CONTENT);
-    assert_eq!(send(&creator, "HEAD", &place, &[TUS], b"").await.status, StatusCode::NOT_FOUND);
-    let left = creator.get("/api/v1/users/me/videos").await.json;
-    assert_eq!(left["items"], json!([]), "nothing is left of it");
-    assert_eq!(std::fs::read_dir(app._directory.path().join("uploads")).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -176,7 +176,7 @@ impl Store {
                 );
                 let (likes, id) = page.below_ranked();
                 let found = rows!(self.pool, fetch_all, ListedComment, sql, reader, video, likes, id, page.rows())?;
-                return Ok(page.page(found, |ListedComment { comment, .. }| {
+                return Ok(page.page_from(found, |ListedComment { comment, .. }| {
                     PageRequest::ranked(comment.likes, comment.id.as_str())
                 }));
             }

@@ -44,11 +44,15 @@ impl PageRequest {
         format!("{number}:{id}")
     }
 
-    pub(crate) fn page<T, C: Into<String>>(&self, mut items: Vec<T>, cursor: impl Fn(&T) -> C) -> Page<T> {
+    pub(crate) fn page<T>(&self, items: Vec<T>, cursor: impl Fn(&T) -> &str) -> Page<T> {
+        self.page_from(items, |item| cursor(item).to_owned())
+    }
+
+    pub(crate) fn page_from<T>(&self, mut items: Vec<T>, cursor: impl Fn(&T) -> String) -> Page<T> {
         let limit = self.limit as usize;
         let more = items.len() > limit;
         items.truncate(limit);
-        let next = if more { items.last().map(|item| cursor(item).into()) } else { None };
+        let next = items.last().filter(|_| more).map(cursor);
         Page { items, next }
     }
 }

@@ -1,18 +1,20 @@
 //! Uploads that can go on where they stopped: tus 1.0 (<https://tus.io/protocols/resumable-upload>) with its extensions
 //! creation, creation-with-upload, expiration, checksum and termination.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::multipart::{MultipartError, MultipartRejection};
 use axum::extract::{DefaultBodyLimit, Multipart, Path, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::any;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use millrace_store::{At, NewUpload, Upload as Row, UploadId};
-use millrace_vod::Checksum;
+use millrace_vod::{AppendError, Checksum};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -63,7 +65,9 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new()
         .routes(routes!(options, create))
         .routes(routes!(head, patch, delete))
-        .route("/api/v1/uploads/{id}", post(overridden))
+        // What is not known is said in tus as well.
+        .route("/api/v1/uploads", any(async || not_known("uploads take POST and OPTIONS")))
+        .route("/api/v1/uploads/{id}", any(overridden))
         .layer(from_fn(speak_tus))
         // A file is as large as it is: bytes are counted as they come.
         .merge(
@@ -110,17 +114,32 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     actor.must(Act::OwnChannels)?;
     of_this_version(&headers)?;
+    if headers.contains_key("upload-concat") {
+        return Err(incorrect("parts are not put together here: send one piece after the other"));
+    }
     let videos = &site.accounts.videos;
     let length = number(&headers, &LENGTH)?.ok_or_else(|| incorrect("Upload-Length is missing: say how many bytes"))?;
     let with_bytes = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == OFFSET_STREAM.as_bytes());
     let metadata = headers.get(METADATA).map(HeaderValue::to_str).transpose();
     let metadata = metadata.map_err(|_| incorrect("Upload-Metadata must be names and base64"))?.unwrap_or_default();
-    let new = described(metadata)?;
+    let (new, checksum) = (described(metadata)?, checksum(&headers)?);
     videos.admit(&actor.user, length).await?;
+    if length == 0 {
+        return Err(Problem::new(ErrorCode::UnsupportedMedia, "the file is empty"));
+    }
+    if with_bytes {
+        fits(&headers, 0, length)?;
+    }
     let (upload, short_id) = begin(&site, &actor, &new, length, metadata).await?;
     let received = match with_bytes {
-        true => videos.take(&upload, 0, checksum(&headers)?, body.into_data_stream()).await?,
-        false if length == 0 => return Err(empty(&site, &upload).await),
+        true => match videos.take(&upload, 0, checksum, body.into_data_stream()).await {
+            Ok(received) => received,
+            // Nobody is told where it is: what begins anew would leave this behind.
+            Err(problem) => {
+                videos.give_up(&upload.id).await?;
+                return Err(problem);
+            }
+        },
         false => 0,
     };
     let mut response = StatusCode::CREATED.into_response();
@@ -215,10 +234,11 @@ pub(crate) async fn patch(
     let offset = number(&headers, &OFFSET)?.ok_or_else(|| incorrect("Upload-Offset is missing: say where to go on"))?;
     let checksum = checksum(&headers)?;
     let upload = own(&site, &actor, &id).await?;
+    let length = u64::try_from(upload.length).unwrap_or(0);
+    fits(&headers, offset, length)?;
     let videos = &site.accounts.videos;
     let received = if upload.done_at.is_some() || upload.object_key.is_some() {
         // All of it is here: whoever did not hear that asks once more.
-        let length = u64::try_from(upload.length).unwrap_or(0);
         if offset != length {
             let words = format!("the upload has {length} bytes, and what was sent begins at another place");
             return Err(Problem::new(ErrorCode::Conflict, words));
@@ -331,20 +351,23 @@ pub(crate) async fn delete(
 pub(crate) async fn overridden(
     state: State<Site>,
     actor: Actor,
+    method: Method,
     headers: HeaderMap,
     path: Path<String>,
     body: Body,
 ) -> Result<Response, Problem> {
-    match headers.get("x-http-method-override").map(HeaderValue::as_bytes) {
+    // What browsers take for harmless stays so.
+    let meant = headers.get("x-http-method-override").filter(|_| method == Method::POST);
+    match meant.map(HeaderValue::as_bytes) {
         Some(b"PATCH") => patch(state, actor, headers, path, body).await,
         Some(b"DELETE") => delete(state, actor, headers, path).await,
         Some(b"HEAD") => head(state, actor, headers, path).await,
-        _ => Err(Problem::with_status(
-            StatusCode::METHOD_NOT_ALLOWED,
-            ErrorCode::BadRequest,
-            "an upload takes PATCH, HEAD and DELETE; POST with X-HTTP-Method-Override",
-        )),
+        _ => Err(not_known("an upload takes PATCH, HEAD and DELETE; POST with X-HTTP-Method-Override")),
     }
+}
+
+fn not_known(words: &'static str) -> Problem {
+    Problem::with_status(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadRequest, words)
 }
 
 /// An upload that is on its way.
@@ -430,14 +453,16 @@ async fn received(site: &Site, upload: &Row) -> Result<u64, Problem> {
     received.ok_or_else(no_upload)
 }
 
-async fn empty(site: &Site, upload: &Row) -> Problem {
-    match site.accounts.videos.give_up(&upload.id).await {
-        Ok(()) => Problem::new(ErrorCode::UnsupportedMedia, "the file is empty"),
-        Err(problem) => problem,
+/// Refuses a body that goes beyond the upload's end, where it says how long it is: before it is sent.
+fn fits(headers: &HeaderMap, offset: u64, length: u64) -> Result<(), Problem> {
+    let coming = number(headers, &header::CONTENT_LENGTH)?.unwrap_or(0);
+    if offset > length || coming <= length - offset {
+        return Ok(());
     }
+    Err(Problem::new(ErrorCode::TooLarge, AppendError::TooLong.to_string()))
 }
 
-/// What `Upload-Metadata` says of the video.
+/// What `Upload-Metadata` says of the video: pairs of a name and base64, which may be left out.
 fn described(metadata: &str) -> Result<NewVideo, Problem> {
     if metadata.len() > MAX_METADATA {
         return Err(incorrect("Upload-Metadata has more than 16 KiB"));
@@ -451,9 +476,13 @@ fn described(metadata: &str) -> Result<NewVideo, Problem> {
 
 /// Names and values of an `Upload-Metadata`.
 fn said(metadata: &str) -> Result<Vec<(&str, String)>, Problem> {
-    let pairs = metadata.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    let mut names = HashSet::new();
+    let pairs = metadata.split(',').map(str::trim).filter(|_| !metadata.trim().is_empty());
     let read = |pair| {
         let (name, value) = str::split_once(pair, ' ').unwrap_or((pair, ""));
+        if name.is_empty() || !names.insert(name) {
+            return Err(incorrect("Upload-Metadata must say each name once"));
+        }
         let value = STANDARD.decode(value.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let value = value.ok_or_else(|| incorrect("Upload-Metadata must be names and base64 of UTF-8"))?;
         if value.contains('\0') {
@@ -480,9 +509,11 @@ fn of_this_version(headers: &HeaderMap) -> Result<(), Problem> {
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get(name) else { return Ok(None) };
-    let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let number = digits.and_then(|text| text.parse().ok()).filter(|number| i64::try_from(*number).is_ok());
-    number.map(Some).ok_or_else(|| incorrect(&format!("{name} must be a number of bytes")))
+    let digits = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = value.to_str().ok().filter(digits);
+    let digits = digits.ok_or_else(|| incorrect(&format!("{name} must be a number of bytes")))?;
+    // What is more than can be counted is too much, as any number that is too large.
+    Ok(Some(digits.parse().unwrap_or(u64::MAX)))
 }
 
 /// Middleware: says in every answer which tus is spoken.

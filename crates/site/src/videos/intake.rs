@@ -212,7 +212,10 @@ impl Videos {
         let intake = self.intake()?;
         let path = intake.staging.path(&upload.id);
         let head = match &upload.object_key {
-            None => head_of(&path).await.map_err(|error| disk(&error))?,
+            None => match head_of(&path).await {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(no_upload()),
+                head => head.map_err(|error| disk(&error))?,
+            },
             Some(_) => Vec::new(),
         };
         let (key, media_type) = match upload.object_key.as_deref().and_then(Key::parse) {
@@ -247,8 +250,10 @@ impl Videos {
                 return Err(Problem::later("the file is here, and cannot be stored at present; it is tried again", 60));
             }
         }
-        let video = self.store.video(&upload.video_id).await.map_err(Problem::database)?;
-        let Some(video) = video else { return Ok(()) };
+        let Some(video) = self.store.video(&upload.video_id).await.map_err(Problem::database)? else {
+            self.discard(&key).await;
+            return Ok(());
+        };
         let file = NewFile {
             kind: FileKind::Original,
             name: "",
@@ -262,10 +267,20 @@ impl Videos {
         let job = ProcessVideo { video: video.short_id.clone() }.job().about(video.short_id.clone());
         match self.store.receive_upload(&upload.id, &file, &job).await {
             Ok(()) => tracing::info!(video = video.short_id, bytes = upload.length, "an upload is received"),
-            Err(Error::NotFound) => {}
+            Err(Error::NotFound) => match self.store.video(&upload.video_id).await.map_err(Problem::database)? {
+                Some(_) => {} // another request was faster
+                None => self.discard(&key).await,
+            },
             Err(error) => return Err(Problem::database(error)),
         }
         self.changed(&video.short_id).await.map_err(Problem::database)
+    }
+
+    /// Deletes the object of an upload whose account was deleted meanwhile. What is left, reconciliation finds.
+    async fn discard(&self, key: &Key) {
+        if let Err(error) = self.vod.objects().delete(key).await {
+            tracing::warn!(%error, "the object of a video that is no more is left");
+        }
     }
 
     /// Goes on with uploads that are whole and not in their place, because the server ended or the storage or database was

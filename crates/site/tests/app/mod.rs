@@ -1,6 +1,7 @@
 //! The site as clients of its API meet it: somebody unknown, a browser with its cookie, a program with its token.
 #![allow(dead_code)] // not every test needs every part
 
+pub(crate) mod clips;
 pub(crate) mod mailbox;
 
 use std::net::SocketAddr;
@@ -14,8 +15,8 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_objects::Objects;
 use millrace_site::{
-    Accounts, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, Mail, Makes, SiteConfig, SiteKey, UploadConfig, openapi,
-    router,
+    Accounts, LiveSource, LiveState, LiveStream, LiveUrls, LiveVideo, Mail, Makes, SiteConfig, SiteKey, UploadConfig,
+    openapi, router,
 };
 use millrace_store::testing::fresh_store;
 use millrace_store::{At, LinkKind, NewLink, Role, Store, UserState};

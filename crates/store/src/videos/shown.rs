@@ -88,7 +88,7 @@ impl Store {
                 rows!(self.pool, fetch_all, ListedVideo, sql, below, id, page.rows(), category)
             }
         };
-        Ok(page.page(found?, |ListedVideo { video, .. }| {
+        Ok(page.page_from(found?, |ListedVideo { video, .. }| {
             let number = match filter.order {
                 VideoOrder::Newest => video.published_at.map_or(0, |at| at.0),
                 VideoOrder::Views => video.views,
