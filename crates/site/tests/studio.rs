@@ -11,7 +11,9 @@ use axum::extract::ConnectInfo;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_site::{Makes, SiteConfig, UploadConfig, router};
-use millrace_store::{At, NewUpload, NewVideo, Review, Role, Video, VideoChange, VideoState, Visibility};
+use millrace_store::{
+    Action, At, NewAuditEntry, NewUpload, NewVideo, Review, Role, Video, VideoChange, VideoState, Visibility,
+};
 use serde_json::json;
 use time::Duration;
 use tower::ServiceExt;
@@ -74,7 +76,9 @@ async fn the_list_says_in_words_what_became_of_each() {
     let publish_at = Some(Some(At::now().plus(Duration::minutes(125) + Duration::seconds(30))));
     change(&app, &scheduled, &VideoChange { publish_at, ..VideoChange::default() }).await;
     let sent_back = video(&app, "AAAAAAAAAA6", "Sent back", VideoState::Ready, "").await;
-    app.store.review_video(&sent_back.id, sent_back.version, Review::Changes, "name the music").await.unwrap();
+    let entry = NewAuditEntry { actor: "ada", action: Action::ReviewVideo, subject: "", address: "", details: "" };
+    let reason = "name the music";
+    app.store.review_video(&sent_back.id, sent_back.version, Review::Changes, reason, &entry).await.unwrap();
     video(&app, "AAAAAAAAAA7", "Done", VideoState::Ready, "").await;
 
     let (status, _, page) = app.browser("cora").await.page("/studio/videos").await;

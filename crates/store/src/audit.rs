@@ -1,6 +1,6 @@
 //! What was done that concerns security: who, what, to whom, whence, when.
 
-use crate::db::{rows, run};
+use crate::db::{Tx, rows, run, run_in};
 use crate::texts::texts;
 use crate::{At, AuditId, Error, Page, PageRequest, Store};
 
@@ -161,19 +161,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn add_audit(&self, new: &NewAuditEntry<'_>) -> Result<(), Error> {
-        run!(
-            self.pool,
-            "INSERT INTO audit_log (id, at, actor, action, subject, address, details)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            AuditId::new(),
-            At::now(),
-            new.actor,
-            new.action.as_str(),
-            new.subject,
-            new.address,
-            new.details,
-        )?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        add_in(&mut tx, new).await?;
+        tx.commit().await
     }
 
     /// The whole log, the newest entry first.
@@ -220,4 +210,20 @@ impl Store {
                    (SELECT id FROM audit_log WHERE action = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
         Ok(old + run!(self.pool, sql, Action::LogInRefused.as_str(), i64::from(refused))?)
     }
+}
+
+/// Adds an entry together with what it tells of: both are there, or neither.
+pub(crate) async fn add_in(tx: &mut Tx, new: &NewAuditEntry<'_>) -> Result<(), Error> {
+    run_in!(
+        *tx,
+        "INSERT INTO audit_log (id, at, actor, action, subject, address, details) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        AuditId::new(),
+        At::now(),
+        new.actor,
+        new.action.as_str(),
+        new.subject,
+        new.address,
+        new.details,
+    )?;
+    Ok(())
 }

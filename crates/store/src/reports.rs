@@ -1,8 +1,9 @@
 //! What viewers report to the moderators.
 
-use crate::db::{rows, run};
+use crate::audit;
+use crate::db::{rows, run, run_in};
 use crate::texts::texts;
-use crate::{At, Error, Page, PageRequest, ReportId, Store, UserId, VideoId};
+use crate::{At, Error, NewAuditEntry, Page, PageRequest, ReportId, Store, UserId, VideoId};
 
 /// Why a video is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -114,12 +115,19 @@ impl Store {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// Notes that moderators are done with all that was reported of a video. How many there were.
+    /// Notes that moderators are done with all that was reported of a video; where there was something, in the log as well.
+    /// How many there were.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn close_reports(&self, video: &VideoId) -> Result<u64, Error> {
+    pub async fn close_reports(&self, video: &VideoId, entry: &NewAuditEntry<'_>) -> Result<u64, Error> {
+        let mut tx = self.begin().await?;
         let sql = "UPDATE reports SET closed_at = $1 WHERE video_id = $2 AND closed_at IS NULL";
-        Ok(run!(self.pool, sql, At::now(), video)?)
+        let closed = run_in!(tx, sql, At::now(), video)?;
+        if closed > 0 {
+            audit::add_in(&mut tx, entry).await?;
+        }
+        tx.commit().await?;
+        Ok(closed)
     }
 }

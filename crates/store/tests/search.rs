@@ -156,9 +156,12 @@ async fn what_is_found_follows_what_is_changed(store: Store) {
     shelves.store.restore_videos_of(&shelves.owner.id, At::now()).await.unwrap();
     assert_eq!(shelves.find("after").await, ["one"]);
     let video = shelves.store.video(&video.id).await.unwrap().unwrap();
-    let rejected = shelves.store.review_video(&video.id, video.version, Review::Rejected, "").await.unwrap();
+    let entry = NewAuditEntry { actor: "max", action: Action::ReviewVideo, subject: "", address: "", details: "" };
+    let decide =
+        async |version, review| shelves.store.review_video(&video.id, version, review, "", &entry).await.unwrap();
+    let rejected = decide(video.version, Review::Rejected).await;
     assert!(shelves.find("after").await.is_empty());
-    shelves.store.review_video(&video.id, rejected.version, Review::Approved, "").await.unwrap();
+    decide(rejected.version, Review::Approved).await;
     assert_eq!(shelves.find("after").await, ["one"]);
     shelves.store.trash_video(&video.id, &shelves.owner.id, until).await.unwrap();
     shelves.store.delete_channel(&shelves.channel.id).await.unwrap();

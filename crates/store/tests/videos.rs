@@ -319,9 +319,13 @@ async fn moderators_see_what_waits_and_what_is_reported() {
     let page = PageRequest { limit: 10, after: None };
     assert_eq!(site.store.videos_in_review(&page).await.unwrap().items.len(), 1);
     assert_eq!(site.store.approved_videos_of(&site.owner.id).await.unwrap(), 0);
-    let stale = site.store.review_video(&video.id, video.version + 1, Review::Approved, "").await;
-    assert!(matches!(stale, Err(Error::Changed)));
-    let approved = site.store.review_video(&video.id, video.version, Review::Approved, "").await.unwrap();
+    let entry = NewAuditEntry { actor: "max", action: Action::ReviewVideo, subject: "waits", address: "", details: "" };
+    let approve = async |version| site.store.review_video(&video.id, version, Review::Approved, "", &entry).await;
+    let noted = async || site.store.audit_log(&page).await.unwrap().items.len();
+    assert!(matches!(approve(video.version + 1).await, Err(Error::Changed)));
+    assert_eq!(noted().await, 0, "nothing was decided");
+    let approved = approve(video.version).await.unwrap();
+    assert_eq!(noted().await, 1);
     assert!(approved.listed && approved.published_at.is_some());
     assert!(site.store.videos_in_review(&page).await.unwrap().items.is_empty());
     assert_eq!(site.store.approved_videos_of(&site.owner.id).await.unwrap(), 1);
@@ -345,7 +349,10 @@ async fn moderators_see_what_waits_and_what_is_reported() {
     assert!(site.store.open_reports(&page).await.unwrap().items.is_empty());
     site.store.restore_video(&video.id, At::now()).await.unwrap();
     assert_eq!((reports[0].words.as_str(), reports[0].reporter.as_deref()), ("better words", Some("vera")));
-    assert_eq!(site.store.close_reports(&video.id).await.unwrap(), 1);
+    for (closed, entries) in [(1, 2), (0, 2)] {
+        assert_eq!(site.store.close_reports(&video.id, &entry).await.unwrap(), closed);
+        assert_eq!(noted().await, entries, "what changes nothing is not noted");
+    }
     assert!(site.store.open_reports(&page).await.unwrap().items.is_empty());
 }
 

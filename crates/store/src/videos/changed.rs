@@ -1,9 +1,10 @@
 //! How videos come to be and change: what is said of them, how far they are, whether they are out.
 
+use crate::audit;
 use crate::db::{Tx, rows, rows_in, run_in};
 use crate::error::found;
 use crate::search::index_in;
-use crate::{At, Error, NewVideo, Review, Store, Video, VideoChange, VideoFacts, VideoId, VideoState};
+use crate::{At, Error, NewAuditEntry, NewVideo, Review, Store, Video, VideoChange, VideoFacts, VideoId, VideoState};
 
 impl Store {
     /// Makes a video whose file is still to come.
@@ -124,11 +125,18 @@ impl Store {
         Ok(out)
     }
 
-    /// Notes what moderators said of a video, and why.
+    /// Notes what moderators said of a video, and why; in the log as well.
     ///
     /// # Errors
     /// [`Error::Changed`] where it is no longer at `version`.
-    pub async fn review_video(&self, id: &VideoId, version: i64, review: Review, reason: &str) -> Result<Video, Error> {
+    pub async fn review_video(
+        &self,
+        id: &VideoId,
+        version: i64,
+        review: Review,
+        reason: &str,
+        entry: &NewAuditEntry<'_>,
+    ) -> Result<Video, Error> {
         let mut tx = self.begin().await?;
         let sql =
             "UPDATE videos SET review = $1, review_reason = $2, version = version + 1, play_epoch = play_epoch + 1
@@ -137,6 +145,7 @@ impl Store {
             return Err(Error::Changed);
         }
         let video = publish(&mut tx, id).await?;
+        audit::add_in(&mut tx, entry).await?;
         tx.commit().await?;
         Ok(video)
     }

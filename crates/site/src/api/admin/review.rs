@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use axum::response::Response;
-use millrace_store::{Action, Report as ReportRow, Review, VideoState};
+use millrace_store::{Action, NewAuditEntry, Report as ReportRow, Review, VideoState};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
@@ -16,7 +16,6 @@ use crate::api::body::Body;
 use crate::api::list;
 use crate::api::refusals::Refusals;
 use crate::api::reports::Reason;
-use crate::api::users::{audit, audit_with};
 use crate::api::videos::{Video, VideoPage, changeable, failed, show};
 use crate::videos::rules;
 use crate::{ErrorCode, Problem, Site};
@@ -173,8 +172,10 @@ pub(crate) async fn decide(
     if review == Review::Approved && known.video().state != VideoState::Ready {
         return Err(Problem::new(ErrorCode::Conflict, "nobody can have watched this video yet: it is not ready"));
     }
-    site.accounts.store.review_video(&known.video().id, body.version, review, reason).await.map_err(failed)?;
-    audit_with(&site, &actor, Action::ReviewVideo, &id, address, body.decision.as_str()).await?;
+    let (actor, address) = (&actor.user.handle, &address.to_string());
+    let details = body.decision.as_str();
+    let entry = NewAuditEntry { actor, action: Action::ReviewVideo, subject: &id, address, details };
+    site.accounts.store.review_video(&known.video().id, body.version, review, reason, &entry).await.map_err(failed)?;
     show(&site, &id).await
 }
 
@@ -213,9 +214,8 @@ pub(crate) async fn close_reports(
 ) -> Result<Json<Closed>, Problem> {
     actor.must(Act::ManageVideos)?;
     let known = changeable(&site, &actor, &id).await?;
-    let closed = site.accounts.store.close_reports(&known.video().id).await.map_err(Problem::database)?;
-    if closed > 0 {
-        audit(&site, &actor, Action::CloseReports, &id, address).await?;
-    }
+    let (actor, address) = (&actor.user.handle, &address.to_string());
+    let entry = NewAuditEntry { actor, action: Action::CloseReports, subject: &id, address, details: "" };
+    let closed = site.accounts.store.close_reports(&known.video().id, &entry).await.map_err(Problem::database)?;
     Ok(Json(Closed { closed }))
 }
