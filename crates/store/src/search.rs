@@ -1,10 +1,11 @@
 //! Finding videos by words, and by what they are of.
 //!
 //! Terms are made here for both databases: words in lower case without accents, and pairs of letters in scripts that put no
-//! space between words, so that two Chinese letters are found. A word is found by its beginning as well. Channel, category,
-//! language and length are terms, too, of letters that nobody types: the index narrows by them as it does by words. The
-//! table `video_terms` has a row for each video that lists show, and changes with the video in one transaction; SQLite keeps
-//! an FTS5 index beside it, PostgreSQL a `tsvector`. Only the part of a query that asks these differs.
+//! space between words, so that two Chinese letters are found. A word is found by its beginning as well, of three letters and
+//! more: "go" is a word, and no half of "good". Channel, category, language and length are terms, too, of letters that nobody
+//! types: the index narrows by them as it does by words. The table `video_terms` has a row for each video that lists show, and
+//! changes with the video in one transaction; SQLite keeps an FTS5 index beside it, PostgreSQL a `tsvector`. Only the part of a
+//! query that asks these differs.
 //!
 //! Rows are numbered by the time at which the video was published, so that both give the newest first without sorting.
 
@@ -331,7 +332,10 @@ impl Asked {
         let mut all = Vec::new();
         for run in runs(search.words) {
             match run {
-                Run::Word(word) => all.push((word, true)),
+                Run::Word(word) => {
+                    let begins = word.chars().nth(2).is_some();
+                    all.push((word, begins));
+                }
                 Run::Letters(letters) if letters.len() == 1 => all.push((letters.into_iter().collect(), true)),
                 Run::Letters(letters) => all.extend(letters.windows(2).map(|pair| (pair.iter().collect(), false))),
             }
@@ -516,8 +520,8 @@ mod tests {
     #[test]
     fn queries_hold_nothing_that_a_database_would_take_for_its_own() {
         let asked = asking("\"a\" OR b* NEAR(c) -d title:e 'f' & !g | 夜市场 猫 \\");
-        assert!(asked.for_fts5().ends_with("\"g\" * AND \"夜市\" AND \"市场\" AND \"猫\" *"), "{}", asked.for_fts5());
-        assert!(asked.for_tsquery().starts_with("'a':* & 'or':* & 'b':* & 'near':*"), "{}", asked.for_tsquery());
+        assert!(asked.for_fts5().ends_with("\"g\" AND \"夜市\" AND \"市场\" AND \"猫\" *"), "{}", asked.for_fts5());
+        assert!(asked.for_tsquery().starts_with("'a' & 'or' & 'b' & 'near':*"), "{}", asked.for_tsquery());
         assert_eq!(asking("a b").title_pattern(), "% a% b%");
         assert!(runs(&format!("{EVERY}{WATCHED}{CHANNEL}{CATEGORY}{LANGUAGE}{LENGTH}{JOINT}")).is_empty());
         assert_eq!(asking(&"字".repeat(100)).terms.len(), MAX_TERMS);
