@@ -59,7 +59,7 @@ pub use live::{LiveEnd, LiveSession, LiveSessionEnd, NewLiveSession};
 pub use look::{Found, look};
 pub use page::{Page, PageRequest};
 pub use reports::{NewReport, Report, ReportReason};
-pub use search::{MAX_FOUND, MAX_RANKED, SearchOrder, VideoLength, VideoSearch};
+pub use search::{MAX_FOUND, MAX_NEWEST, MAX_WATCHED, SearchOrder, VideoLength, VideoSearch};
 pub use sessions::{NewSession, Session};
 pub use settings::StoredSettings;
 pub use timers::Timer;

@@ -150,7 +150,7 @@ macro_rules! ranked {
             "WITH page AS (
                  SELECT number, video_id, views, CASE WHEN ' ' || title LIKE $4 THEN 0 ELSE 1 END AS place
                  FROM (SELECT * FROM (",
-            hits!($database, "500"),
+            hits!($database, "250"),
             ") AS newest UNION ",
             watched!($database),
             ") AS hits ORDER BY place, views DESC, number DESC LIMIT $5 OFFSET $6)",
@@ -160,8 +160,8 @@ macro_rules! ranked {
 }
 
 impl Store {
-    /// The videos that everybody may see and that are found. By relevance and by views the newest [`MAX_RANKED`] that match
-    /// are put into order, and those of the site's [`MAX_RANKED`] most watched that match. The cursor is a place in the
+    /// The videos that everybody may see and that are found. By relevance and by views the newest [`MAX_NEWEST`] that match
+    /// are put into order, and those of the site's [`MAX_WATCHED`] most watched that match. The cursor is a place in the
     /// list, up to [`MAX_FOUND`]: what is published meanwhile may show an item twice. What is none has nothing after it.
     ///
     /// # Errors
@@ -230,14 +230,14 @@ impl Store {
         Ok(Page { items, next: (more && next < MAX_FOUND).then(|| next.to_string()) })
     }
 
-    /// Notes which videos are the most watched, [`MAX_RANKED`] of them: a search finds these, however many newer ones there
+    /// Notes which videos are the most watched, [`MAX_WATCHED`] of them: a search finds these, however many newer ones there
     /// are.
     pub(crate) async fn note_most_watched(&self) -> Result<(), Error> {
         let mut tx = self.begin().await?;
         let sql = "WITH top AS (SELECT id FROM videos WHERE listed AND views > 0 ORDER BY views DESC, id DESC LIMIT $1)
                    SELECT id, FALSE FROM videos WHERE popular AND id NOT IN (SELECT id FROM top)
                    UNION ALL SELECT id, TRUE FROM videos WHERE id IN (SELECT id FROM top) AND NOT popular";
-        let changed = rows_in!(tx, fetch_all, (VideoId, bool), sql, i64::from(MAX_RANKED))?;
+        let changed = rows_in!(tx, fetch_all, (VideoId, bool), sql, i64::from(MAX_WATCHED))?;
         for (id, popular) in changed {
             let sql = "UPDATE videos SET popular = $1 WHERE id = $2 RETURNING *";
             let video = rows_in!(tx, fetch_one, Video, sql, popular, &id)?;
@@ -442,8 +442,10 @@ fn is_paired(letter: char) -> bool {
             | '\u{20000}'..='\u{323af}')
 }
 
-/// As many videos are put into order, see [`Store::search_videos`]. The queries say it as well.
-pub const MAX_RANKED: u32 = 500;
+/// As many of the newest are put into order, see [`Store::search_videos`]. The queries say it as well.
+pub const MAX_NEWEST: u32 = 250;
+/// And as many of the most watched.
+pub const MAX_WATCHED: u32 = 1000;
 /// As many are found at most: nobody reads on that far.
 pub const MAX_FOUND: u32 = 10_000;
 const FOUR_MINUTES: i64 = 4 * 60_000;

@@ -219,8 +219,8 @@ async fn of_a_word_that_very_many_have_the_most_watched_are_found(store: Store) 
         duration: 0,
         views,
     };
-    let names: Vec<String> = (0..=MAX_RANKED + 2).map(|n| format!("v{n}")).collect();
-    let mut videos: Vec<_> = (0..=MAX_RANKED + 2).map(|n| old(n, "a common word", i64::from(n == 1) * 5)).collect();
+    let names: Vec<String> = (0..=MAX_NEWEST + 2).map(|n| format!("v{n}")).collect();
+    let mut videos: Vec<_> = (0..=MAX_NEWEST + 2).map(|n| old(n, "a common word", i64::from(n == 1) * 5)).collect();
     videos[0].views = 9;
     videos[2].new.title = "commonly";
     videos[2].views = 7;
@@ -238,7 +238,7 @@ async fn of_a_word_that_very_many_have_the_most_watched_are_found(store: Store) 
         }
     };
     let newest = names.iter().rev().take(3).cloned().collect::<Vec<_>>();
-    assert_eq!(first(SearchOrder::Relevance).await, ["v0", "v2", "v1"], "they are older than the newest thousand");
+    assert_eq!(first(SearchOrder::Relevance).await, ["v0", "v2", "v1"], "though others are newer");
     assert_eq!(first(SearchOrder::Views).await, ["v0", "v2", "v1"]);
     assert_eq!(first(SearchOrder::Newest).await, newest);
     // What was hidden is no longer found, and what comes back stands where it stood.

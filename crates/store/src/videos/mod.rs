@@ -135,7 +135,7 @@ pub struct Video {
     pub created_at: At,
     /// Whether lists show it to everybody.
     pub listed: bool,
-    /// Whether it is one of the most watched, see [`crate::MAX_RANKED`].
+    /// Whether it is one of the most watched, see [`crate::MAX_WATCHED`].
     pub popular: bool,
 }
 

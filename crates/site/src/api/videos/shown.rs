@@ -40,8 +40,8 @@ pub(crate) struct Search {
     #[param(inline)]
     since: Option<VideoAge>,
     /// `relevance`: those with the words in their title first, and the most watched of them; `newest`: the newest first;
-    /// `views`: the most watched first. As usual `relevance` with words, and `newest` without. Where more than 500 videos
-    /// are found, `relevance` and `views` put the newest 500 of them into order, and those that are among the 500 most watched
+    /// `views`: the most watched first. As usual `relevance` with words, and `newest` without. Where more than 250 videos
+    /// are found, `relevance` and `views` put the newest 250 of them into order, and those that are among the 1000 most watched
     /// of the site; `newest` lists all.
     #[param(inline)]
     sort: Option<VideoSort>,
