@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use crate::metrics::Tally;
 use crate::registry::AnyHandler;
 use crate::runner::Shared;
-use crate::{Context, Failure, GaveUp};
+use crate::{Backoff, Context, Failure, GaveUp};
 
 /// An attempt that is under way.
 pub(crate) struct Attempt {
@@ -101,7 +101,7 @@ impl Attempt {
             return self.give_up(GaveUp::Failed(words)).await;
         }
         let (handler, context) = (self.handler.clone(), self.context.clone());
-        let Ended(result, stop) = self.watch(tokio::spawn(async move { handler.run(&context).await })).await;
+        let Ended(result, stop) = self.watch(tokio::spawn(async move { handler.run(&context).await }), true).await;
         let failure = match (result, stop) {
             (_, Some(Stop::Lost)) => return None,
             (Ok(Ok(())), _) => return Some(JobOutcome::Done),
@@ -117,17 +117,33 @@ impl Attempt {
         Some(JobOutcome::Again(failure.words, later(At::now(), wait)))
     }
 
-    /// Lets the handler tell of it, before it is written: should this worker die in between, it is told again.
+    /// Lets the handler tell of it, before it is written: should this worker die in between, it is told again. Where nobody
+    /// can be told, such as while the database is away, it is tried until the lease is lost; then it is the next worker's.
     async fn give_up(&mut self, why: GaveUp) -> Option<JobOutcome> {
         let (handler, context, told) = (self.handler.clone(), self.context.clone(), why.clone());
-        let Ended(result, stop) = self.watch(tokio::spawn(async move { handler.gave_up(&context, &told).await })).await;
-        match (result, stop) {
+        let backoff = Backoff { most: TELL_AGAIN, ..self.shared.config.backoff };
+        let telling = async move {
+            for tried in 1.. {
+                match handler.gave_up(&context, &told).await {
+                    Err(Failure { words, again: true }) => {
+                        warn!(job = %context.id(), kind = context.kind(), reason = words, "nobody could be told yet");
+                        sleep(backoff.after(tried)).await;
+                    }
+                    told => return told,
+                }
+            }
+            Ok(())
+        };
+        // That it is to be cancelled is of no use any more: it ends as it is.
+        let Ended(result, stop) = self.watch(tokio::spawn(telling), false).await;
+        let untold = match (result, stop) {
             (_, Some(Stop::Lost)) => return None,
             (Err(_), Some(Stop::Draining)) => return Some(JobOutcome::GivenBack),
-            (Err(error), _) => {
-                warn!(job = %self.context.id(), kind = self.context.kind(), reason = fault(error), "nobody was told");
-            }
-            (Ok(()), _) => {}
+            (Err(error), _) => Some(fault(error)),
+            (Ok(told), _) => told.err().map(|failure| failure.words),
+        };
+        if let Some(reason) = untold {
+            warn!(job = %self.context.id(), kind = self.context.kind(), reason, "nobody was told");
         }
         Some(match why {
             GaveUp::Failed(words) => JobOutcome::Failed(words),
@@ -135,8 +151,9 @@ impl Attempt {
         })
     }
 
-    /// Keeps the lease, and writes progress, until a task ends. One that is to stop is told so, and a while later is dropped.
-    async fn watch<T>(&mut self, task: tokio::task::JoinHandle<T>) -> Ended<T> {
+    /// Keeps the lease, and writes progress, until a task ends. One that is to stop is told so, and a while later is dropped;
+    /// that somebody asks for it counts where it is `cancellable`.
+    async fn watch<T>(&mut self, task: tokio::task::JoinHandle<T>, cancellable: bool) -> Ended<T> {
         let shared = self.shared.clone();
         let config = &shared.config;
         let mut task = AbortOnDropHandle::new(task);
@@ -162,6 +179,9 @@ impl Attempt {
                     news = false;
                     must = self.renew(said.as_ref().map(|(permille, note)| (*permille, note.as_str()))).await;
                 }
+            }
+            if must == Some(Stop::Asked) && !cancellable {
+                must = None;
             }
             if must.is_some() && (stop.is_none() || must == Some(Stop::Lost)) {
                 stop = must;
@@ -239,3 +259,5 @@ fn fault(error: JoinError) -> String {
 
 /// Between two tries to write what came of a job.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Between two tries to tell whoever waits for a job that it is given up, at most: the job keeps its place meanwhile.
+const TELL_AGAIN: Duration = Duration::from_secs(30);

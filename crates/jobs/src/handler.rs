@@ -40,9 +40,17 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Called when the job is given up after it was begun, before that is written: to tell whoever waits for it. It may be
     /// called more than once. Not called for jobs that are cancelled while they wait: who cancels one sees that it ended.
-    fn gave_up(&self, job: &Context, work: Self::Work, why: &GaveUp) -> impl Future<Output = ()> + Send {
+    ///
+    /// # Errors
+    /// Why nobody could be told. It is called again, and the job does not end before, unless that would never work.
+    fn gave_up(
+        &self,
+        job: &Context,
+        work: Self::Work,
+        why: &GaveUp,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
         let _ = (job, work, why);
-        async {}
+        async { Ok(()) }
     }
 }
 

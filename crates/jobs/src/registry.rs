@@ -58,7 +58,7 @@ impl Registry {
 /// A handler whatever its work.
 pub(crate) trait AnyHandler: Send + Sync {
     fn run<'a>(&'a self, job: &'a Context) -> Boxed<'a, Result<(), Failure>>;
-    fn gave_up<'a>(&'a self, job: &'a Context, why: &'a GaveUp) -> Boxed<'a, ()>;
+    fn gave_up<'a>(&'a self, job: &'a Context, why: &'a GaveUp) -> Boxed<'a, Result<(), Failure>>;
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -73,11 +73,12 @@ impl<H: Handler> AnyHandler for H {
         })
     }
 
-    fn gave_up<'a>(&'a self, job: &'a Context, why: &'a GaveUp) -> Boxed<'a, ()> {
+    fn gave_up<'a>(&'a self, job: &'a Context, why: &'a GaveUp) -> Boxed<'a, Result<(), Failure>> {
         Box::pin(async move {
-            // Who does not understand the work cannot know whom to tell.
-            if let Ok(work) = read::<H::Work>(job) {
-                Handler::gave_up(self, job, work, why).await;
+            match read::<H::Work>(job) {
+                Ok(work) => Handler::gave_up(self, job, work, why).await,
+                // Who does not understand the work cannot know whom to tell.
+                Err(_) => Ok(()),
             }
         })
     }

@@ -82,6 +82,7 @@ pub(crate) fn runner(config: &Config, accounts: &Accounts, ffmpeg: Option<Ffmpeg
     let at_once = |kind: &str, slots: usize| (kind.to_owned(), slots);
     let kind_slots = BTreeMap::from([
         at_once(jobs::MakeRendition::KIND, config.transcode.at_once.get()),
+        at_once(jobs::OpenVideo::KIND, PROCESSED_AT_ONCE),
         at_once(jobs::ProcessVideo::KIND, PROCESSED_AT_ONCE),
         at_once(jobs::MakePictures::KIND, PROCESSED_AT_ONCE),
     ]);
@@ -139,7 +140,8 @@ pub(crate) async fn ffmpeg(config: &Config) -> Option<Ffmpeg> {
             Some(ffmpeg)
         }
         Err(error) => {
-            warn!(%error, "videos play as they were uploaded, where browsers can; other sizes and pictures need FFmpeg");
+            warn!(%error, "videos play as they were uploaded, where browsers can; other sizes, pictures and conversions wait for a \
+                 process that has FFmpeg");
             None
         }
     }

@@ -5,14 +5,15 @@ mod app;
 
 use std::net::SocketAddr;
 
-use app::{App, NothingLive, uploads};
+use app::{App, NothingLive, code, uploads};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_site::{Makes, SiteConfig, UploadConfig, router};
 use millrace_store::{
-    Action, At, NewAuditEntry, NewUpload, NewVideo, Review, Role, Video, VideoChange, VideoState, Visibility,
+    Action, At, NewAuditEntry, NewUpload, NewVideo, Review, Role, Video, VideoChange, VideoFacts, VideoState,
+    Visibility,
 };
 use serde_json::json;
 use time::Duration;
@@ -151,6 +152,29 @@ async fn what_is_not_made_of_videos_here_is_said_where_they_are_uploaded() {
         let any = ["no FFmpeg", "are off"].iter().any(|words| page.contains(words));
         assert_eq!(any, makes != Makes::All);
     }
+}
+
+#[tokio::test]
+async fn what_a_video_lacks_is_made_when_its_owner_asks() {
+    let app = site().await;
+    let made = video(&app, "AAAAAAAAAA1", "A film", VideoState::Ready, "").await;
+    let facts = VideoFacts { width: 320, height: 180, duration: 5000, ..VideoFacts::default() };
+    app.store.set_video_facts(&made.id, &facts).await.unwrap();
+    let cora = app.browser("cora").await;
+    let retry = "/api/v1/videos/AAAAAAAAAA1/retry";
+    let (_, _, page) = cora.page("/studio/videos/AAAAAAAAAA1").await;
+    assert!(page.contains(&format!("POST {retry}")) && page.contains("Make pictures and sizes"), "{page}");
+    for _ in 0..2 {
+        let again = cora.post(retry, json!({})).await;
+        assert_eq!((again.status, &again.json["state"]), (StatusCode::OK, &json!("ready")));
+        let work = again.json["own"]["work"].as_array().unwrap();
+        assert_eq!((work.len(), &work[0]["kind"]), (1, &json!("video.open")), "however often it is pressed");
+    }
+    let (_, _, page) = cora.page("/studio/videos/AAAAAAAAAA1").await;
+    assert!(!page.contains(retry), "it is on its way: {page}");
+    let on_its_way = video(&app, "AAAAAAAAAA2", "Another", VideoState::Processing, "").await;
+    let path = format!("/api/v1/videos/{}/retry", on_its_way.short_id);
+    assert_eq!(code(&cora.post(&path, json!({})).await), "007");
 }
 
 #[tokio::test]

@@ -107,6 +107,12 @@ impl Lease {
     pub fn job(&self) -> &JobId {
         &self.job
     }
+
+    /// Which of the job's claims it is of: the last has the highest.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        self.number
+    }
 }
 
 /// A job to be done.

@@ -106,8 +106,10 @@ fn sound_plays(track: &Track, audio: &Audio) -> Result<bool, String> {
         ("aac", Some(profile @ ("Main" | "SSR" | "LTP"))) => {
             Err(format!("browsers do not decode AAC of the profile {profile}"))
         }
-        ("aac" | "mp3", _) => Ok(true),
+        ("aac", _) => Ok(true),
         ("opus" | "flac", _) => Ok(false),
+        // It plays out of its own files, and as a whole; not out of segments in Chromium.
+        ("mp3", _) => Err("not all browsers play MP3 sound in MP4".to_owned()),
         _ => Err(format!("browsers do not decode {name} sound")),
     }
 }
@@ -177,6 +179,8 @@ mod tests {
             assert!(matches!(verdict, Verdict::Remux { audio: AudioHandling::Encode, everywhere: true, .. }));
             assert_eq!(verdict.reason(), "browsers do not decode AC-3 sound");
         }
+        let verdict = of(Container::Mp4, &[video("h264", 1280, 720), audio("mp3")]);
+        assert!(matches!(verdict, Verdict::Remux { audio: AudioHandling::Encode, everywhere: true, .. }));
         assert!(matches!(of(Container::Wav, &[audio("pcm_s16le")]), Verdict::TranscodeOnly { .. }));
     }
 

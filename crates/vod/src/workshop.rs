@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use millrace_jobs::{Context, Failure};
+use millrace_jobs::{Failure, GaveUp};
 use millrace_objects::{Key, Objects};
-use millrace_store::{Change, File, FileKind, ListedVideo, NewFile, Store, VideoId};
+use millrace_store::{Change, File, FileKind, JobId, Lease, ListedVideo, NewFile, Store, VideoId, VideoState};
 use millrace_transcode::{Ffmpeg, LadderConfig};
 
-use crate::{Staging, Vod};
+use crate::{Staging, Title, Vod};
 
 /// Where videos are worked on. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -17,7 +17,8 @@ pub struct Workshop {
     pub store: Store,
     /// What plays files.
     pub vod: Vod,
-    /// FFmpeg, where there is one: without it, what browsers play as it is plays, and nothing else.
+    /// FFmpeg, where there is one: without it, what browsers play as it is plays, and whatever more there is to do is left to
+    /// others.
     pub ffmpeg: Option<Arc<Ffmpeg>>,
     /// What renditions are made.
     pub ladder: Arc<LadderConfig>,
@@ -40,6 +41,11 @@ impl Piece {
 
     pub(crate) fn file(&self, kind: FileKind, name: &str) -> Option<&File> {
         self.files.iter().find(|file| file.kind == kind && file.name == name)
+    }
+
+    /// Whether there is any file of a kind.
+    pub(crate) fn has(&self, kind: FileKind) -> bool {
+        self.files.iter().any(|file| file.kind == kind)
     }
 
     /// The file that it is played from.
@@ -69,11 +75,6 @@ impl Workshop {
         self.vod.objects()
     }
 
-    /// FFmpeg, or why nothing can be done without it.
-    pub(crate) fn ffmpeg(&self) -> Result<&Ffmpeg, Failure> {
-        self.ffmpeg.as_deref().ok_or_else(|| Failure::last("this server has no FFmpeg, which is needed for such files"))
-    }
-
     /// The video of that short id; `None` where it was deleted meanwhile, so that nothing is left to do.
     pub(crate) async fn piece(&self, short_id: &str) -> Result<Option<Piece>, Failure> {
         let Some(listed) = self.store.video_by_short_id(short_id).await? else { return Ok(None) };
@@ -81,15 +82,31 @@ impl Workshop {
         Ok(Some(Piece { listed, files }))
     }
 
-    /// An empty directory for a job. What an attempt before left in it is gone.
-    pub(crate) fn bench(&self, job: &Context) -> Result<Bench, Failure> {
-        let path = self.scratch.join(job.id().as_str());
-        let made = match std::fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => std::fs::create_dir_all(&path),
-        };
+    /// An MP4 as it is played; `None` where the packager does not read it.
+    pub(crate) async fn title(&self, key: &Key) -> Result<Option<Arc<Title>>, Failure> {
+        match self.vod.title(key).await {
+            Ok(title) => Ok(Some(title)),
+            Err(error) if error.is_the_files() => Ok(None),
+            Err(error) => Err(Failure::retry(error.to_string())),
+        }
+    }
+
+    /// An empty directory for an attempt at a job. What attempts before it left is gone; one of them that has lost its lease
+    /// and does not know yet takes nothing from this one.
+    pub(crate) fn bench(&self, lease: &Lease) -> Result<Bench, Failure> {
+        let path = self.scratch.join(format!("{}.{}", lease.job(), lease.number()));
+        let left = self.benches().into_iter().filter(|(_, of)| of.as_ref() == Some(lease.job()));
+        let made = left.map(|(path, _)| std::fs::remove_dir_all(path)).collect::<Result<(), _>>();
+        let made = made.and_then(|()| std::fs::create_dir_all(&path));
         made.map_err(|error| Failure::retry(format!("the directory for work in progress cannot be used: {error}")))?;
         Ok(Bench(path))
+    }
+
+    /// What is in the directory for work in progress, with the job that it is of.
+    pub(crate) fn benches(&self) -> Vec<(PathBuf, Option<JobId>)> {
+        let Ok(entries) = std::fs::read_dir(&self.scratch) else { return Vec::new() };
+        let job = |name: &std::ffi::OsStr| name.to_str()?.split_once('.')?.0.parse().ok();
+        entries.flatten().map(|entry| (entry.path(), job(&entry.file_name()))).collect()
     }
 
     /// The file of an object, for FFmpeg: in its place, or copied to the bench.
@@ -145,6 +162,22 @@ impl Workshop {
         }
     }
 
+    /// Notes that a video cannot be made playable, unless it is already.
+    pub(crate) async fn failed(&self, short_id: &str, why: &GaveUp) -> Result<(), Failure> {
+        let words = match why {
+            GaveUp::Failed(words) => words.as_str(),
+            GaveUp::Cancelled => "its processing was cancelled",
+        };
+        let Some(piece) = self.piece(short_id).await? else { return Ok(()) };
+        if piece.listed.video.state != VideoState::Ready {
+            match self.store.set_video_state(piece.id(), VideoState::Failed, words).await {
+                Ok(_) | Err(millrace_store::Error::NotFound) => self.changed(short_id).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// Lets every node know that a video has changed.
     pub(crate) async fn changed(&self, short_id: &str) {
         // Where they cannot be told, they look again within a minute.
@@ -189,4 +222,45 @@ pub(crate) fn storage(error: millrace_objects::Error) -> Failure {
 /// A file that is at fault stays so; whatever else went wrong may not.
 pub(crate) fn ffmpeg_failed(error: millrace_transcode::Error) -> Failure {
     if error.is_the_files() { Failure::last(error.to_string()) } else { Failure::retry(error.to_string()) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use millrace_store::testing::fresh_store;
+    use millrace_store::{At, Claim, NewJob};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_attempt_that_is_late_takes_nothing_from_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = fresh_store(directory.path()).await;
+        let workshop = Workshop {
+            vod: Vod::new(Objects::open("file://objects", directory.path()).unwrap()),
+            ffmpeg: None,
+            ladder: Arc::default(),
+            scratch: directory.path().join("scratch"),
+            staging: None,
+            store,
+        };
+        for name in ["test.one", "test.other"] {
+            workshop.store.enqueue(&NewJob::new(name, "{}".to_owned())).await.unwrap();
+        }
+        let claim =
+            async |kind| match workshop.store.claim_job(kind, "w", At::now(), time::Duration::ZERO).await.unwrap() {
+                Claim::Job(job) => workshop.bench(&job.lease()).unwrap(),
+                other => panic!("{other:?}"),
+            };
+        let (other, first) = (claim("test.other").await, claim("test.one").await);
+        std::fs::write(first.file("half.mp4"), "half").unwrap();
+        std::fs::write(other.file("whole.mp4"), "whole").unwrap();
+        let next = claim("test.one").await;
+        assert!(!first.file("half.mp4").exists(), "what it left is gone");
+        std::fs::write(next.file("whole.mp4"), "whole").unwrap();
+        drop(first);
+        assert!(next.file("whole.mp4").exists() && other.file("whole.mp4").exists());
+        drop((next, other));
+        assert!(workshop.benches().is_empty(), "and each removes its own");
+    }
 }

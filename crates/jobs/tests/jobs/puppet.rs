@@ -62,17 +62,19 @@ pub(crate) struct Stage {
     pub(crate) events: mpsc::UnboundedReceiver<Event>,
     /// Jobs that wait take one each.
     pub(crate) go: Arc<Semaphore>,
+    /// So often nobody can be told that a job is given up.
+    pub(crate) untold: Arc<AtomicU32>,
     tell: mpsc::UnboundedSender<Event>,
 }
 
 impl Stage {
     pub(crate) fn new() -> Self {
         let (tell, events) = mpsc::unbounded_channel();
-        Self { events, go: Arc::new(Semaphore::new(0)), tell }
+        Self { events, go: Arc::new(Semaphore::new(0)), untold: Arc::default(), tell }
     }
 
     pub(crate) fn registry(&self) -> Registry {
-        let puppet = Puppet { tell: self.tell.clone(), go: self.go.clone() };
+        let puppet = Puppet { tell: self.tell.clone(), go: self.go.clone(), untold: self.untold.clone() };
         Registry::new().handle(puppet.clone()).handle(OtherPuppet(puppet))
     }
 
@@ -95,6 +97,7 @@ impl Stage {
 struct Puppet {
     tell: mpsc::UnboundedSender<Event>,
     go: Arc<Semaphore>,
+    untold: Arc<AtomicU32>,
 }
 
 impl Puppet {
@@ -118,8 +121,13 @@ impl Puppet {
         Ok(())
     }
 
-    fn gave_up(&self, job: &Context, why: &GaveUp) {
+    fn gave_up(&self, job: &Context, why: &GaveUp) -> Result<(), Failure> {
         let _ = self.tell.send(Event::GaveUp(job.id().clone(), why.clone()));
+        let less = |left: u32| left.checked_sub(1);
+        match self.untold.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+            Ok(_) => Err(Failure::retry("nobody is there")),
+            Err(_) => Ok(()),
+        }
     }
 }
 
@@ -138,8 +146,8 @@ impl Handler for Puppet {
         self.play(job, act).await
     }
 
-    async fn gave_up(&self, job: &Context, _: Play, why: &GaveUp) {
-        Puppet::gave_up(self, job, why);
+    async fn gave_up(&self, job: &Context, _: Play, why: &GaveUp) -> Result<(), Failure> {
+        Puppet::gave_up(self, job, why)
     }
 }
 

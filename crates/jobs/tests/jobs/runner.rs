@@ -1,6 +1,7 @@
 //! What runners do with jobs.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use millrace_jobs::{Config, GaveUp, Work};
@@ -230,6 +231,39 @@ async fn what_will_never_work_is_tried_once() {
         assert_eq!((job.state, job.attempts), (JobState::Failed, 1));
         assert!(job.error.as_ref().unwrap().contains(words), "{:?}", job.error);
     }
+}
+
+#[tokio::test]
+async fn a_job_does_not_end_before_whoever_waits_for_it_is_told() {
+    let directory = tempdir().unwrap();
+    let store = fresh_store(directory.path()).await;
+    let mut stage = Stage::new();
+    stage.untold.store(2, Ordering::Relaxed);
+    let id = enqueue(&store, &Play(Act::FailForGood)).await;
+    let runs = Runs::start(&stage.runner(&store, patient()));
+    until(&store, &id, |job| job.state == JobState::Failed).await;
+    let told = Event::GaveUp(id.clone(), GaveUp::Failed("it is no video".to_owned()));
+    let mut expected = vec![Event::Began(id.clone(), 1), Event::Ended(id.clone())];
+    expected.extend([told.clone(), told.clone(), told]);
+    assert_eq!(stage.rest(), expected);
+    runs.stop().await;
+}
+
+#[tokio::test]
+async fn what_nobody_could_be_told_is_left_to_the_next_worker() {
+    let directory = tempdir().unwrap();
+    let store = fresh_store(directory.path()).await;
+    let mut stage = Stage::new();
+    stage.untold.store(u32::MAX, Ordering::Relaxed);
+    let id = enqueue(&store, &Play(Act::FailForGood)).await;
+    let runs = Runs::start(&stage.runner(&store, Config { drain: Duration::ZERO, grace: Duration::ZERO, ..patient() }));
+    while !matches!(stage.next().await, Event::GaveUp(..)) {}
+    runs.stop().await;
+    let job = store.job(&id).await.unwrap().unwrap();
+    assert_eq!((job.state, job.ended_at), (JobState::Waiting, None));
+    stage.untold.store(0, Ordering::Relaxed);
+    stage.runner(&store, patient()).run_until_idle().await.unwrap();
+    assert_eq!(store.job(&id).await.unwrap().unwrap().state, JobState::Failed);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use http::StatusCode;
 use millrace_objects::{Key, Objects};
 use millrace_store::{At, Error, FileKind, NewFile, Upload, UploadId, User};
 use millrace_transcode::{Container, HEAD_BYTES, NotMedia};
-use millrace_vod::jobs::{ProcessVideo, Work};
+use millrace_vod::jobs::OpenVideo;
 use millrace_vod::{AppendError, Checksum, Staging};
 use time::Duration;
 use tokio::sync::Semaphore;
@@ -264,8 +264,7 @@ impl Videos {
             height: 0,
             details: "",
         };
-        let job = ProcessVideo { video: video.short_id.clone() }.job().about(video.short_id.clone());
-        match self.store.receive_upload(&upload.id, &file, &job).await {
+        match self.store.receive_upload(&upload.id, &file, &OpenVideo::of(&video.short_id)).await {
             Ok(()) => tracing::info!(video = video.short_id, bytes = upload.length, "an upload is received"),
             Err(Error::NotFound) => match self.store.video(&upload.video_id).await.map_err(Problem::database)? {
                 Some(_) => {} // another request was faster

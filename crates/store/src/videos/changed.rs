@@ -3,8 +3,11 @@
 use crate::audit;
 use crate::db::{Tx, rows, rows_in, run_in};
 use crate::error::found;
+use crate::jobs::enqueue_in;
 use crate::search::index_in;
-use crate::{At, Error, NewAuditEntry, NewVideo, Review, Store, Video, VideoChange, VideoFacts, VideoId, VideoState};
+use crate::{
+    At, Error, NewAuditEntry, NewJob, NewVideo, Review, Store, Video, VideoChange, VideoFacts, VideoId, VideoState,
+};
 
 impl Store {
     /// Makes a video whose file is still to come.
@@ -75,6 +78,24 @@ impl Store {
         let video = publish(&mut tx, id).await?;
         tx.commit().await?;
         Ok(video)
+    }
+
+    /// Has `job` done to a video that failed, which counts as received again, or to one that is ready, which stays so.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] where it is neither, [`Error::NotFound`].
+    pub async fn retry_video(&self, id: &VideoId, job: &NewJob) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE videos SET state = CASE WHEN state = 'failed' THEN 'received' ELSE state END, failure = ''
+                   WHERE id = $1 AND state IN ('failed', 'ready')";
+        if run_in!(tx, sql, id)? == 0 {
+            let there = rows_in!(tx, fetch_optional, (VideoId,), "SELECT id FROM videos WHERE id = $1", id)?;
+            return Err(there.map_or(Error::NotFound, |_| Error::Changed));
+        }
+        let new = enqueue_in(&mut tx, job).await?;
+        tx.commit().await?;
+        self.wake_workers(new.is_some()).await;
+        Ok(())
     }
 
     /// Notes what was found out about a video's file.

@@ -68,7 +68,7 @@ async fn sound_that_browsers_do_not_decode_is_coded_anew_beside_the_same_picture
 #[tokio::test]
 async fn sound_alone_is_copied() {
     let (bench, ffmpeg) = (Bench::new(), ffmpeg().await);
-    for (name, codec) in [("a.mp3", "mp3"), ("a.flac", "flac"), ("a.aac", "aac")] {
+    for (name, codec) in [("a.flac", "flac"), ("a.aac", "aac")] {
         let input = bench.make(name, "-f lavfi -i sine=d=1 -ac 2");
         let (_, _, judged) = remux(&ffmpeg, &input, &bench.path("out.mp4")).await;
         assert_eq!((judged.kinds(), judged.text("audio", "codec_name")), (vec!["audio"], codec));

@@ -205,15 +205,13 @@ impl Handler for Reconciling {
 impl Reconciling {
     /// Removes what jobs left behind that nobody does any more.
     async fn clear_scratch(&self) -> Result<(), Failure> {
-        let Ok(entries) = std::fs::read_dir(&self.0.scratch) else { return Ok(()) };
-        for entry in entries.flatten() {
-            let id = entry.file_name().into_string().ok().and_then(|name| name.parse().ok());
-            let running = match id {
+        for (path, job) in self.0.benches() {
+            let running = match job {
                 Some(id) => self.0.store.job(&id).await?.is_some_and(|job| job.ended_at.is_none()),
                 None => false,
             };
             if !running {
-                let _ = std::fs::remove_dir_all(entry.path());
+                let _ = std::fs::remove_dir_all(path);
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The work on videos, as jobs.
 
 mod housekeeping;
+mod open;
 mod pictures;
 mod process;
 mod transcode;
@@ -11,13 +12,15 @@ use tokio::sync::watch;
 
 pub use housekeeping::{CollectGarbage, ExpireUploads, PublishVideos, PurgeVideos, Reconcile, RollUpViews};
 pub use millrace_jobs::Work;
+pub use open::OpenVideo;
 pub use pictures::MakePictures;
 pub use process::ProcessVideo;
 pub use transcode::MakeRendition;
 
 use crate::Workshop;
 
-/// Adds all that is done with videos to a registry, with its timers.
+/// Adds all that is done with videos to a registry, with its timers. What needs FFmpeg is done where there is one, and waits
+/// for others elsewhere.
 ///
 /// # Panics
 /// Never: the schedules are constants that are tested.
@@ -25,14 +28,18 @@ use crate::Workshop;
 pub fn register(registry: Registry, workshop: &Workshop) -> Registry {
     let every = |text: &str| text.parse::<Schedule>().expect("it is a schedule");
     let mut registry = registry
-        .handle(process::Processing(workshop.clone()))
-        .handle(pictures::Pictures(workshop.clone()))
-        .handle(transcode::Renditions(workshop.clone()))
+        .handle(open::Opening(workshop.clone()))
         .handle(housekeeping::Publishing(workshop.clone()))
         .handle(housekeeping::Purging(workshop.clone()))
         .handle(housekeeping::Collecting(workshop.clone()))
         .handle(housekeeping::Reconciling(workshop.clone()))
         .handle(housekeeping::Counting(workshop.clone()));
+    if let Some(ffmpeg) = &workshop.ffmpeg {
+        registry = registry
+            .handle(process::Processing(workshop.clone(), ffmpeg.clone()))
+            .handle(pictures::Pictures(workshop.clone(), ffmpeg.clone()))
+            .handle(transcode::Renditions(workshop.clone(), ffmpeg.clone()));
+    }
     if workshop.staging.is_some() {
         registry = registry.handle(housekeeping::Expiring(workshop.clone()));
     }

@@ -1,8 +1,10 @@
 //! Pictures that stand for a video, and small ones along its time line.
 
+use std::sync::Arc;
+
 use millrace_jobs::{Context, Failure, Handler, Work};
 use millrace_store::FileKind;
-use millrace_transcode::{Limits, storyboard_vtt};
+use millrace_transcode::{Ffmpeg, Limits, storyboard_vtt};
 use serde::{Deserialize, Serialize};
 
 use crate::Workshop;
@@ -21,20 +23,19 @@ impl Work for MakePictures {
     const PRIORITY: i64 = 10;
 }
 
-pub(super) struct Pictures(pub(super) Workshop);
+pub(super) struct Pictures(pub(super) Workshop, pub(super) Arc<Ffmpeg>);
 
 impl Handler for Pictures {
     type Work = MakePictures;
 
     async fn run(&self, job: &Context, work: MakePictures) -> Result<(), Failure> {
         let Some(piece) = self.0.piece(&work.video).await? else { return Ok(()) };
-        let ffmpeg = self.0.ffmpeg()?;
         let file = piece.main_file().ok_or_else(|| Failure::last("its file is not there"))?;
-        let bench = self.0.bench(job)?;
+        let bench = self.0.bench(&job.lease())?;
         let path = self.0.local(file, &bench).await?;
-        let probe = ffmpeg.probe(&path, &Limits::default()).await.map_err(ffmpeg_failed)?;
+        let probe = self.1.probe(&path, &Limits::default()).await.map_err(ffmpeg_failed)?;
         job.progress(50, "choosing pictures");
-        let pictures = ffmpeg.thumbnails(&path, &probe, CHOICE, LARGEST).await.map_err(ffmpeg_failed)?;
+        let pictures = self.1.thumbnails(&path, &probe, CHOICE, LARGEST).await.map_err(ffmpeg_failed)?;
         job.go_on()?;
         let has_poster = piece.file(FileKind::Poster, "").is_some();
         let mut made = Vec::new();
@@ -49,7 +50,7 @@ impl Handler for Pictures {
         self.0.changed(&work.video).await;
 
         job.progress(300, "drawing the time line's pictures");
-        if let Some(board) = ffmpeg.storyboard(&path, &probe).await.map_err(ffmpeg_failed)? {
+        if let Some(board) = self.1.storyboard(&path, &probe).await.map_err(ffmpeg_failed)? {
             let index = storyboard_vtt(&board.layout, "storyboard/{n}.jpg");
             let mut made: Vec<_> = board
                 .sheets

@@ -1,8 +1,10 @@
 //! A video in another size.
 
+use std::sync::Arc;
+
 use millrace_jobs::{Context, Failure, GaveUp, Handler, Work};
 use millrace_store::{FileKind, VideoState};
-use millrace_transcode::{Keyframes, Limits, Transcode, ladder};
+use millrace_transcode::{Ffmpeg, Keyframes, Limits, Transcode, ladder};
 use serde::{Deserialize, Serialize};
 
 use super::reporting;
@@ -23,21 +25,22 @@ impl Work for MakeRendition {
     const ATTEMPTS: u32 = 3;
 }
 
-pub(super) struct Renditions(pub(super) Workshop);
+pub(super) struct Renditions(pub(super) Workshop, pub(super) Arc<Ffmpeg>);
 
 impl Handler for Renditions {
     type Work = MakeRendition;
 
     async fn run(&self, job: &Context, work: MakeRendition) -> Result<(), Failure> {
         let Some(piece) = self.0.piece(&work.video).await? else { return Ok(()) };
-        let ffmpeg = self.0.ffmpeg()?;
         let file = piece.main_file().ok_or_else(|| Failure::last("its file is not there"))?;
-        let bench = self.0.bench(job)?;
+        let bench = self.0.bench(&job.lease())?;
         let input = self.0.local(file, &bench).await?;
-        let probe = ffmpeg.probe(&input, &Limits::default()).await.map_err(ffmpeg_failed)?;
-        // The ladder may have been changed since.
+        let probe = self.1.probe(&input, &Limits::default()).await.map_err(ffmpeg_failed)?;
         let rungs = ladder(&probe, &self.0.ladder);
-        let Some(rung) = rungs.iter().find(|rung| rung.name == work.name) else { return Ok(()) };
+        let Some(rung) = rungs.iter().find(|rung| rung.name == work.name) else {
+            // The ladder was changed since.
+            return Err(Failure::last("this size is no longer made on this server"));
+        };
         let output = bench.file("rendition.mp4");
         let keyframes = self.keyframes(&piece).await;
         let spec = Transcode { input: &input, probe: &probe, rung, keyframes: &keyframes, output: &output };
@@ -47,7 +50,7 @@ impl Handler for Renditions {
             None => "making a sound that browsers play".to_owned(),
         };
         let done =
-            reporting(job, (10, 980), &note, async |progress: &_| ffmpeg.transcode(&spec, progress, &cancel).await);
+            reporting(job, (10, 980), &note, async |progress: &_| self.1.transcode(&spec, progress, &cancel).await);
         let done = done.await.map_err(ffmpeg_failed)?;
         job.go_on()?;
         let made = Made {
@@ -64,12 +67,8 @@ impl Handler for Renditions {
         Ok(())
     }
 
-    async fn gave_up(&self, _: &Context, work: MakeRendition, why: &GaveUp) {
-        let words = match why {
-            GaveUp::Failed(words) => words.as_str(),
-            GaveUp::Cancelled => "its processing was cancelled",
-        };
-        self.0.failed(&work.video, words).await;
+    async fn gave_up(&self, _: &Context, work: MakeRendition, why: &GaveUp) -> Result<(), Failure> {
+        self.0.failed(&work.video, why).await
     }
 }
 

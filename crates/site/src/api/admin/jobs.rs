@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use millrace_store::{Action, Error, Job as Row, JobFilter, JobId, JobState, Timer as TimerRow, VideoState};
-use millrace_vod::jobs::{MakeRendition, ProcessVideo, Work};
+use millrace_vod::jobs::{MakeRendition, OpenVideo, ProcessVideo, Work};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
@@ -324,6 +324,6 @@ fn none() -> Problem {
 }
 
 /// Kinds of jobs without which a video may not become one to watch.
-const MAKE_PLAYABLE: [&str; 2] = [ProcessVideo::KIND, MakeRendition::KIND];
+const MAKE_PLAYABLE: [&str; 3] = [OpenVideo::KIND, ProcessVideo::KIND, MakeRendition::KIND];
 /// Why a video failed whose work was cancelled.
 const CANCELLED: &str = "its processing was cancelled";

@@ -4,10 +4,10 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::HeaderMap;
 use millrace_store::{
-    Action, At, NewUpload, NewVideo as New, Review, Upload as UploadRow, Video as Row, VideoChange as Change,
-    VideoState, Visibility,
+    Action, At, Error, NewUpload, NewVideo as New, Review, Upload as UploadRow, Video as Row, VideoChange as Change,
+    Visibility,
 };
-use millrace_vod::jobs::{ProcessVideo, Work};
+use millrace_vod::jobs::OpenVideo;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -219,21 +219,23 @@ pub(crate) async fn update(
     show(&site, &id).await
 }
 
-/// Try a failed video again
+/// Make a video again
+///
+/// One that failed is tried again from its beginning. Of one that is ready, what it lacks is made: pictures, and sizes that the
+/// site has.
 #[utoipa::path(post, path = "/api/v1/videos/{id}/retry", operation_id = "retry_video", tag = "videos",
 params(("id" = String, Path, description = "The video's id")), responses(
     (status = 200, description = "The video as it is now", body = Video),
-    (status = 409, description = "It did not fail", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "It is being worked on, or still on its way", body = Problem,
+     content_type = "application/problem+json"),
     Refusals,
 ))]
 pub(crate) async fn retry(State(site): State<Site>, actor: Actor, Path(id): Path<String>) -> Result<Response, Problem> {
     let known = changeable(&site, &actor, &id).await?;
-    if known.video().state != VideoState::Failed {
-        return Err(Problem::new(ErrorCode::Conflict, "this video did not fail"));
-    }
-    let store = &site.accounts.store;
-    store.set_video_state(&known.video().id, VideoState::Received, "").await.map_err(failed)?;
-    let job = ProcessVideo { video: id.clone() }.job().about(id.clone());
-    store.enqueue(&job).await.map_err(Problem::database)?;
+    let done = site.accounts.store.retry_video(&known.video().id, &OpenVideo::of(&id)).await;
+    done.map_err(|error| match error {
+        Error::Changed => Problem::new(ErrorCode::Conflict, "this video is being worked on, or still on its way"),
+        other => failed(other),
+    })?;
     show(&site, &id).await
 }

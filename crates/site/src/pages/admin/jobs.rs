@@ -193,6 +193,7 @@ fn said(kind: &str, t: &Messages) -> String {
 
 /// The message of each kind of job.
 const KINDS: &[(&str, &str)] = &[
+    ("video.open", "job.video_open"),
     ("video.process", "job.video_process"),
     ("video.pictures", "job.video_pictures"),
     ("video.transcode", "job.video_transcode"),

@@ -94,6 +94,8 @@ struct Row {
     /// Whether it will change by itself.
     busy: bool,
     failed: bool,
+    /// Message of having it made again, where something came of it that can be mended so.
+    again: Option<&'static str>,
     /// Length, bytes, views: those that there are.
     numbers: Vec<String>,
     made: Moment,
@@ -254,6 +256,14 @@ impl Row {
                 || work.is_some()
                 || matches!(video.state, ProcessingState::Received | ProcessingState::Processing),
             failed: video.state == ProcessingState::Failed,
+            again: match video.state {
+                ProcessingState::Failed => Some("studio.retry"),
+                // It plays, and what made its pictures and sizes failed, or there was nobody to make them.
+                ProcessingState::Ready if work.is_none() && video.width > 0 && video.thumbnail_url.is_none() => {
+                    Some("studio.make_again")
+                }
+                _ => None,
+            },
             numbers,
             made: Moment::new(video.created_at, now, t),
             purge: own
