@@ -56,7 +56,7 @@ impl Report {
         if !config.ops.listen.ip().is_loopback() {
             self.add(Grade::Warn, "ops", "diagnostics answer beyond this machine; set ops.listen to 127.0.0.1:9600");
         }
-        self.ffmpeg(&config.ffmpeg.path);
+        self.ffmpeg(config);
         self.data_directory(&config.data_dir);
         self.database(config);
         self.storage(config);
@@ -103,25 +103,49 @@ impl Report {
         }
     }
 
-    fn ffmpeg(&mut self, path: &Path) {
+    fn ffmpeg(&mut self, config: &Config) {
+        let path = config.ffmpeg.path.as_path();
         let Some(found) = Ffmpeg::find(path) else {
             let advice = format!(
-                "{} does not start; thumbnails and the demonstration channel are off. `apt install ffmpeg`, or set ffmpeg.path",
+                "{} does not start; pictures, other sizes and the demonstration channel are off. `apt install ffmpeg`, or set ffmpeg.path",
                 path.display()
             );
             return self.add(Grade::Warn, "ffmpeg", advice);
         };
         self.add(Grade::Ok, "ffmpeg", format!("{} {}", path.display(), found.version));
-        if !found.x264 {
+        if !found.encodes("libx264") {
             self.add(Grade::Warn, "ffmpeg", "built without libx264: the demonstration channel is off");
         } else if !found.drawtext || ffmpeg::font(Font::Digits).is_none() {
             let advice = "no clock on the demonstration channel: it needs the filter drawtext and `apt install fonts-dejavu-core`";
             self.add(Grade::Warn, "ffmpeg", advice);
         }
+        self.encoders(config, &found);
         let ffprobe = ffmpeg::ffprobe_beside(path);
         match ffmpeg::version_of(&ffprobe) {
             Some(version) => self.add(Grade::Ok, "ffprobe", format!("{} {version}", ffprobe.display())),
             None => self.add(Grade::Warn, "ffprobe", format!("{} does not start", ffprobe.display())),
+        }
+    }
+
+    /// Whether what other sizes of videos are to be coded in can be made here.
+    fn encoders(&mut self, config: &Config, found: &Ffmpeg) {
+        let (video, audio) = (config.transcode.video_codec, config.transcode.audio_codec);
+        if config.transcode.heights.get().is_empty() {
+            return;
+        }
+        let wanted =
+            [("video_codec", video.encoder(), video.to_string()), ("audio_codec", audio.encoder(), audio.to_string())];
+        let mut sound = true;
+        for (key, encoder, codec) in wanted.into_iter().filter(|(_, encoder, _)| !found.encodes(encoder)) {
+            let advice = format!(
+                "no sizes of videos are made here: this FFmpeg lacks {encoder}, which codes {codec}; set transcode.{key}, or \
+                 install one that has it"
+            );
+            self.add(Grade::Warn, "transcode", advice);
+            sound = false;
+        }
+        if sound {
+            self.add(Grade::Ok, "transcode", format!("other sizes of videos in {video} and {audio}"));
         }
     }
 

@@ -1,6 +1,7 @@
 //! FFmpeg as a program: whether it is there, and what it can do.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -12,8 +13,8 @@ pub(crate) struct Ffmpeg {
     pub(crate) path: PathBuf,
     /// As it says itself.
     pub(crate) version: String,
-    /// Whether it encodes H.264 by x264.
-    pub(crate) x264: bool,
+    /// What it encodes with, by name.
+    encoders: HashSet<String>,
     /// Whether it writes text into pictures.
     pub(crate) drawtext: bool,
 }
@@ -22,15 +23,21 @@ impl Ffmpeg {
     /// Asks the program at `path`. None where it does not start.
     pub(crate) fn find(path: &Path) -> Option<Self> {
         let version = version_of(path)?;
-        let lists = |what: &str, name: &str| {
-            output(path, &["-hide_banner", what]).is_some_and(|list| list.lines().any(|line| lists_name(line, name)))
+        let names = |what: &str| {
+            let list = output(path, &["-hide_banner", what]).unwrap_or_default();
+            list.lines().filter_map(name_in).map(str::to_owned).collect::<HashSet<_>>()
         };
         Some(Self {
             path: path.to_owned(),
             version,
-            x264: lists("-encoders", "libx264"),
-            drawtext: lists("-filters", "drawtext"),
+            encoders: names("-encoders"),
+            drawtext: names("-filters").contains("drawtext"),
         })
+    }
+
+    /// Whether it has that encoder.
+    pub(crate) fn encodes(&self, encoder: &str) -> bool {
+        self.encoders.contains(encoder)
     }
 }
 
@@ -70,8 +77,8 @@ fn output(program: &Path, arguments: &[&str]) -> Option<String> {
 }
 
 /// Lists of FFmpeg have flags, name, description.
-fn lists_name(line: &str, name: &str) -> bool {
-    line.split_whitespace().nth(1) == Some(name)
+fn name_in(line: &str) -> Option<&str> {
+    line.split_whitespace().nth(1)
 }
 
 /// Where Debian, Fedora, Alpine, Arch and macOS with Homebrew keep fonts.
@@ -102,7 +109,7 @@ mod tests {
 
     #[test]
     fn lists_are_read_by_column() {
-        assert!(lists_name(" V....D libx264              libx264 H.264 / AVC", "libx264"));
-        assert!(!lists_name(" V....D libx264rgb           libx264 H.264 / AVC", "libx264"));
+        assert_eq!(name_in(" V....D libx264rgb           libx264 H.264 / AVC"), Some("libx264rgb"));
+        assert_eq!(name_in(""), None);
     }
 }

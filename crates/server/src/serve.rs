@@ -296,7 +296,7 @@ async fn start_demo(
             path = %config.ffmpeg.path.display(),
             "the demonstration channel stays off air: FFmpeg does not start; `apt install ffmpeg`, or set ffmpeg.path"
         ),
-        Some(ffmpeg) if !ffmpeg.x264 => {
+        Some(ffmpeg) if !ffmpeg.encodes("libx264") => {
             warn!("the demonstration channel stays off air: this FFmpeg was built without libx264");
         }
         Some(ffmpeg) => return Some(tokio::spawn(demo.run(ffmpeg, rtmp, stop.clone()))),

@@ -60,7 +60,7 @@ pub(crate) fn runner(config: &Config, accounts: &Accounts, ffmpeg: Option<Ffmpeg
         store: store.clone(),
         vod: accounts.vod(),
         ffmpeg: ffmpeg.map(Arc::new),
-        ladder: Arc::new(LadderConfig { heights: config.transcode.heights.get(), ..LadderConfig::default() }),
+        ladder: Arc::new(ladder(config)),
         scratch: config.data_dir.join("scratch"),
         staging: accounts.staging(),
     };
@@ -134,7 +134,7 @@ pub(crate) async fn ffmpeg(config: &Config) -> Option<Ffmpeg> {
     };
     match Ffmpeg::find(wanted).await {
         Ok(ffmpeg) => {
-            for lack in ffmpeg.lacking() {
+            for lack in ffmpeg.lacking(&ladder(config)) {
                 warn!("{lack}");
             }
             Some(ffmpeg)
@@ -144,6 +144,16 @@ pub(crate) async fn ffmpeg(config: &Config) -> Option<Ffmpeg> {
                  process that has FFmpeg");
             None
         }
+    }
+}
+
+/// What sizes are made, as configured.
+fn ladder(config: &Config) -> LadderConfig {
+    LadderConfig {
+        heights: config.transcode.heights.get(),
+        video: config.transcode.video_codec,
+        audio: config.transcode.audio_codec,
+        ..LadderConfig::default()
     }
 }
 

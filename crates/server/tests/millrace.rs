@@ -464,7 +464,7 @@ fn check_passes_where_all_is_well_and_warns_of_the_rest() {
         "ok    streams: 1 configured",
         "warn  streams: millrace.toml holds stream keys and every user can read it; chmod o-r millrace.toml",
         "ok    port: 127.0.0.1:0 (rtmp.listen) is free",
-        "warn  ffmpeg: /nonexistent/ffmpeg does not start; thumbnails and the demonstration channel are off. \
+        "warn  ffmpeg: /nonexistent/ffmpeg does not start; pictures, other sizes and the demonstration channel are off. \
          `apt install ffmpeg`, or set ffmpeg.path",
     ] {
         assert!(found.lines().any(|found| found == line), "{line}\n---\n{found}");
@@ -540,6 +540,43 @@ fn the_operator_has_a_hand_on_accounts_while_it_serves() {
     let (_, list, _) = user(&["list"]);
     let rows: Vec<Vec<&str>> = list.lines().skip(1).map(|line| line.split_whitespace().take(3).collect()).collect();
     assert_eq!(rows, [["ada", "admin", "active"], ["eve", "moderator", "active"]], "{list}");
+}
+
+#[test]
+fn check_knows_whether_sizes_of_videos_can_be_made() {
+    let any = "127.0.0.1:0";
+    let directory = Directory::new();
+    // An FFmpeg that encodes nothing but H.264 and AAC.
+    let program = |name: &str, script: &str| {
+        let path = directory.0.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        format!("ffmpeg.path={}", path.display())
+    };
+    let listed = " V....D libx264  H.264\n A....D aac  AAC";
+    let script = format!("case \"$*\" in *-version*) echo ffmpeg version 7.1;; *-encoders*) echo '{listed}';; esac");
+    let path = program("ffmpeg", &script);
+    program("ffprobe", "echo ffprobe version 7.1");
+    let check = |settings: &[&str]| {
+        let mut arguments = vec!["check", "--http", any, "--rtmp", any, "--ops", any, "--set", &path];
+        arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+        let output = directory.run(&arguments);
+        assert_eq!(output.status.code(), Some(0));
+        let found = text(&output.stdout);
+        found.lines().filter(|line| line.contains(" transcode: ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(check(&[]), ["ok    transcode: other sizes of videos in H.264 and AAC"]);
+    assert_eq!(
+        check(&["transcode.video_codec=av1"]),
+        ["warn  transcode: no sizes of videos are made here: this FFmpeg lacks libsvtav1, which codes AV1; \
+          set transcode.video_codec, or install one that has it"]
+    );
+    assert_eq!(
+        check(&["transcode.audio_codec=opus"]),
+        ["warn  transcode: no sizes of videos are made here: this FFmpeg lacks libopus, which codes Opus; \
+          set transcode.audio_codec, or install one that has it"]
+    );
+    assert!(check(&["transcode.heights=", "transcode.video_codec=av1"]).is_empty());
 }
 
 #[test]

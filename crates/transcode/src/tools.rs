@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::container::{Container, HEAD_BYTES};
 use crate::error::Error;
-use crate::ladder::{AudioCodec, VideoCodec};
+use crate::ladder::{AudioCodec, LadderConfig, VideoCodec};
 use crate::process;
 
 /// How FFmpeg is started.
@@ -81,13 +81,16 @@ impl Ffmpeg {
         self.encoders.contains(codec.encoder())
     }
 
-    /// What this build lacks of all that could be asked of it, and what follows, a sentence each.
+    /// What this build lacks of what a ladder asks for, and what follows, a sentence each.
     #[must_use]
-    pub fn lacking(&self) -> Vec<String> {
-        let video = VideoCodec::ALL.iter().map(|c| (self.encodes_video(*c), c.encoder(), format!("no {c} renditions")));
-        let audio = AudioCodec::ALL.iter().map(|c| (self.encodes_audio(*c), c.encoder(), format!("no {c} sound")));
+    pub fn lacking(&self, ladder: &LadderConfig) -> Vec<String> {
+        let (video, sound) = (ladder.video, ladder.audio);
+        let video = [(self.encodes_video(video), video.encoder(), format!("no sizes in {video}"))];
+        // What browsers do not play is coded as AAC, whatever the ladder says.
+        let audio = AudioCodec::ALL.iter().filter(|codec| **codec == sound || **codec == AudioCodec::Aac);
+        let audio = audio.map(|codec| (self.encodes_audio(*codec), codec.encoder(), format!("no sound in {codec}")));
         let filters = FILTERS.iter().map(|(name, off)| (self.filters.contains(*name), *name, (*off).to_owned()));
-        let all = video.chain(audio).chain(filters);
+        let all = video.into_iter().chain(audio).chain(filters);
         all.filter(|(there, ..)| !there).map(|(_, name, off)| format!("FFmpeg lacks {name}: {off}")).collect()
     }
 
@@ -184,9 +187,14 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_told() {
-        let lacking = of("5.1").lacking();
-        assert!(lacking.contains(&"FFmpeg lacks libx264: no H.264 renditions".to_owned()), "{lacking:?}");
-        assert!(lacking.contains(&"FFmpeg lacks aac: no AAC sound".to_owned()));
+        let lacking = of("5.1").lacking(&LadderConfig::default());
+        assert!(lacking.contains(&"FFmpeg lacks libx264: no sizes in H.264".to_owned()), "{lacking:?}");
+        assert!(lacking.contains(&"FFmpeg lacks aac: no sound in AAC".to_owned()));
+        assert!(!lacking.iter().any(|words| words.contains("AV1") || words.contains("Opus")), "those nobody asks for");
+        let rare = LadderConfig { video: VideoCodec::Av1, audio: AudioCodec::Opus, ..LadderConfig::default() };
+        let lacking = of("5.1").lacking(&rare);
+        assert!(lacking.contains(&"FFmpeg lacks libsvtav1: no sizes in AV1".to_owned()), "{lacking:?}");
+        assert!(["opus", "aac"].iter().all(|name| lacking.iter().any(|words| words.contains(name))), "{lacking:?}");
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use millrace_site::{MailSender, MailServer};
+use millrace_transcode::{AudioCodec, VideoCodec};
 use toml::de::DeValue;
 
 use super::{
@@ -239,6 +240,11 @@ sections! {
     [transcode] Transcode {
         /// Which: pixels of the shorter side, none larger than the original. Empty: none are made.
         heights: Heights = "1080, 720, 480, 360",
+        /// How their pictures are coded. `h264` plays everywhere; the others are smaller, take longer to make, and do not play
+        /// on all devices.
+        video_codec: VideoCodec = "h264",
+        /// How their sound is coded. `aac` plays everywhere.
+        audio_codec: AudioCodec = "aac",
         /// How many are made at the same time in this process. 0: none here, workers make them.
         at_once: Whole<0, 64> = 1,
         /// Threads for each. 0: as many as FFmpeg likes.
@@ -342,7 +348,8 @@ sections! {
         format: LogFormat = "text",
     }
 
-    /// FFmpeg, which makes thumbnails and the demonstration channel. Everything else does without it.
+    /// FFmpeg, which makes thumbnails and the demonstration channel, and of videos pictures, other sizes and what browsers play.
+    /// Everything else does without it.
     [ffmpeg] Ffmpeg {
         /// Program to start, by name or path. `ffprobe` is expected beside it.
         path: PathBuf = "ffmpeg",

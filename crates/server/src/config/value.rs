@@ -10,6 +10,7 @@ use std::{
 
 use millrace_hub::AddressRange;
 use millrace_site::{CorsOrigins, MailSender, MailServer};
+use millrace_transcode::{AudioCodec, VideoCodec};
 use toml::de::DeValue;
 
 /// A type that a configuration key can have.
@@ -348,6 +349,36 @@ impl Setting for Heights {
         heights.dedup();
         let fit = heights.len() <= 8 && heights.iter().all(|height| (144..=4320).contains(height));
         fit.then_some(Self(heights))
+    }
+}
+
+impl Setting for VideoCodec {
+    fn expected() -> String {
+        "\"h264\", \"hevc\", \"av1\" or \"vp9\"".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(match text {
+            "h264" => Self::H264,
+            "hevc" => Self::Hevc,
+            "av1" => Self::Av1,
+            "vp9" => Self::Vp9,
+            _ => return None,
+        })
+    }
+}
+
+impl Setting for AudioCodec {
+    fn expected() -> String {
+        "\"aac\" or \"opus\"".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(match text {
+            "aac" => Self::Aac,
+            "opus" => Self::Opus,
+            _ => return None,
+        })
     }
 }
 

@@ -240,7 +240,7 @@ async fn hdr_becomes_sdr() {
         let made = transcode(&ffmpeg, &input, &rung(80, 44), at(&[0.0]), &output).await.unwrap();
         let judged = judge(&output);
         assert_eq!(judged.text("video", "pix_fmt"), "yuv420p");
-        let lacks = ffmpeg.lacking().iter().any(|words| words.contains("HDR"));
+        let lacks = ffmpeg.lacking(&LadderConfig::default()).iter().any(|words| words.contains("HDR"));
         assert_eq!(lacks, made.notes.iter().any(|note| note.contains("HDR")), "what is not done is told");
         if !lacks {
             assert_eq!(judged.text("video", "color_transfer"), "bt709");
