@@ -184,6 +184,20 @@ test('a new video waits for a moderator, is approved, and is reported', async ()
 
   const row = ada.getByRole('listitem').filter({ has: ada.getByRole('link', { name: 'Night market' }) });
   await expect.poll(async () => (await go(ada, '/admin/review'), row.count()), { timeout: 20_000 }).toBe(1);
+  // Moderators watch it where it waits; nothing of it is loaded before.
+  await expect.poll(async () => ((await (await requests.get(`${api}/videos/${id}`)).json()) as { state: string }).state, { timeout: 20_000 }).toBe('ready');
+  const loaded: string[] = [];
+  ada.on('request', (request) => loaded.push(new URL(request.url()).pathname));
+  await go(ada, '/admin/review');
+  const watch = row.getByRole('button', { name: 'Watch “Night market” here' });
+  await watch.waitFor();
+  expect(loaded.filter((path) => path.includes('hls') || /\.(m3u8|m4s|mp4)$/.test(path))).toEqual([]);
+  await watch.click();
+  await expect.poll(() => row.locator('video').evaluate((video: HTMLVideoElement) => video.currentTime).catch(() => 0)).toBeGreaterThan(0.2);
+  expect(await watch.getAttribute('aria-expanded')).toBe('true');
+  expect(await axe(ada)).toEqual([]);
+  await watch.click();
+  expect(await row.locator('video').count()).toBe(0);
   await row.getByText('Reject or send back…').click();
   expect(await axe(ada)).toEqual([]);
   await row.getByLabel('Why').fill('Say who sings.');

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::super::{Shell, render};
 use super::{Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
+use crate::headers::PagePolicy;
 use crate::{Site, i18n::Messages, visitor::Visitor};
 
 #[derive(Template)]
@@ -75,14 +76,17 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
         Err(error) => return failed(error),
     };
     let now = OffsetDateTime::now_utc();
-    render(&ReviewPage {
+    let mut response = render(&ReviewPage {
         videos: videos.items.into_iter().map(|video| Waiting::new(video, now, shell.t)).collect(),
         next: videos.next,
         reported: by_video(reports.items, now, shell.t),
         next_reports: reports.next,
         shell,
         rail,
-    })
+    });
+    // Each video can be watched in its place.
+    response.extensions_mut().insert(PagePolicy::Player);
+    response
 }
 
 impl Waiting {
