@@ -107,7 +107,8 @@ impl Report {
         let path = config.ffmpeg.path.as_path();
         let Some(found) = Ffmpeg::find(path) else {
             let advice = format!(
-                "{} does not start; pictures, other sizes and the demonstration channel are off. `apt install ffmpeg`, or set ffmpeg.path",
+                "{} does not start; there are no pictures and other sizes, only videos in MP4 and MOV play, and the \
+                 demonstration channel is off. `apt install ffmpeg`, or set ffmpeg.path",
                 path.display()
             );
             return self.add(Grade::Warn, "ffmpeg", advice);

@@ -464,7 +464,8 @@ fn check_passes_where_all_is_well_and_warns_of_the_rest() {
         "ok    streams: 1 configured",
         "warn  streams: millrace.toml holds stream keys and every user can read it; chmod o-r millrace.toml",
         "ok    port: 127.0.0.1:0 (rtmp.listen) is free",
-        "warn  ffmpeg: /nonexistent/ffmpeg does not start; pictures, other sizes and the demonstration channel are off. \
+        "warn  ffmpeg: /nonexistent/ffmpeg does not start; there are no pictures and other sizes, only videos in MP4 and \
+         MOV play, and the demonstration channel is off. \
          `apt install ffmpeg`, or set ffmpeg.path",
     ] {
         assert!(found.lines().any(|found| found == line), "{line}\n---\n{found}");

@@ -348,8 +348,8 @@ sections! {
         format: LogFormat = "text",
     }
 
-    /// FFmpeg, which makes thumbnails and the demonstration channel, and of videos pictures, other sizes and what browsers play.
-    /// Everything else does without it.
+    /// FFmpeg, which makes other sizes and pictures of videos, brings what browsers do not play into MP4, and makes thumbnails
+    /// of what is on air and the demonstration channel. Live streams, and videos that are MP4 already, play without it.
     [ffmpeg] Ffmpeg {
         /// Program to start, by name or path. `ffprobe` is expected beside it.
         path: PathBuf = "ffmpeg",
