@@ -41,6 +41,11 @@ impl Creator {
         creator
     }
 
+    /// The same by another address of the site, such as a proxy's.
+    pub fn through(self, http: SocketAddr) -> Self {
+        Self { http, ..self }
+    }
+
     /// Sends a request with a body.
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> http::Response {

@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use millrace_hub::{Authorizer, Format, Hub, Leave, PlayRequest, Protocol, Subscription};
@@ -28,6 +29,7 @@ use crate::conversation::{self, Manners};
 use crate::hls::{Audience, Viewer};
 use crate::media_path::MediaPath;
 use crate::problem::Problem;
+use crate::proxies::{TrustedProxies, forwarded_for, is_over_tls};
 use crate::socket::Socket;
 use crate::thumbnail::{ThumbnailConfig, Thumbnails};
 use crate::walker::Walkers;
@@ -42,11 +44,13 @@ pub struct HttpConfig {
     pub thumbnails: ThumbnailConfig,
     /// Where answers are counted.
     pub answers: Answers,
+    /// Proxies in front.
+    pub proxies: TrustedProxies,
 }
 
 /// Serves HTTP until `shutdown`, and then until the last connection is closed. Players stay until
 /// their streams end: shut the hub down as well. Requests that are not for media go to `site`, with
-/// the peer's address as `ConnectInfo<SocketAddr>`.
+/// the client's address as `ConnectInfo<SocketAddr>`, and [`Scheme::HTTPS`] beside it where a trusted proxy says so.
 pub async fn serve(
     listener: TcpListener,
     hub: Hub,
@@ -64,6 +68,7 @@ pub async fn serve(
         audience: Audience::default(),
         head_timeout: config.head_timeout,
         answers: config.answers,
+        proxies: config.proxies,
         hub,
         authorizer,
         site,
@@ -97,6 +102,7 @@ pub(crate) struct Server {
     pub(crate) thumbnails: Thumbnails,
     pub(crate) audience: Audience,
     pub(crate) answers: Answers,
+    pub(crate) proxies: TrustedProxies,
     authorizer: Arc<dyn Authorizer>,
     site: Router,
     head_timeout: Duration,
@@ -198,8 +204,13 @@ const HEALTH: [&[u8]; 4] = [b"GET /healthz ", b"GET /readyz ", b"HEAD /healthz "
 const SWEEP: Duration = Duration::from_secs(5);
 
 async fn respond(server: Arc<Server>, peer: SocketAddr, mut request: Request<Incoming>) -> Response<Body> {
+    // From here on it is the client that asks, however many proxies stand between.
+    let client = server.proxies.client(peer, forwarded_for(request.headers()));
     let Some(path) = MediaPath::parse(request.uri().path()) else {
-        request.extensions_mut().insert(ConnectInfo(peer));
+        if server.proxies.trusts(peer.ip()) && is_over_tls(request.headers()) {
+            request.extensions_mut().insert(Scheme::HTTPS);
+        }
+        request.extensions_mut().insert(ConnectInfo(client));
         // A Router does not fail: its error type is Infallible.
         return server.site.clone().oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {});
     };
@@ -208,7 +219,7 @@ async fn respond(server: Arc<Server>, peer: SocketAddr, mut request: Request<Inc
         response
     };
     origin_allowed(match *request.method() {
-        Method::GET | Method::HEAD => media(server, peer, request, path).await.unwrap_or_else(Problem::into_response),
+        Method::GET | Method::HEAD => media(server, client, request, path).await.unwrap_or_else(Problem::into_response),
         Method::OPTIONS => preflight(),
         _ => {
             let mut response = Problem::method_not_allowed().into_response();
@@ -220,7 +231,7 @@ async fn respond(server: Arc<Server>, peer: SocketAddr, mut request: Request<Inc
 
 async fn media(
     server: Arc<Server>,
-    peer: SocketAddr,
+    client: SocketAddr,
     mut request: Request<Incoming>,
     path: MediaPath,
 ) -> Result<Response<Body>, Problem> {
@@ -228,10 +239,10 @@ async fn media(
         (matches!(path, MediaPath::Flv(_)) && ws_flv::is_upgrade(&request)).then(|| hyper::upgrade::on(&mut request));
     let head = request.headers();
     let (query, cookies) = (request.uri().query().unwrap_or_default(), text(head.get(header::COOKIE)));
-    let asked = PlayRequest { stream: path.stream(), query, cookies, peer };
+    let asked = PlayRequest { stream: path.stream(), query, cookies, peer: client };
     let leave = server.may_play(asked).await?;
     let head_only = request.method() == Method::HEAD;
-    let viewer = Viewer::new(peer, head.get(header::USER_AGENT).map(HeaderValue::as_bytes));
+    let viewer = Viewer::new(client, head.get(header::USER_AGENT).map(HeaderValue::as_bytes));
     let mut response = match &path {
         MediaPath::Flv(_) => {
             return match upgrade {

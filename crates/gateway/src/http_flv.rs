@@ -21,6 +21,7 @@ use crate::http::Server;
 use crate::media_path::MediaPath;
 use crate::playhead::Playhead;
 use crate::problem::Problem;
+use crate::proxies::FORWARDED_FOR;
 use crate::socket::Socket;
 use crate::walker::NewPlayer;
 
@@ -30,6 +31,8 @@ pub(crate) struct PlainRequest {
     stream: StreamId,
     query: String,
     cookies: String,
+    /// What proxies say of who asks, by lines.
+    forwarded_for: Vec<Vec<u8>>,
     /// Bytes of its head, still unread.
     len: usize,
 }
@@ -60,8 +63,9 @@ pub(crate) async fn play_plain(server: Arc<Server>, mut socket: Socket, peer: So
     if socket.read_exact(&mut head).await.is_err() {
         return;
     }
-    let PlainRequest { stream, query, cookies, .. } = &request;
-    let asked = PlayRequest { stream, query, cookies, peer };
+    let PlainRequest { stream, query, cookies, forwarded_for, .. } = &request;
+    let client = server.proxies.client(peer, forwarded_for.iter().map(Vec::as_slice));
+    let asked = PlayRequest { stream, query, cookies, peer: client };
     let subscription = async {
         server.may_play(asked).await?;
         server.admit(asked, Format::Flv, Protocol::HttpFlv).await
@@ -124,7 +128,9 @@ pub(crate) fn recognise(head: &[u8]) -> Option<PlainRequest> {
         MediaPath::Flv(stream) => {
             let cookies = request.headers.iter().find(|h| h.name.eq_ignore_ascii_case("cookie"));
             let cookies = cookies.and_then(|h| std::str::from_utf8(h.value).ok()).unwrap_or_default().to_owned();
-            Some(PlainRequest { stream, query: query.to_owned(), cookies, len })
+            let lines = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(FORWARDED_FOR));
+            let forwarded_for = lines.map(|h| h.value.to_vec()).collect();
+            Some(PlainRequest { stream, query: query.to_owned(), cookies, forwarded_for, len })
         }
         _ => None,
     }
@@ -231,11 +237,13 @@ mod tests {
 
     #[test]
     fn plain_requests_are_recognised() {
-        let head = b"GET /live/movie.flv?token=x HTTP/1.1\r\nHost: a\r\nRange: bytes=0-\r\nCookie: session=y\r\n\r\n";
+        let head = b"GET /live/movie.flv?token=x HTTP/1.1\r\nHost: a\r\nRange: bytes=0-\r\nCookie: session=y\r\n\
+                     X-Forwarded-For: 192.0.2.7, 10.0.0.2\r\nx-forwarded-for:10.0.0.1\r\n\r\n";
         let expected = PlainRequest {
             stream: StreamId::parse("live", "movie").unwrap(),
             query: "token=x".to_owned(),
             cookies: "session=y".to_owned(),
+            forwarded_for: vec![b"192.0.2.7, 10.0.0.2".to_vec(), b"10.0.0.1".to_vec()],
             len: head.len(),
         };
         assert_eq!(recognise(head), Some(expected));

@@ -56,6 +56,12 @@ impl Report {
         if !config.ops.listen.ip().is_loopback() {
             self.add(Grade::Warn, "ops", "diagnostics answer beyond this machine; set ops.listen to 127.0.0.1:9600");
         }
+        let by_https = config.site.public_url.as_ref().is_some_and(|url| url.as_str().starts_with("https://"));
+        if by_https && config.http.trusted_proxies.ranges().is_empty() {
+            let advice = "visitors come by HTTPS (site.public_url), so through a proxy, and all count as one; \
+                          name its address in http.trusted_proxies";
+            self.add(Grade::Warn, "proxy", advice);
+        }
         self.ffmpeg(config);
         self.data_directory(&config.data_dir);
         self.database(config);

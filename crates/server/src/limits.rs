@@ -45,7 +45,8 @@ pub(crate) fn connection_limits(config: &Config, files: u64) -> ConnectionLimits
         total,
         per_address: config.limits.connections_per_address.get(),
         per_second: config.limits.connects_per_second.get(),
-        trusted: config.limits.trusted.ranges().to_vec(),
+        // Those who come through a proxy are many; what they do counts for each, by their own address.
+        trusted: [config.limits.trusted.ranges(), config.http.trusted_proxies.ranges()].concat(),
     }
 }
 

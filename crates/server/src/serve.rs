@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use millrace_gateway::{Tls, admission::Admission};
+use millrace_gateway::{Tls, TrustedProxies, admission::Admission};
 use millrace_hub::{Hub, Protocol};
 use millrace_site::{Accounts, Downloads, OperatorError, Recorder, SiteKey};
 use millrace_store::Store;
@@ -125,6 +125,7 @@ async fn run(
     let (health, stop) = (Health::default(), Stop::default());
     let gate = Gate {
         admission: Admission::new(limits::connection_limits(config, open_files)),
+        proxies: TrustedProxies::new(config.http.trusted_proxies.ranges().to_vec()),
         tls: certificate.as_ref().map(|certificate| Tls::new(Arc::clone(&certificate.config))),
     };
     let mail = mail::load(config)?;
@@ -237,6 +238,9 @@ async fn run(
 /// A player of HLS asks again after a segment's length, and so much later at most.
 const LAST_PLAYLIST: Duration = Duration::from_secs(1);
 
+/// Keys that a reload puts in place, beside the limits and the certificate.
+const AT_ONCE: [&str; 3] = ["publish.open", "log.level", "http.trusted_proxies"];
+
 /// Binds all ports, and tells of all that cannot be had at once.
 fn listen(config: &Config) -> Result<Listeners<TcpListener>, Vec<PortError>> {
     let http = ports::HTTP.listen(config.http.listen);
@@ -327,6 +331,7 @@ impl Running<'_> {
         };
         log::set_level(&config);
         self.gate.admission.set_limits(limits::connection_limits(&config, self.open_files));
+        self.gate.proxies.set(config.http.trusted_proxies.ranges().to_vec());
         self.hub.set_limits(wire::hub_limits(&config, self.open_files));
         self.downloads.set_limits(limits::download_limits(&config));
         if let (Some(tls), Some(certificate)) = (&self.gate.tls, certificate) {
@@ -344,7 +349,7 @@ impl Running<'_> {
         info!(streams = config.streams.len(), "streams are reloaded");
         let at_once = |key: &str| {
             let certificate = key.starts_with("tls.") && self.gate.tls.is_some() && config.tls.certificate.is_some();
-            certificate || key.starts_with("limits.") || ["publish.open", "log.level"].contains(&key)
+            certificate || key.starts_with("limits.") || AT_ONCE.contains(&key)
         };
         let waiting: Vec<_> = config.differences(self.config).into_iter().filter(|key| !at_once(key)).collect();
         if !waiting.is_empty() {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{middleware::map_response, response::Response};
 use millrace_gateway::{
-    Answers, FileBody, ThumbnailConfig, Tls,
+    Answers, FileBody, ThumbnailConfig, Tls, TrustedProxies,
     admission::Admission,
     http::{self, HttpConfig},
     ops::OpsConfig,
@@ -41,6 +41,8 @@ pub(crate) struct Listeners<T> {
 pub(crate) struct Gate {
     /// Who may connect.
     pub(crate) admission: Arc<Admission>,
+    /// Whom to believe who asks.
+    pub(crate) proxies: TrustedProxies,
     /// The certificate, where there is one.
     pub(crate) tls: Option<Tls>,
 }
@@ -89,7 +91,7 @@ pub(crate) fn start(
         "RTMP"
     });
     let (hub, stop_http) = (hub.clone(), stop.http.clone());
-    let (http_config, admission) = (http_config(config, answers), Arc::clone(&gate.admission));
+    let (http_config, admission) = (http_config(config, answers, gate.proxies.clone()), Arc::clone(&gate.admission));
     servers.spawn(async move {
         http::serve(listeners.http, hub, authorizer, site, http_config, admission, stop_http).await;
         "HTTP"
@@ -143,7 +145,7 @@ fn rtmp_config(config: &Config) -> RtmpConfig {
     RtmpConfig { handshake_timeout: config.rtmp.handshake_timeout.get(), idle_timeout: config.rtmp.idle_timeout.get() }
 }
 
-fn http_config(config: &Config, answers: Answers) -> HttpConfig {
+fn http_config(config: &Config, answers: Answers, proxies: TrustedProxies) -> HttpConfig {
     HttpConfig {
         head_timeout: config.http.header_timeout.get(),
         thumbnails: ThumbnailConfig {
@@ -152,6 +154,7 @@ fn http_config(config: &Config, answers: Answers) -> HttpConfig {
             ffmpeg: config.ffmpeg.path.clone(),
         },
         answers,
+        proxies,
     }
 }
 

@@ -472,7 +472,14 @@ fn check_passes_where_all_is_well_and_warns_of_the_rest() {
     }
     assert!(found.contains("data_dir: ./data: ") && found.contains("open files: "), "{found}");
     assert!(!directory.0.join("data").exists(), "it looks and leaves nothing behind");
-    assert!(!found.contains(KEY));
+    assert!(!found.contains(KEY) && !found.contains("proxy"));
+    let check = |settings: &[&str]| {
+        let arguments = [&["check", "--http", any, "--rtmp", any, "--ops", any], settings].concat();
+        text(&directory.run(&arguments).stdout)
+    };
+    let by_https = ["--set", "site.public_url=https://video.example"];
+    assert!(check(&by_https).contains("name its address in http.trusted_proxies\n"));
+    assert!(!check(&[&by_https[..], &["--set", "http.trusted_proxies=127.0.0.1"]].concat()).contains("proxy: "));
 }
 
 #[test]

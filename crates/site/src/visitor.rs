@@ -10,7 +10,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderValue, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Uri, header, request::Parts, uri::Scheme};
 
 use crate::accounts::sessions::Actor;
 use crate::actor::{COOKIE as SESSION_COOKIE, address_of};
@@ -107,7 +107,8 @@ pub(crate) async fn recognise(State(site): State<Site>, mut request: Request, ne
         .unwrap_or(site.config.default_language);
     let theme = chosen_theme.or_else(|| cookie(headers, "theme").and_then(Theme::from_name)).unwrap_or(Theme::Auto);
     let authority = header_text(headers, header::HOST).filter(|host| is_authority(host)).unwrap_or("localhost");
-    let origin = site.config.public_url.clone().unwrap_or_else(|| format!("http://{authority}"));
+    let scheme = request.extensions().get::<Scheme>().map_or("http", Scheme::as_str);
+    let origin = site.config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{authority}"));
     let public = origin.split_once("://").map_or(authority, |(_, authority)| authority);
     let user = match cookie(request.headers(), SESSION_COOKIE) {
         Some(text) => user(&site, text, request.extensions()).await,

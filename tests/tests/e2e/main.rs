@@ -11,6 +11,7 @@ mod low_latency;
 mod outputs;
 mod peers;
 mod playlists;
+mod proxy;
 mod refusals;
 mod repair;
 mod restarts;

@@ -12,6 +12,7 @@ mod http;
 mod leave;
 mod leaving;
 mod limits;
+mod proxies;
 mod refusals;
 mod rtmp;
 mod shutdown;

@@ -137,6 +137,10 @@ sections! {
         /// Other sites whose pages may use the API, such as `https://app.example`, separated by commas; `*` for all. They
         /// act by tokens of their own, never for who is logged in to this site in the same browser. Empty: none.
         cors_origins: Origins = "",
+        /// Addresses and networks of reverse proxies in front, such as `127.0.0.1, ::1`: whom they name in `X-Forwarded-For`
+        /// counts as who asks, and `X-Forwarded-Proto` says whether it was over HTTPS. Name proxies that write these headers,
+        /// and nobody else: whoever is trusted may claim any address. Empty: none, and all who come through one are one.
+        trusted_proxies: Networks = "",
     }
 
     /// Publishing and playback over RTMP.
@@ -324,7 +328,8 @@ sections! {
         downloads: Whole<1, 1_000_000> = 2000,
         /// The same to one address.
         downloads_per_address: Whole<1, 1_000_000> = 50,
-        /// Addresses to which limits of one address do not apply: a proxy in front, probes of a cluster, one's own network.
+        /// Addresses to which limits of one address do not apply: probes of a cluster, one's own network. Connections from
+        /// `http.trusted_proxies` are trusted as well.
         trusted: Networks = "127.0.0.0/8, ::1",
         /// Publishers at a time.
         publishers: Whole<1, 100_000> = 5000,

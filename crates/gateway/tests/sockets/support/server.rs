@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use axum::Router;
+use ::http::uri::Scheme;
+use axum::extract::ConnectInfo;
+use axum::routing::get;
+use axum::{Extension, Router};
 use millrace_gateway::admission::{Admission, ConnectionLimits};
-use millrace_gateway::{Answers, ThumbnailConfig, http, rtmp};
+use millrace_gateway::{Answers, ThumbnailConfig, TrustedProxies, http, rtmp};
 use millrace_hub::{
-    Authorizer, BoxFuture, Grant, Hub, HubConfig, Leave, PlayRequest, PublishRequest, Refusal, StreamId,
+    AddressRange, Authorizer, BoxFuture, Grant, Hub, HubConfig, Leave, PlayRequest, PublishRequest, Refusal, StreamId,
 };
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -37,8 +40,10 @@ impl Server {
         let (http_listener, rtmp_listener) = (listen(), listen());
         let (http, rtmp) = (http_listener.local_addr().unwrap(), rtmp_listener.local_addr().unwrap());
         let thumbnails = ThumbnailConfig { enabled: false, ..ThumbnailConfig::default() };
-        let config = http::HttpConfig { head_timeout: LONG, thumbnails, answers: Answers::default() };
-        let site = Router::new().fallback(|| async { "the site" });
+        let proxy = AddressRange::new(PROXY.into(), 32).unwrap();
+        let proxies = TrustedProxies::new(vec![proxy]);
+        let config = http::HttpConfig { head_timeout: LONG, thumbnails, answers: Answers::default(), proxies };
+        let site = Router::new().route("/who", get(who)).fallback(|| async { "the site" });
         let web = http::serve(
             http_listener,
             hub.clone(),
@@ -116,6 +121,14 @@ pub(crate) fn eventually(mut condition: impl FnMut() -> bool) -> impl Future<Out
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     })
+}
+
+/// Where a trusted proxy is.
+pub(crate) const PROXY: [u8; 4] = [127, 0, 0, 80];
+
+/// The site's page that says who asks, and over what.
+async fn who(ConnectInfo(client): ConnectInfo<SocketAddr>, scheme: Option<Extension<Scheme>>) -> String {
+    format!("{} {}", client.ip(), scheme.map_or("http".to_owned(), |Extension(scheme)| scheme.to_string()))
 }
 
 const PATIENCE: Duration = Duration::from_secs(8);
