@@ -515,9 +515,10 @@ async fn status(socket: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap().lines().next().unwrap().to_owned()
 }
 
-async fn until(creator: &Client<'_>, place: &str, wanted: usize) {
+/// Waits until so many bytes of the only upload are here; who sends them is left alone.
+async fn until(creator: &Client<'_>, wanted: usize) {
     let arrived = async {
-        while offset(creator, place).await != wanted {
+        while creator.get("/api/v1/users/me/uploads").await.json["items"][0]["received"] != json!(wanted) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -532,21 +533,21 @@ async fn what_came_before_a_connection_broke_is_kept() {
     let place = begun(&creator).await;
     let rest = format!("Upload-Offset: 0\r\nContent-Length: {}\r\n", clip().len());
     drop(send_raw(server, &creator, &place, &rest, &clip()[..5000]).await);
-    until(&creator, &place, 5000).await;
+    until(&creator, 5000).await;
 
     // In pieces whose number is not known before, and the last of them is missing.
     let chunk = [b"400\r\n", &clip()[5000..5000 + 0x400], b"\r\n", b"400\r\n", &clip()[6024..6100]].concat();
     let chunked = "Upload-Offset: 5000\r\nTransfer-Encoding: chunked\r\n";
     drop(send_raw(server, &creator, &place, chunked, &chunk).await);
-    until(&creator, &place, 6100).await;
+    until(&creator, 6100).await;
 
     // What is to agree as a whole is good for nothing in parts.
     let sum = "Upload-Checksum: sha1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=\r\n";
     let rest = format!("{sum}Upload-Offset: 6100\r\nContent-Length: {}\r\n", clip().len() - 6100);
     let sender = send_raw(server, &creator, &place, &rest, &clip()[6100..9000]).await;
-    until(&creator, &place, 9000).await;
+    until(&creator, 9000).await;
     drop(sender);
-    until(&creator, &place, 6100).await;
+    until(&creator, 6100).await;
 
     assert_eq!(patch(&creator, &place, 6100, &clip()[6100..]).await.status, StatusCode::NO_CONTENT);
     work(&app, None).await;
@@ -561,10 +562,19 @@ async fn whoever_comes_back_need_not_wait_for_a_connection_that_hangs() {
     let place = begun(&creator).await;
     let all = format!("Upload-Offset: 0\r\nContent-Length: {}\r\n", clip().len());
     let mut hanging = send_raw(server, &creator, &place, &all, &clip()[..5000]).await;
-    until(&creator, &place, 5000).await;
-    let sent = patch(&creator, &place, 5000, &clip()[5000..]).await;
-    assert_eq!((sent.status, sent.header("upload-offset")), (StatusCode::NO_CONTENT, &*clip().len().to_string()));
+    until(&creator, 5000).await;
+    let sent = patch(&creator, &place, 5000, &clip()[5000..9000]).await;
+    assert_eq!((sent.status, sent.header("upload-offset")), (StatusCode::NO_CONTENT, "9000"));
     assert_eq!(status(&mut hanging).await, "HTTP/1.1 409 Conflict");
+
+    // Whoever asks where to go on goes on there, whatever still comes of what was sent before.
+    let rest = format!("Upload-Offset: 9000\r\nContent-Length: {}\r\n", clip().len() - 9000);
+    let mut hanging = send_raw(server, &creator, &place, &rest, &clip()[9000..9500]).await;
+    until(&creator, 9500).await;
+    assert_eq!(offset(&creator, &place).await, 9500);
+    assert_eq!(status(&mut hanging).await, "HTTP/1.1 409 Conflict");
+    let sent = patch(&creator, &place, 9500, &clip()[9500..]).await;
+    assert_eq!((sent.status, sent.header("upload-offset")), (StatusCode::NO_CONTENT, &*clip().len().to_string()));
 }
 
 #[tokio::test]

@@ -178,7 +178,8 @@ pub(super) async fn begin(
 
 /// Ask how far an upload is
 ///
-/// By tus 1.0. `Upload-Offset` is where to go on; once it is `Upload-Length`, the file is received and safe.
+/// By tus 1.0. `Upload-Offset` is where to go on; once it is `Upload-Length`, the file is received and safe. Whoever sends the
+/// same upload at that moment is stopped, so that it holds.
 #[utoipa::path(head, path = "/api/v1/uploads/{id}", operation_id = "get_upload", tag = "videos",
 params(("id" = String, Path, description = "The upload's id")), responses(
     (status = 200, description = "`Upload-Offset` and `Upload-Length`"),
@@ -192,6 +193,8 @@ pub(crate) async fn head(
 ) -> Result<Response, Problem> {
     of_this_version(&headers)?;
     let upload = own(&site, &actor, &id).await?;
+    // Bytes of a connection that broke may still be on their way to the disk.
+    site.accounts.videos.intake()?.staging.interrupt(&upload.id).await;
     let received = received(&site, &upload).await?;
     let mut response = [(header::CACHE_CONTROL, "no-store")].into_response();
     let answer = response.headers_mut();
