@@ -1,5 +1,5 @@
 //! The first bytes of an HTTP connection are recognised as a player's request or left alone, and a
-//! path is of media only where its names are sound.
+//! path is of media only where its names are sound. What proxies say of who asks is taken or left.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,6 +7,7 @@ use millrace_gateway::{MediaPath, fuzzing};
 
 fuzz_target!(|bytes: &[u8]| {
     fuzzing::request(bytes);
+    fuzzing::forwarded_for(bytes);
     if let Ok(path) = std::str::from_utf8(bytes)
         && let Some(media) = MediaPath::parse(path)
     {

@@ -113,6 +113,8 @@ fn warn_of_proxy(peer: IpAddr) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn trusted() -> TrustedProxies {
@@ -210,6 +212,17 @@ mod tests {
         assert!(is_over_tls(&headers(&["http", "HTTPS"])));
         for other in [&[][..], &["http"], &["https", "http"], &["httpsx"]] {
             assert!(!is_over_tls(&headers(other)), "{other:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_a_client_sends_changes_who_it_is(sent in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let peer = "127.0.0.1:1".parse().unwrap();
+            let appended = [&sent[..], b", 192.0.2.7"].concat();
+            for lines in [vec![&appended[..]], vec![&sent[..], b"192.0.2.7"]] {
+                prop_assert_eq!(trusted().client(peer, lines.into_iter()).to_string(), "192.0.2.7:0");
+            }
         }
     }
 }
