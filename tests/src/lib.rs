@@ -15,6 +15,7 @@ pub mod hls;
 pub mod http;
 pub mod process;
 pub mod rtmp;
+pub mod s3;
 pub mod server;
 pub mod site;
 pub mod wait;

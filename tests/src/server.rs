@@ -54,12 +54,12 @@ impl Server {
         server
     }
 
-    /// One of the program's commands, with the settings of this server.
-    fn command(&self, name: &str) -> Command {
+    /// One of the program's commands (`storage move --from …`), with the settings of this server.
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(binary());
         let inherited = std::env::vars().filter(|(name, _)| name.starts_with("MILLRACE_"));
         inherited.for_each(|(name, _)| _ = command.env_remove(name));
-        command.arg(name).current_dir(self.directory.path());
+        command.args(words).current_dir(self.directory.path());
         for setting in
             ["log.format=json", "thumbnails.enabled=false"].into_iter().chain(self.settings.iter().map(|s| &**s))
         {
@@ -70,7 +70,7 @@ impl Server {
 
     /// Starts it, on the ports that it had before if any.
     fn run(&mut self) {
-        let mut command = self.command("serve");
+        let mut command = self.command(&["serve"]);
         for (flag, address) in [("--http", self.http), ("--rtmp", self.rtmp), ("--ops", self.ops)] {
             command.args([flag, &address.to_string()]);
         }
@@ -83,7 +83,7 @@ impl Server {
     /// Starts `millrace worker` beside it, with the same settings and further ones.
     #[track_caller]
     pub fn worker(&self, settings: &[&str]) -> Program {
-        let mut command = self.command("worker");
+        let mut command = self.command(&["worker"]);
         settings.iter().for_each(|setting| _ = command.args(["--set", setting]));
         Program::spawn(&mut command)
     }
@@ -96,6 +96,16 @@ impl Server {
     /// Kills the process as a power cut would, and starts another on the same ports.
     pub fn crash_and_restart(&mut self) {
         self.program.take().unwrap().kill();
+        self.run();
+    }
+
+    /// Asks it to end, and starts another on the same ports, with further settings.
+    #[track_caller]
+    pub fn restart_with(&mut self, settings: &[&str]) {
+        let program = self.program.take().unwrap();
+        program.signal(Signal::TERM);
+        program.wait().success();
+        self.settings.extend(settings.iter().map(|s| (*s).to_owned()));
         self.run();
     }
 

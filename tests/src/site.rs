@@ -32,18 +32,66 @@ impl Creator {
             Some(rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect::<String>())
         });
         let account = json!({ "handle": "ada", "password": "correct horse battery", "token": token }).to_string();
-        let made = http::send(server.http, "POST", "/api/v1/users", &[JSON], account.as_bytes());
-        assert_eq!(made.status, 201);
-        let cookie = made.head.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
-        let creator = Self { http: server.http, cookie: format!("Cookie: {cookie}") };
-        let channel = json!({ "handle": "engine" }).to_string();
-        assert_eq!(creator.send("POST", "/api/v1/channels", &[JSON], channel.as_bytes()).status, 201);
+        let creator = Self::register(server, &account);
+        creator.make_channel("engine");
         creator
     }
 
     /// The same by another address of the site, such as a proxy's.
     pub fn through(self, http: SocketAddr) -> Self {
         Self { http, ..self }
+    }
+
+    /// Somebody else, with a channel of their name; the site lets creators in.
+    #[track_caller]
+    pub fn join(server: &Server, handle: &str) -> Self {
+        let account = json!({ "handle": handle, "password": "correct horse battery" }).to_string();
+        let creator = Self::register(server, &account);
+        creator.make_channel(handle);
+        creator
+    }
+
+    #[track_caller]
+    fn register(server: &Server, account: &str) -> Self {
+        let made = http::send(server.http, "POST", "/api/v1/users", &[JSON], account.as_bytes());
+        assert_eq!(made.status, 201, "{}", made.text());
+        let cookie = made.head.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        Self { http: server.http, cookie: format!("Cookie: {cookie}") }
+    }
+
+    #[track_caller]
+    fn make_channel(&self, handle: &str) {
+        assert_eq!(self.post("/api/v1/channels", &json!({ "handle": handle })).status, 201);
+    }
+
+    /// Changes the site's settings.
+    #[track_caller]
+    pub fn set(&self, settings: &Value) {
+        let path = "/api/v1/admin/settings";
+        let tag = format!("If-Match: {}", self.send("GET", path, &[], b"").header("etag").unwrap());
+        let set = self.send("PATCH", path, &[JSON, &tag], settings.to_string().as_bytes());
+        assert_eq!(set.status, 200, "{}", set.text());
+    }
+
+    /// Has a timer's work done now.
+    #[track_caller]
+    pub fn run_timer(&self, name: &str) {
+        assert_eq!(self.send("POST", &format!("/api/v1/admin/timers/{name}/run"), &[], b"").status, 200);
+    }
+
+    /// Sends JSON.
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> http::Response {
+        self.send("POST", path, &[JSON], body.to_string().as_bytes())
+    }
+
+    /// The head of a request with a JSON body, and the body: for who sends it bit by bit, or where nobody may answer.
+    pub fn posting(&self, path: &str, body: &Value) -> String {
+        let (cookie, body) = (&self.cookie, body.to_string());
+        let length = body.len();
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n{JSON}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
     }
 
     /// Sends a request with a body.
@@ -96,6 +144,15 @@ impl Creator {
         let kind = "Content-Type: application/offset+octet-stream";
         let sent = self.send("PATCH", &upload.place, &[TUS, kind, &offset], bytes);
         assert_eq!(sent.status, 204);
+    }
+
+    /// Uploads a video, and waits until it can be watched; its id.
+    #[track_caller]
+    pub fn publish(&self, bytes: &[u8]) -> String {
+        let upload = self.begin_upload(bytes.len());
+        self.finish_upload(&upload, 0, bytes);
+        self.wait_for_video(&upload.video, "ready");
+        upload.video
     }
 
     /// Waits until a video is in that state.

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod buckets;
 mod enhanced;
 mod hostile;
 mod http_details;
 mod joining;
+mod kills;
 mod lifecycle;
 mod low_latency;
 mod outputs;

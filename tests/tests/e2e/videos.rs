@@ -27,6 +27,14 @@ pub(crate) fn mp4(recipe: &Recipe) -> (Temporary, Vec<u8>) {
     (file, bytes)
 }
 
+/// The same file with so many further bytes, which no reader minds.
+pub(crate) fn padded(mp4: &[u8], further: usize) -> Vec<u8> {
+    let size = u32::try_from(further).unwrap().to_be_bytes();
+    // A box of the kind `free` (ISO/IEC 14496-12 §8.1.2), whose bytes tell their place.
+    let filling = (8..further).map(|n| (n % 251) as u8);
+    [mp4, &size, b"free", &filling.collect::<Vec<_>>()].concat()
+}
+
 /// What is seen and heard: time and hash of each decoded frame of a track, from the first picture's time on.
 pub(crate) fn decoded(input: &str, track: &str) -> Vec<(i64, String)> {
     let output = Command::new(ffmpeg())
@@ -44,7 +52,7 @@ pub(crate) fn decoded(input: &str, track: &str) -> Vec<(i64, String)> {
 }
 
 /// The same without the time at which the first of them is.
-fn from_zero(mut frames: Vec<(i64, String)>) -> Vec<(i64, String)> {
+pub(crate) fn from_zero(mut frames: Vec<(i64, String)>) -> Vec<(i64, String)> {
     let first = frames[0].0;
     frames.iter_mut().for_each(|(time, _)| *time -= first);
     frames
@@ -111,23 +119,14 @@ fn what_is_deleted_goes_and_what_is_kept_stays_wherever_the_server_is_killed() {
     let mut server = Server::start(&["ffmpeg.path=/nonexistent/ffmpeg", "trash.keep=0s", "jobs.lease=3s"]);
     let creator = Creator::set_up(&server);
     let (_file, bytes) = mp4(&Recipe::new(1));
-    let publish = || {
-        let upload = creator.begin_upload(bytes.len());
-        creator.finish_upload(&upload, 0, &bytes);
-        creator.wait_for_video(&upload.video, "ready");
-        upload.video
-    };
-    let run = |timer: &str| {
-        let path = format!("/api/v1/admin/timers/{timer}/run");
-        assert_eq!(creator.send("POST", &path, &[], b"").status, 200);
-    };
+    let publish = || creator.publish(&bytes);
     let kept = publish();
     for _ in 0..3 {
         let others: Vec<_> = (0..6).map(|_| publish()).collect();
         for video in &others {
             assert_eq!(creator.send("DELETE", &format!("/api/v1/videos/{video}"), &[], b"").status, 200);
         }
-        run("videos.purge");
+        creator.run_timer("videos.purge");
         // Wherever it is at this moment.
         server.crash_and_restart();
         for video in &others {
@@ -139,7 +138,7 @@ fn what_is_deleted_goes_and_what_is_kept_stays_wherever_the_server_is_killed() {
         entries.filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_file()).count()
     };
     eventually("nothing is stored of what was deleted", || {
-        ["videos.purge", "objects.collect"].into_iter().for_each(run);
+        ["videos.purge", "objects.collect"].into_iter().for_each(|timer| creator.run_timer(timer));
         (stored() == 1).then_some(())
     });
     assert!(http::get(server.http, &format!("/videos/{kept}")).body == bytes);
