@@ -250,6 +250,51 @@ async fn where_the_kernel_cannot_it_is_copied() {
     assert_eq!(copy(&socket, &file, bytes.len() as u64, 10).unwrap(), 0, "there is nothing behind its end");
 }
 
+/// A file of which the page cache has nothing. `None`, with words, where its file system keeps all of it there.
+#[cfg(target_os = "linux")]
+fn cold_file(size: usize) -> Option<(Arc<File>, Vec<u8>)> {
+    use rustix::fs::{Advice, fadvise};
+
+    let (file, bytes) = file(size);
+    file.sync_all().unwrap();
+    fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+    if is_cached(&file, &(0..1)) {
+        // Not by `eprintln!`, whose output is hidden where a test passes.
+        let _ = writeln!(io::stderr(), "SKIPPED: the file system of {:?} forgets nothing", std::env::temp_dir());
+        return None;
+    }
+    Some((file, bytes))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_is_on_the_disk_alone_comes_as_well() {
+    let size = 5 * PIECE + 17;
+    for pieces in [vec![0..size], vec![PIECE - 3..3 * PIECE + 5, 7..9], vec![size - 1..size]] {
+        let Some((file, bytes)) = cold_file(size) else { return };
+        let mut server = serve_ranges(file).await;
+        let path: String = pieces.iter().map(|range| format!("/{}-{}", range.start, range.end)).collect();
+        let expected = pieces.iter().map(|range| &bytes[range.clone()]).collect::<Vec<_>>().concat();
+        for _ in 0..2 {
+            assert!(server.ask(&format!("/head{path}")).await.1 == [b"head", &expected[..]].concat());
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_that_was_cut_short_before_it_is_read_ends_the_connection() {
+    let Some((file, bytes)) = cold_file(5 * PIECE) else { return };
+    file.set_len(1000).unwrap();
+    let mut server = serve_ranges(file).await;
+    let request = format!("GET //0-{} HTTP/1.1\r\nhost: test\r\n\r\n", bytes.len());
+    server.client.write_all(request.as_bytes()).await.unwrap();
+    let mut got = Vec::new();
+    let _ = server.client.read_to_end(&mut got).await; // its end, or a reset
+    assert!(got.len() < bytes.len());
+    server.task.await.unwrap();
+}
+
 #[test]
 fn what_is_not_there_cannot_be_read() {
     let (file, _) = file(100);

@@ -175,12 +175,16 @@ impl Drop for Part {
 
 /// Opens a file, wherever it is, to read parts of it. Where nothing has to be waited for, it is opened at once.
 pub(crate) async fn open_file(path: &Path) -> Result<Blob, Error> {
-    let path = path.to_owned();
+    opened(path.to_owned(), open_known(path)?).await
+}
+
+/// The same, with what could be opened at once.
+async fn opened(path: PathBuf, known: Option<File>) -> Result<Blob, Error> {
     let blob = |file: File, path: PathBuf| {
         let size = file.metadata().map_err(|source| Error::file(&path, source))?.len();
         Ok(Blob::on_disk(size, OpenFile::new(file, path)))
     };
-    match open_known(&path)? {
+    match known {
         Some(file) => blob(file, path),
         None => blocking(move || blob(open_regular(&path)?, path)).await,
     }
@@ -284,3 +288,69 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
 const PARTS: &str = ".parts";
 /// Names of a directory that are read at a time.
 const BATCH: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What is at a path, opened at once where the kernel can do so, and as where it cannot.
+    async fn open_both(path: &Path) -> [Result<Blob, Error>; 2] {
+        [open_file(path).await, opened(path.to_owned(), None).await]
+    }
+
+    #[tokio::test]
+    async fn a_file_is_the_same_whoever_opens_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let bytes: Vec<u8> = (0..300_000).map(|n| (n % 251) as u8).collect();
+        fs::write(&path, &bytes).unwrap();
+        for blob in open_both(&path).await {
+            let blob = blob.unwrap();
+            assert_eq!(blob.size(), 300_000);
+            assert!(blob.read(0..300_000).await.unwrap() == bytes);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_file_is_refused_whoever_opens_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name| directory.path().join(name);
+        fs::write(at("file"), "text").unwrap();
+        std::os::unix::fs::symlink(at("file"), at("link")).unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), Mode::RWXU).unwrap();
+        for name in ["link", "directory", "pipe", "nothing"] {
+            for blob in open_both(&at(name)).await {
+                assert!(matches!(blob, Err(Error::File { .. })), "{name}: {blob:?}");
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_is_on_the_disk_alone_is_read_from_there() {
+        use rustix::fs::{Advice, fadvise};
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let bytes: Vec<u8> = (0..3 << 20).map(|n| (n % 251) as u8).collect();
+        fs::write(&path, &bytes).unwrap();
+        let blob = open_file(&path).await.unwrap();
+        let file = File::open(&path).unwrap();
+        // Where its file system keeps all of it in memory, it is read from there.
+        let forget = || {
+            file.sync_all().unwrap();
+            fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        };
+        forget();
+        assert!(blob.read(0..3 << 20).await.unwrap() == bytes);
+        forget();
+        let mut chunks = blob.stream([5..1 << 20, 0..5, (3 << 20) - 1..3 << 20]);
+        let mut streamed = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            streamed.extend_from_slice(&chunk.unwrap());
+        }
+        assert!(streamed == [&bytes[5..1 << 20], &bytes[..5], &bytes[(3 << 20) - 1..]].concat());
+    }
+}
