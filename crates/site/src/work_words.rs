@@ -21,6 +21,15 @@ pub(crate) fn translated(said: &str, t: &Messages) -> String {
         .fold(t.get(key).to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), &translated(value, t)))
 }
 
+/// The same, as it stands alone.
+pub(crate) fn sentence(said: &str, t: &Messages) -> String {
+    let mut words = translated(said, t);
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    words
+}
+
 /// An English message: what it begins with, then each placeholder's name with the words behind it.
 struct Form {
     key: &'static str,
@@ -89,6 +98,8 @@ mod tests {
         let note = "12 objects: 3 orphans removed, 0 videos lack files";
         assert_eq!(chinese(note), "共 12 个对象：清除 3 个无主对象，0 个视频缺少文件");
         assert_eq!(translated(note, Language::En.messages()), note);
+        assert_eq!(sentence("its file is not there", Language::En.messages()), "Its file is not there");
+        assert_eq!(sentence("", Language::En.messages()), "");
     }
 
     #[test]

@@ -109,7 +109,7 @@ async fn a_job_that_failed_is_done_again_and_its_video_with_it() {
     app.store.set_video_state(&video.id, VideoState::Failed, "the file is no video").await.unwrap();
     assert_eq!(listed(&ada, "?state=failed").await[0]["error"], "the file is no video");
     let (_, _, page) = ada.page("/admin/jobs").await;
-    assert!(page.contains("the file is no video") && page.contains(&format!("data-api=\"POST {path}\"")), "{page}");
+    assert!(page.contains("The file is no video") && page.contains(&format!("data-api=\"POST {path}\"")), "{page}");
 
     let again = ada.post(&path, json!({})).await;
     assert_eq!((again.status, &again.json["state"]), (StatusCode::OK, &json!("waiting")));

@@ -21,7 +21,7 @@ use crate::i18n::Messages;
 use crate::rich_text::{Piece, RichText, pieces};
 use crate::videos::{KnownVideo, VideoLeave};
 use crate::visitor::Visitor;
-use crate::work_words::translated;
+use crate::work_words::sentence;
 use crate::{Problem, Site};
 
 #[derive(Template)]
@@ -392,7 +392,7 @@ async fn related(site: &Site, known: &KnownVideo, t: &Messages) -> Result<Vec<Vi
 /// Why others do not see it, where they do not.
 fn notice(known: &KnownVideo, t: &Messages) -> Option<Notice> {
     let video = known.video();
-    let failure = translated(&video.failure, t);
+    let failure = sentence(&video.failure, t);
     let (message, text, at) = match (video.state, video.review) {
         _ if video.trashed_at.is_some() => ("video.notice_trash", "", video.purge_at),
         (VideoState::Failed, _) => ("video.notice_failed", failure.as_str(), None),

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::super::{Shell, render};
 use super::{Due, Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
-use crate::work_words::translated;
+use crate::work_words::{sentence, translated};
 use crate::{Site, i18n::Messages, visitor::Visitor};
 
 #[derive(Template)]
@@ -145,7 +145,7 @@ impl Row {
             when: Moment::new(when.into(), now, t),
             when_message,
             worker: job.worker.filter(|_| job.state == JobState::Running).unwrap_or_default(),
-            error: translated(&job.error.unwrap_or_default(), t),
+            error: sentence(&job.error.unwrap_or_default(), t),
             cancelling: job.cancel_requested && job.state == JobState::Running,
         }
     }

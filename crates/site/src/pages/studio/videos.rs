@@ -18,7 +18,7 @@ use crate::pages::admin::dashboard::{rate, size};
 use crate::pages::admin::{End, Moment};
 use crate::pages::{Shell, error, render};
 use crate::visitor::Visitor;
-use crate::work_words::translated;
+use crate::work_words::{sentence, translated};
 use crate::{Makes, Problem, Site};
 
 #[derive(Template)]
@@ -225,8 +225,8 @@ impl Row {
         let work = own.and_then(|own| own.work.iter().find(|work| work.running).or(own.work.first()));
         let progress = match (upload, work) {
             (Some(upload), _) => Some(percent(upload.received as f64 / upload.length.max(1) as f64)),
-            (None, Some(work)) => Some(percent(work.progress)),
-            (None, None) => None,
+            (None, Some(work)) if work.running => Some(percent(work.progress)),
+            _ => None,
         };
         let mut numbers = Vec::new();
         if video.duration > 0.0 {
@@ -244,7 +244,8 @@ impl Row {
             id: video.id.clone(),
             title: video.title.clone(),
             channel: video.channel.title.clone(),
-            thumbnail: video.thumbnail_url.clone(),
+            // What is in the trash is on no path, its pictures included.
+            thumbnail: video.thumbnail_url.clone().filter(|_| own.is_none_or(|own| own.purge_at.is_none())),
             page: if ready { video.urls.page.clone() } else { String::new() },
             visibility: visibility_words(video.visibility).1,
             state,
@@ -308,7 +309,7 @@ fn state(video: &Video, own: Option<&OwnPart>, now: OffsetDateTime, t: &Messages
 fn notes(own: &OwnPart, work: Option<&VideoWork>, t: &Messages) -> Vec<String> {
     let mut notes = Vec::new();
     if !own.failure.is_empty() {
-        notes.push(translated(&own.failure, t));
+        notes.push(sentence(&own.failure, t));
     }
     if !own.review_reason.is_empty() && matches!(own.review, ReviewState::Changes | ReviewState::Rejected) {
         notes.push(t.with("studio.moderators_say", "reason", &own.review_reason));
