@@ -111,3 +111,25 @@ test('HEVC plays where the browser knows it; elsewhere it is told, and a copy pl
   }
   await page.context().close();
 });
+
+test('MP3 plays: out of the file where the browser does not take it out of segments, then as AAC', async () => {
+  const path = await creator.clip('mp3.mp4', SECONDS, [...H264, '-c:a', 'libmp3lame']);
+  const id = await creator.upload(path, 'mp3');
+  const playlist = `${server.origin}/videos/${id}/index.m3u8`;
+  const listed = async (): Promise<string> => (await creator.page.request.get(playlist)).text();
+  await until('its sound is coded anew', 60_000, async () => (await listed()).includes('mp4a.40.2'));
+  const page = await visit(browser, `${server.origin}/w/${id}`);
+  await isRight(page);
+  // As before that was done.
+  await page.route(playlist, async (route) => {
+    const text = (await (await route.fetch()).text()).replaceAll('mp4a.40.2', 'mp4a.6B');
+    await route.fulfill({ body: text });
+  });
+  await page.goto(`${server.origin}/w/${id}`);
+  await reaches(page, 0.6);
+  const known = await page.evaluate(() => MediaSource.isTypeSupported('video/mp4; codecs="avc1.42c01e,mp4a.6B"'));
+  const from = await picture(page).evaluate((video: HTMLVideoElement) => new URL(video.currentSrc).pathname);
+  if (!known) expect(from).toBe(`/videos/${id}`);
+  expect(await page.getByRole('alert').count()).toBe(0);
+  await page.context().close();
+});

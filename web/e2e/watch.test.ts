@@ -92,6 +92,60 @@ test('its link begins at a time, and where one left off it goes on', async () =>
   await page.context().close();
 });
 
+test('who leaves before it comes finds it where it was left', async () => {
+  const page = await visitor(`/w/${id}?t=0:12`);
+  await reaches(page, 12);
+  await page.goto(`${server.origin}/about`);
+  await page.route('**/videos/**', () => undefined);
+  await page.goto(`${server.origin}/w/${id}`);
+  await page.locator('.player-video .control-bar, .player-video media-control-bar').first().waitFor();
+  await page.goto(`${server.origin}/about`);
+  await page.unroute('**/videos/**');
+  await page.goto(`${server.origin}/w/${id}`);
+  await reaches(page, 12);
+  await page.context().close();
+});
+
+test('a pause ends the wait that is shown', async () => {
+  const page = await visitor('/about');
+  await page.route(/\/video\/\d+\.m4s/, (route) => (segment(route.request().url()) < 3 ? route.continue() : undefined));
+  await page.goto(`${server.origin}/w/${id}`);
+  await reaches(page, 0.5);
+  const waits = page.locator('.player-video [role=status]');
+  expect(await waits.count()).toBe(0);
+  await page.locator('body').press('9');
+  await waits.waitFor();
+  await page.locator('body').press('k');
+  await page.locator('.player-video .big-play').waitFor();
+  expect(await waits.count()).toBe(0);
+  await page.context().close();
+});
+
+test('where segments are refused its file goes on', async () => {
+  const page = await visitor('/about');
+  await page.addInitScript(() => {
+     
+    const append = SourceBuffer.prototype.appendBuffer;
+    SourceBuffer.prototype.appendBuffer = function (data): void {
+      if (this.buffered.length > 0 && this.buffered.end(this.buffered.length - 1) > 18) throw new Error('no more');
+      append.call(this, data);
+    };
+  });
+  await page.goto(`${server.origin}/w/${id}?t=0:12`);
+  await until('the file is played', 60_000, () =>
+    picture(page).evaluate((video: HTMLVideoElement, file) => video.currentSrc.endsWith(file), `/videos/${id}`),
+  );
+  await reaches(page, 12.5);
+  expect(await time(page)).toBeLessThan(20);
+  expect(await is(page, 'paused')).toBe(false);
+  await page.context().close();
+}, 90_000);
+
+/** The number in the address of a segment. */
+function segment(url: string): number {
+  return Number(/(\d+)\.m4s/.exec(url)?.[1]);
+}
+
 test('captions are shown when they are asked for', async () => {
   const page = await visitor(`/w/${id}`);
   await reaches(page, 0.5);
