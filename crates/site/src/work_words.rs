@@ -172,8 +172,9 @@ mod tests {
             &["Failure::retry(", "job.progress(500, ", "job.progress(250, ", "let note ="],
         ),
         ("vod/src/jobs/pictures.rs", &["Failure::last(", "job.progress(50, ", "job.progress(300, "]),
-        ("vod/src/jobs/process.rs", &["Failure::last(", "let words =", "let note =", "Cancelled => "]),
-        ("vod/src/jobs/transcode.rs", &["Failure::last(", "Some(_) => ", "None => ", "Cancelled => "]),
-        ("vod/src/workshop.rs", &["Failure::last(", "Failure::retry("]),
+        ("vod/src/jobs/open.rs", &["Failure::last("]),
+        ("vod/src/jobs/process.rs", &["Failure::last(", "let words =", "let note ="]),
+        ("vod/src/jobs/transcode.rs", &["Failure::last(", "Some(_) => ", "None => "]),
+        ("vod/src/workshop.rs", &["Failure::last(", "Failure::retry(", "Cancelled => "]),
     ];
 }
