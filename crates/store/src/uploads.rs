@@ -149,22 +149,32 @@ impl Store {
         Ok(rows!(self.pool, fetch_all, Upload, sql, now, most)?)
     }
 
-    /// Gives an upload up, with the video that it was to become. One that is sealed and on the way to its place is no
-    /// longer its sender's to give up: it stays, and this is `false`.
+    /// Gives an upload up, with the video that it was to become. One that was received stays.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn delete_upload(&self, id: &UploadId) -> Result<bool, Error> {
+    pub async fn delete_upload(&self, id: &UploadId) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let sql = "DELETE FROM videos WHERE id = (SELECT video_id FROM uploads WHERE id = $1 AND done_at IS NULL)";
+        run_in!(tx, sql, id)?;
+        run_in!(tx, "DELETE FROM uploads WHERE id = $1", id)?;
+        tx.commit().await
+    }
+
+    /// The same for one that rested until `now`. One that is whole by then stays, and so does one of which more came: this is
+    /// `false`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn expire_upload(&self, id: &UploadId, now: At) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
         let sql =
-            "DELETE FROM uploads WHERE id = $1 AND (object_key IS NULL OR done_at IS NOT NULL) RETURNING video_id";
-        if let Some((video,)) = rows_in!(tx, fetch_optional, (VideoId,), sql, id)? {
-            run_in!(tx, "DELETE FROM videos WHERE id = $1 AND state = 'uploading'", &video)?;
-            tx.commit().await?;
-            return Ok(true);
-        }
-        let there = rows_in!(tx, fetch_optional, (UploadId,), "SELECT id FROM uploads WHERE id = $1", id)?;
-        Ok(there.is_none())
+            "DELETE FROM uploads WHERE id = $1 AND expires_at <= $2 AND (object_key IS NULL OR done_at IS NOT NULL)
+                   RETURNING video_id";
+        let Some((video,)) = rows_in!(tx, fetch_optional, (VideoId,), sql, id, now)? else { return Ok(false) };
+        run_in!(tx, "DELETE FROM videos WHERE id = $1 AND state = 'uploading'", &video)?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Bytes of all files that are on their way, as they were announced.

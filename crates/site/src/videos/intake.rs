@@ -243,6 +243,10 @@ impl Videos {
         let put = objects.put_file_as(&key, &path).await;
         drop(turn);
         if let Err(error) = put {
+            if !self.is_wanted(upload).await? {
+                self.discard(&key).await;
+                return Ok(());
+            }
             // It may have been moved before something ended.
             let sealed = Upload { object_key: Some(key.to_string()), ..upload.clone() };
             if !self.is_in_place(&sealed).await {
@@ -250,7 +254,8 @@ impl Videos {
                 return Err(Problem::later("the file is here, and cannot be stored at present; it is tried again", 60));
             }
         }
-        let Some(video) = self.store.video(&upload.video_id).await.map_err(Problem::database)? else {
+        let video = self.store.video(&upload.video_id).await.map_err(Problem::database)?;
+        let Some(video) = video else {
             self.discard(&key).await;
             return Ok(());
         };
@@ -266,19 +271,22 @@ impl Videos {
         };
         match self.store.receive_upload(&upload.id, &file, &OpenVideo::of(&video.short_id)).await {
             Ok(()) => tracing::info!(video = video.short_id, bytes = upload.length, "an upload is received"),
-            Err(Error::NotFound) => match self.store.video(&upload.video_id).await.map_err(Problem::database)? {
-                Some(_) => {} // another request was faster
-                None => self.discard(&key).await,
-            },
+            Err(Error::NotFound) if self.is_wanted(upload).await? => {} // another request was faster
+            Err(Error::NotFound) => self.discard(&key).await,
             Err(error) => return Err(Problem::database(error)),
         }
         self.changed(&video.short_id).await.map_err(Problem::database)
     }
 
-    /// Deletes the object of an upload whose account was deleted meanwhile. What is left, reconciliation finds.
+    /// Whether its video is there still: it goes with an upload that is given up, and with its account.
+    async fn is_wanted(&self, upload: &Upload) -> Result<bool, Problem> {
+        Ok(self.store.video(&upload.video_id).await.map_err(Problem::database)?.is_some())
+    }
+
+    /// Deletes the object of an upload that nobody wants any more. What is left, reconciliation finds.
     async fn discard(&self, key: &Key) {
         if let Err(error) = self.vod.objects().delete(key).await {
-            tracing::warn!(%error, "the object of a video that is no more is left");
+            tracing::warn!(%error, "the object of an upload that was given up is left");
         }
     }
 
@@ -311,14 +319,10 @@ impl Videos {
         self.vod.objects().size(&key).await.ok() == u64::try_from(upload.length).ok()
     }
 
-    /// Gives an upload up, with what came of it and the video that it was to become. One that is whole and on the way to its
-    /// place stays.
+    /// Gives an upload up, with what came of it and the video that it was to become.
     pub(crate) async fn give_up(&self, id: &UploadId) -> Result<(), Problem> {
         let intake = self.intake()?;
-        if !self.store.delete_upload(id).await.map_err(Problem::database)? {
-            let words = "all of this upload is here, and it is being received; delete its video instead";
-            return Err(Problem::new(ErrorCode::Conflict, words));
-        }
+        self.store.delete_upload(id).await.map_err(Problem::database)?;
         intake.staging.remove(id).await.map_err(|error| disk(&error))
     }
 

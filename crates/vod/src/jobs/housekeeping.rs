@@ -125,7 +125,7 @@ impl Handler for Expiring {
             for upload in expired {
                 job.go_on()?;
                 // One that is whole and waits for its place is no longer an upload's to give up.
-                if self.0.store.delete_upload(&upload.id).await? {
+                if self.0.store.expire_upload(&upload.id, At::now()).await? {
                     staging.remove(&upload.id).await.map_err(gone)?;
                 }
             }
