@@ -95,9 +95,12 @@ impl Workshop {
     /// and does not know yet takes nothing from this one.
     pub(crate) fn bench(&self, lease: &Lease) -> Result<Bench, Failure> {
         let path = self.scratch.join(format!("{}.{}", lease.job(), lease.number()));
-        let left = self.benches().into_iter().filter(|(_, of)| of.as_ref() == Some(lease.job()));
-        let made = left.map(|(path, _)| std::fs::remove_dir_all(path)).collect::<Result<(), _>>();
-        let made = made.and_then(|()| std::fs::create_dir_all(&path));
+        let mut left = self.benches().into_iter().filter(|(_, of)| of.as_ref() == Some(lease.job()));
+        let cleared = left.try_for_each(|(path, _)| match std::fs::remove_dir_all(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        });
+        let made = cleared.and_then(|()| std::fs::create_dir_all(&path));
         made.map_err(|error| Failure::retry(format!("the directory for work in progress cannot be used: {error}")))?;
         Ok(Bench(path))
     }
