@@ -100,7 +100,7 @@ help:
 # Parts of the above.
 
 # Tests of the site that meet its database, which the first run puts on PostgreSQL: the second on SQLite.
-ON_BOTH := accounts admin channels comments mail pictures search tus videos
+ON_BOTH := accounts admin channels comments leave mail pictures search tus uploads videos
 
 # With a PostgreSQL of its own beside SQLite. This builds the server, too: its own tests need it, and the end-to-end tests take it from MILLRACE_BIN.
 .PHONY: test-rust

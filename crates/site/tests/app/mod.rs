@@ -1,6 +1,7 @@
 //! The site as clients of its API meet it: somebody unknown, a browser with its cookie, a program with its token.
 #![allow(dead_code)] // not every test needs every part
 
+pub(crate) mod channels;
 pub(crate) mod clips;
 pub(crate) mod mailbox;
 
