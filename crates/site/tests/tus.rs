@@ -102,7 +102,8 @@ async fn every_answer_says_the_version() {
     let place = begun(&creator).await;
     let unknown = format!("{UPLOADS}/{}", UploadId::new());
     let long = vec![0; clip().len() + 1];
-    let cases: [(&Client<'_>, &str, &str, &[(&str, &str)], &[u8], u16); 14] = [
+    type Case<'a> = (&'a Client<'a>, &'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8], u16);
+    let cases: [Case<'_>; 14] = [
         (&creator, "OPTIONS", UPLOADS, &[], b"", 204),
         (&creator, "POST", UPLOADS, &[TUS, ("upload-length", "9000")], b"", 201),
         (&creator, "POST", UPLOADS, &[TUS], b"", 400),
