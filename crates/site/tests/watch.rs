@@ -173,7 +173,7 @@ async fn what_is_not_out_is_not_there_but_for_its_owner_and_moderators() {
         ("rejected000", NewVideo { review: Review::Rejected, ..site.new_video("rejected000", "T") }, "do not let"),
         ("changes0000", NewVideo { review: Review::Changes, ..site.new_video("changes0000", "T") }, "ask for changes"),
         ("later000000", NewVideo { publish_at: later, ..site.new_video("later000000", "T") }, "scheduled for <time"),
-        ("trash000000", site.new_video("trash000000", "T"), "in the trash"),
+        ("trash000000", site.new_video("trash000000", "T"), "It is deleted for good on"),
     ];
     for (_, new, _) in &cases {
         site.put(new).await;
@@ -195,7 +195,7 @@ async fn what_is_not_out_is_not_there_but_for_its_owner_and_moderators() {
     let creator = site.app.browser("cora").await;
     let (_, _, unknown) = site.app.anonymous().page("/w/00000000000").await;
     let all = cases.iter().map(|(id, _, words)| (*id, *words)).chain([
-        ("failed00000", "it has no picture &#60;b&#62;"),
+        ("failed00000", "It has no picture &#60;b&#62;"),
         ("received000", "being processed"),
         ("processing0", "being processed"),
     ]);
