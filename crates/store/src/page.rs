@@ -34,9 +34,11 @@ impl PageRequest {
 
     /// The cursor of a list in falling order of a number and then of ids, for `(number, id) < ($n, $m)`. It holds the number
     /// itself: the item that it stands for may have gone meanwhile.
+    /// What is no cursor has nothing below it.
     pub(crate) fn below_ranked(&self) -> (i64, &str) {
-        let after = self.after.as_deref().and_then(|cursor| cursor.split_once(':'));
-        after.and_then(|(number, id)| Some((number.parse().ok()?, id))).unwrap_or((i64::MAX, "~"))
+        let Some(cursor) = self.after.as_deref() else { return (i64::MAX, "~") };
+        let read = cursor.split_once(':').and_then(|(number, id)| Some((number.parse().ok()?, id)));
+        read.unwrap_or((i64::MIN, ""))
     }
 
     /// What [`Self::below_ranked`] reads.

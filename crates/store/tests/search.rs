@@ -112,7 +112,8 @@ async fn videos_are_found_by_their_words(store: Store) {
 async fn what_a_query_language_would_mean_is_harmless(store: Store) {
     let shelves = Shelves::new(store).await;
     shelves.put(shelves.video("one", "AND OR NOT near title words", "100% it's \"quoted\" 2", "[]")).await;
-    for words in ["AND", "OR NOT", "NEAR(title, 2)", "title:words", "it's", "\"quoted\"", "100%", "wo*", "(and", "^and"]
+    for words in
+        ["AND", "OR NOT", "NEAR(title, 2)", "title:words", "it's", "\"quoted\"", "100%", "wor*", "(and", "^and"]
     {
         assert_eq!(shelves.find(words).await, ["one"], "{words}");
     }
