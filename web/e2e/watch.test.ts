@@ -97,7 +97,8 @@ test('who leaves before it comes finds it where it was left', async () => {
   await reaches(page, 12);
   await page.goto(`${server.origin}/about`);
   await page.route('**/videos/**', () => undefined);
-  await page.goto(`${server.origin}/w/${id}`);
+  // Its pictures do not come either.
+  await page.goto(`${server.origin}/w/${id}`, { waitUntil: 'domcontentloaded' });
   await page.locator('.player-video .control-bar, .player-video media-control-bar').first().waitFor();
   await page.goto(`${server.origin}/about`);
   await page.unroute('**/videos/**');

@@ -259,7 +259,11 @@ async fn small(
     name: &str,
     asked: &Asked,
 ) -> Result<Response, Refusal> {
-    file_answer(site, known.file(kind, name).ok_or(Refusal::NotFound)?, asked).await
+    let mut response = file_answer(site, known.file(kind, name).ok_or(Refusal::NotFound)?, asked).await?;
+    if matches!(kind, FileKind::Poster | FileKind::Thumbnail | FileKind::Storyboard) {
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(PICTURES));
+    }
+    Ok(response)
 }
 
 /// A piece of a track: its beginning, or a segment.
@@ -426,6 +430,8 @@ fn storage(error: millrace_objects::Error) -> Refusal {
 
 /// Whoever keeps a copy asks first whether it may be given still: what is taken away is gone at once, from caches as well.
 const ASK_FIRST: &str = "public, no-cache";
+/// Lists show many pictures: a browser that has just shown one shows it without asking; caches that many share ask.
+const PICTURES: &str = "public, max-age=300, s-maxage=0";
 /// Seconds after which those ask again who were too many.
 const RETRY_AFTER: u64 = 5;
 /// How long an address of the storage itself is good for: long enough to watch a film by ranges. Whoever has it may read so
