@@ -290,8 +290,10 @@ test('over a line that breaks it goes on where the server is', async () => {
   line.stop();
   expect(line.broken).toBe(true);
   const offsets = sent.requests.filter((request) => request.startsWith('PATCH')).map((request) => Number(request.slice(6)));
-  expect(offsets).toHaveLength(4);
-  expect(offsets.every((offset, n) => n === 0 || offset > (offsets[n - 1] ?? 0)), `${offsets}`).toBe(true);
+  // A piece is sent anew where the server had not begun to read it when its line broke; what it has stays.
+  expect(offsets.length).toBeGreaterThanOrEqual(4);
+  expect(offsets.every((offset, n) => n === 0 || offset >= (offsets[n - 1] ?? 0)), `${offsets}`).toBe(true);
+  expect(offsets.at(-1)).toBeGreaterThan(0);
   expect(sent.requests.filter((request) => request === 'POST')).toHaveLength(1);
   await received(sent);
 });
