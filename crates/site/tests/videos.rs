@@ -7,8 +7,7 @@ use std::process::Command;
 
 use app::clips::{PUBLIC, ask, clip, ffmpeg, send, site, upload, with_video, work, work_with};
 use app::{App, Client, NothingLive, code};
-use axum::body::Body;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_jobs::Work;
 use millrace_objects::{Access, Credentials, Objects};
@@ -16,7 +15,6 @@ use millrace_site::{Accounts, DownloadLimits, SiteConfig, SiteKey, router};
 use millrace_store::{At, FileKind, NewFile, Role};
 use millrace_vod::jobs;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 #[tokio::test]
 async fn what_browsers_do_not_play_fails_in_words_where_nothing_else_is_made_of_it() {
