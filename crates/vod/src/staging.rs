@@ -160,33 +160,35 @@ impl Staging {
         });
 
         let mut body = pin!(body);
-        let (mut came, mut ended) = (Batch::default(), None);
+        let (mut came, mut ended) = (Vec::new(), None);
         // What came is written while more comes, by a thread that is lent for that alone: senders may be many and slow.
-        let mut writing: Option<JoinHandle<Result<Writer, AppendError>>> = None;
+        let mut writing: Option<JoinHandle<Result<(Writer, Vec<Bytes>), AppendError>>> = None;
         loop {
-            if let Some(mut writer) = idle.take_if(|_| !came.parts.is_empty()) {
-                let parts = std::mem::take(&mut came).parts;
-                writing = Some(tokio::task::spawn_blocking(move || writer.write(parts).map(|()| writer)));
+            if let Some(mut writer) = idle.take_if(|_| !came.is_empty()) {
+                let parts = std::mem::take(&mut came);
+                writing = Some(tokio::task::spawn_blocking(move || writer.write(&parts).map(|()| (writer, parts))));
             }
             tokio::select! {
                 biased;
                 written = async { writing.as_mut().expect("it is asked where it is").await },
                     if writing.is_some() =>
                 {
-                    idle = Some(written.map_err(io::Error::other)??);
+                    // Parts are let go of where they came from: the connection reads into their buffers again.
+                    let (writer, _parts) = written.map_err(io::Error::other)??;
+                    idle = Some(writer);
                     writing = None;
                 }
                 () = stopped.cancelled(), if ended.is_none() => ended = Some(Err(AppendError::TakenOver)),
                 next = timeout(self.inner.quiet, poll_fn(|context| body.as_mut().poll_next(context))),
-                    if ended.is_none() && came.bytes < BATCH =>
+                    if ended.is_none() && came.len() < BATCH =>
                 {
                     match next {
-                        Ok(Some(Ok(bytes))) => came.add(bytes),
+                        Ok(Some(Ok(bytes))) => came.push(bytes),
                         Ok(None) => ended = Some(Ok(())),
                         Ok(Some(Err(_))) | Err(_) => ended = Some(Err(AppendError::Stopped)),
                     }
                 }
-                else => if came.parts.is_empty() { break },
+                else => if came.is_empty() { break },
             }
         }
         let (writer, ended) = (idle.ok_or(AppendError::Stopped)?, ended.unwrap_or(Err(AppendError::Stopped)));
@@ -274,20 +276,6 @@ impl Slot {
     }
 }
 
-/// What came and is not yet written.
-#[derive(Default)]
-struct Batch {
-    parts: Vec<Bytes>,
-    bytes: usize,
-}
-
-impl Batch {
-    fn add(&mut self, bytes: Bytes) {
-        self.bytes += bytes.len();
-        self.parts.push(bytes);
-    }
-}
-
 /// Writes what comes, on threads where waiting for the disk holds up nobody. It has its turn until it is dropped.
 struct Writer {
     file: File,
@@ -302,7 +290,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn write(&mut self, parts: Vec<Bytes>) -> Result<(), AppendError> {
+    fn write(&mut self, parts: &[Bytes]) -> Result<(), AppendError> {
         for bytes in parts {
             let before = self.written;
             self.written += bytes.len() as u64;
@@ -313,9 +301,9 @@ impl Writer {
             if before / LOOK_EVERY != self.written / LOOK_EVERY && free(&self.file)? < self.reserve {
                 return Err(AppendError::Full);
             }
-            self.file.write_all(&bytes).map_err(full)?;
+            self.file.write_all(bytes).map_err(full)?;
             if let Some(sum) = &mut self.sum {
-                sum.add(&bytes);
+                sum.add(bytes);
             }
         }
         Ok(())
@@ -363,8 +351,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-/// Bytes that wait while others are written, but for the last part of them.
-const BATCH: usize = 512 << 10;
+/// Parts that wait while others are written. Each keeps the buffer that it came in, of some hundred KiB.
+const BATCH: usize = 1;
 /// So many bytes apart one looks how full the disk is.
 const LOOK_EVERY: u64 = 64 << 20;
 /// A sender may be quiet for so long.
