@@ -162,7 +162,7 @@ impl Staging {
         let mut body = pin!(body);
         let (mut came, mut ended) = (Vec::new(), None);
         // What came is written while more comes, by a thread that is lent for that alone: senders may be many and slow.
-        let mut writing: Option<JoinHandle<Result<(Writer, Vec<Bytes>), AppendError>>> = None;
+        let mut writing: Option<JoinHandle<Result<_, AppendError>>> = None;
         loop {
             if let Some(mut writer) = idle.take_if(|_| !came.is_empty()) {
                 let parts = std::mem::take(&mut came);
