@@ -170,7 +170,7 @@ impl Staging {
             }
             tokio::select! {
                 biased;
-                written = async { writing.as_mut().expect("it is asked where it is").await },
+                written = async { writing.as_mut().expect("the branch is on while it is there").await },
                     if writing.is_some() =>
                 {
                     // Parts are let go of where they came from: the connection reads into their buffers again.

@@ -430,7 +430,8 @@ pub(crate) async fn mine(State(site): State<Site>, actor: Actor) -> Result<Json<
     for row in store.uploads_of(&actor.user.id).await.map_err(Problem::database)? {
         let Some(video) = store.video(&row.video_id).await.map_err(Problem::database)? else { continue };
         let upload = Upload::of(&site, &row).await?;
-        let said = said(&row.metadata)?.into_iter().find(|(name, _)| *name == "fingerprint");
+        // What an older version took may be said otherwise than is taken now: then it is not known again, and no more.
+        let said = said(&row.metadata).unwrap_or_default().into_iter().find(|(name, _)| *name == "fingerprint");
         let fingerprint = said.map(|(_, value)| value).unwrap_or_default();
         items.push(OwnUpload { upload, file_name: video.file_name, video: video.short_id, fingerprint });
     }
