@@ -262,10 +262,13 @@ def package(site, root, directory):
         subprocess.run(["ffmpeg", "-y", "-v", "error", "-i", turns, "-c", "copy", *chunks, pieces], check=True)
     with site:
         videos = [site.publish(path) for path in (turns, pieces)]
-        segments = [site.segments(video) for video in videos]
+        # As a player asks for them: pictures and sound by turns.
+        tracks = [[site.segments(video, track) for track in ("video", "audio")] for video in videos]
+        segments = [[one for both in zip(*of_one) for one in both] for of_one in tracks]
     # The same bytes: as much of the file for each segment, one after the other.
     ranges, offset = [], 4096
     for _, length in segments[0]:
+        offset = offset if offset + length <= os.path.getsize(turns) else 4096
         ranges.append((f"/videos/{videos[0]}", f"bytes={offset}-{offset + length - 1}"))
         offset += length
     size = sum(length for _, length in segments[0]) / len(segments[0])

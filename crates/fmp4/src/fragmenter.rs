@@ -119,7 +119,7 @@ impl Fragmenter {
         let size = u32::try_from(frame.payload.len()).expect("at most MAX_FRAGMENT_BYTES");
         self.end = at + 1;
         self.payload += frame.payload.len();
-        self.samples.push(Sample { dts: at, composition, keyframe, size });
+        self.samples.push(Sample { dts: at, composition, keyframe, size, gap: 0 });
         self.payloads.push(frame.payload.clone());
         Ok(())
     }

@@ -13,9 +13,11 @@ pub struct Sample {
     pub keyframe: bool,
     /// Bytes.
     pub size: u32,
+    /// Bytes of the `mdat` between the sample before and this one that are none of the track's.
+    pub gap: u32,
 }
 
-/// A fragment of one track, whose samples lie one after the other behind its head.
+/// A fragment of one track, whose samples lie one after the other behind its head, but for gaps.
 #[derive(Debug, Clone, Copy)]
 pub struct Moof<'a> {
     /// The track's number in the init segment.
@@ -29,11 +31,11 @@ pub struct Moof<'a> {
 }
 
 impl Moof<'_> {
-    /// The `moof`, and the head of the `mdat`: the samples' bytes come after it.
+    /// The `moof`, and the head of the `mdat`: the samples' bytes, and those of the gaps, come after it.
     #[must_use]
     pub fn head(&self) -> Vec<u8> {
         let layout = Layout::new(self);
-        let payload = self.samples.iter().map(|s| u64::from(s.size)).sum::<u64>();
+        let payload = self.samples.iter().map(Sample::reach).sum::<u64>();
         let short = u32::try_from(payload + 8).ok();
         let mdat_head = if short.is_some() { 8 } else { 16 };
         let len = layout.len() + mdat_head;
@@ -48,8 +50,9 @@ impl Moof<'_> {
         out
     }
 
-    fn count(&self) -> u32 {
-        u32::try_from(self.samples.len()).expect("at most MAX_FRAGMENT_SAMPLES")
+    /// Samples without a gap between them: each has a `trun`.
+    fn runs(&self) -> impl Iterator<Item = &[Sample]> {
+        self.samples.chunk_by(|_, next| next.gap == 0)
     }
 
     /// From each sample to the next, and of the last to the end.
@@ -60,6 +63,11 @@ impl Moof<'_> {
 }
 
 impl Sample {
+    /// Bytes of the `mdat` up to its end, from that of the sample before.
+    fn reach(&self) -> u64 {
+        u64::from(self.gap) + u64::from(self.size)
+    }
+
     /// `sample_flags` of ISO/IEC 14496-12, 8.8.3.1.
     fn flags(&self) -> u32 {
         if self.keyframe { DEPENDS_ON_NONE } else { DEPENDS_ON_OTHERS }
@@ -132,11 +140,11 @@ impl<'a> Layout<'a> {
         0x02_0000 | self.duration.flag(0x08) | self.size.flag(0x10) | self.flags.flag(0x20)
     }
 
-    /// `tr_flags` of 8.8.8.1: the data's offset is present.
-    fn trun_flags(&self) -> u32 {
+    /// `tr_flags` of 8.8.8.1: the data's offset is present. The first sample's flags are in the first `trun` alone.
+    fn trun_flags(&self, first_flags: Option<u32>) -> u32 {
         let differing = |field: Shared, flag| if field == Shared::Differs { flag } else { 0 };
         0x001
-            | if self.first_flags.is_some() { 0x004 } else { 0 }
+            | if first_flags.is_some() { 0x004 } else { 0 }
             | differing(self.duration, 0x100)
             | differing(self.size, 0x200)
             | differing(self.flags, 0x400)
@@ -149,8 +157,9 @@ impl<'a> Layout<'a> {
         const PER_SAMPLE: u32 = 0xf00; // of a `trun`
         let tfhd = 16 + 4 * (self.tfhd_flags() & FIELDS).count_ones() as usize;
         let first = if self.first_flags.is_some() { 4 } else { 0 };
-        let trun = 20 + first + 4 * (self.trun_flags() & PER_SAMPLE).count_ones() as usize * self.moof.samples.len();
-        8 + 16 + 8 + tfhd + 20 + trun
+        let sample = 4 * (self.trun_flags(None) & PER_SAMPLE).count_ones() as usize;
+        let truns = 20 * self.moof.runs().count() + first + sample * self.moof.samples.len();
+        8 + 16 + 8 + tfhd + 20 + truns
     }
 
     fn write(&self, out: &mut Vec<u8>, data_offset: usize) {
@@ -169,13 +178,30 @@ impl<'a> Layout<'a> {
         });
         let start = self.moof.samples.first().map_or(0, |s| s.dts.unsigned_abs());
         write_full_box(out, b"tfdt", 1, 0, |out| put_u64(out, start));
-        write_full_box(out, b"trun", 1, self.trun_flags(), |out| {
-            put_u32(out, self.moof.count());
-            put_u32(out, u32::try_from(data_offset).expect("16 bytes a sample, at most MAX_FRAGMENT_SAMPLES"));
-            if let Some(flags) = self.first_flags {
+        let (mut durations, mut first_flags) = (self.moof.durations(), self.first_flags);
+        let mut offset = data_offset as u64;
+        for run in self.moof.runs() {
+            offset += run.first().map_or(0, |sample| u64::from(sample.gap));
+            self.write_trun(out, offset, first_flags.take(), run, &mut durations);
+            offset += run.iter().map(|sample| u64::from(sample.size)).sum::<u64>();
+        }
+    }
+
+    fn write_trun(
+        &self,
+        out: &mut Vec<u8>,
+        data_offset: u64,
+        first_flags: Option<u32>,
+        run: &[Sample],
+        durations: &mut impl Iterator<Item = u32>,
+    ) {
+        write_full_box(out, b"trun", 1, self.trun_flags(first_flags), |out| {
+            put_u32(out, u32::try_from(run.len()).expect("at most MAX_FRAGMENT_SAMPLES"));
+            put_u32(out, u32::try_from(data_offset).expect("gaps are in fragments of less than 2 GiB"));
+            if let Some(flags) = first_flags {
                 put_u32(out, flags);
             }
-            for (sample, duration) in self.moof.samples.iter().zip(self.moof.durations()) {
+            for (sample, duration) in run.iter().zip(durations) {
                 if self.duration == Shared::Differs {
                     put_u32(out, duration);
                 }

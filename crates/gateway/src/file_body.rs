@@ -230,6 +230,29 @@ impl Sending {
         }
     }
 
+    /// Reads ranges where many short ones follow each other: a call for each would cost more than their bytes. Nothing where
+    /// they are not, or not in the page cache.
+    fn poll_gather(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let mut gathered = Vec::new();
+        if self.ranges.len() < MANY || !self.ranges.iter().take(MANY).all(is_short) {
+            return Poll::Ready(Ok(Bytes::new()));
+        }
+        while let Some(range) = self.ranges.front().filter(|range| is_short(range)).cloned() {
+            match self.poll_cached(context, range.start) {
+                Poll::Pending if !gathered.is_empty() => break,
+                outcome => ready!(outcome)?,
+            }
+            let (at, length) = (gathered.len(), (range.end - range.start) as usize); // it is short
+            if at + length > COPIED || range.end > self.cached.end {
+                break;
+            }
+            gathered.resize(at + length, 0);
+            self.file.read_exact_at(&mut gathered[at..], range.start)?;
+            self.ranges.pop_front();
+        }
+        Poll::Ready(Ok(gathered.into()))
+    }
+
     /// Puts what the page cache has of the next ranges into the outbox, as much as a stand-in stands for; so many bytes.
     fn hand_out(&mut self) -> usize {
         let (outbox, mut length) = (self.outbox.clone(), 0);
@@ -264,6 +287,13 @@ impl http_body::Body for Sending {
             self.left -= head.len() as u64;
             return Poll::Ready(Some(Ok(Frame::data(head))));
         }
+        match ready!(self.poll_gather(context)) {
+            Ok(gathered) if gathered.is_empty() => {}
+            gathered => {
+                self.left -= gathered.as_ref().map_or(0, |gathered| gathered.len() as u64);
+                return Poll::Ready(Some(gathered.map(Frame::data)));
+            }
+        }
         let Some(first) = self.ranges.front().map(|range| range.start) else { return Poll::Ready(None) };
         if let Err(error) = ready!(self.poll_cached(context, first)) {
             return Poll::Ready(Some(Err(error)));
@@ -287,6 +317,10 @@ static STAND_IN: [u8; PIECE] = [b'?'; PIECE];
 
 fn is_stand_in(buf: &[u8]) -> bool {
     STAND_IN.as_ptr_range().contains(&buf.as_ptr())
+}
+
+fn is_short(range: &Range<u64>) -> bool {
+    range.end - range.start <= SHORT
 }
 
 fn out_of_step() -> io::Error {
@@ -353,6 +387,9 @@ fn read_all(file: &File, range: Range<u64>) -> io::Result<Range<u64>> {
 
 /// Bytes of a file that a stand-in stands for at most.
 const PIECE: usize = 256 << 10;
+/// So many bytes are read and written sooner than they are sent by a call of their own, where so many ranges are no longer.
+const SHORT: u64 = 4 << 10;
+const MANY: usize = 8;
 /// Bytes that are copied at once, where some are.
 const COPIED: usize = 64 << 10;
 /// More follows: do not send a packet for this alone (`MSG_MORE` of Linux; elsewhere nothing is said).

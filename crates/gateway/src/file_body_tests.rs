@@ -123,6 +123,23 @@ async fn ranges_come_in_their_order_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
+async fn many_short_ranges_come_in_their_order_among_long_ones() {
+    let (file, bytes) = file(3 * PIECE);
+    let mut server = serve_ranges(file).await;
+    let short = SHORT as usize;
+    let few = (0..MANY - 1).map(|n| n * 999..n * 999 + 7);
+    let many = (0..5 * MANY).map(|n| n * 5000 + 3..n * 5000 + 3 + short);
+    let long = std::iter::once(10..PIECE + 20);
+    let pieces: Vec<_> =
+        few.clone().chain(long.clone()).chain(many.clone()).chain(few).chain(long).chain(many).collect();
+    let path: String = pieces.iter().map(|range| format!("/{}-{}", range.start, range.end)).collect();
+    let expected = pieces.iter().map(|range| &bytes[range.clone()]).collect::<Vec<_>>().concat();
+    for _ in 0..2 {
+        assert!(server.ask(&format!("/head{path}")).await.1 == [b"head", &expected[..]].concat());
+    }
+}
+
+#[tokio::test]
 async fn requests_that_are_sent_ahead_are_answered_in_their_order() {
     let (file, bytes) = file(2 * PIECE);
     let mut server = serve_ranges(file).await;
@@ -270,7 +287,9 @@ fn cold_file(size: usize) -> Option<(Arc<File>, Vec<u8>)> {
 #[tokio::test]
 async fn what_is_on_the_disk_alone_comes_as_well() {
     let size = 5 * PIECE + 17;
-    for pieces in [[0..size, 0..0], [PIECE - 3..3 * PIECE + 5, 7..9], [size - 1..size, 0..PIECE]] {
+    let short = |n| n * PIECE / 8 + 100..n * PIECE / 8 + 200;
+    let many: Vec<_> = (0..40).map(short).collect();
+    for pieces in [&[0..size, 0..0], &[PIECE - 3..3 * PIECE + 5, 7..9], &[size - 1..size, 0..PIECE], &many[..]] {
         let Some((file, bytes)) = cold_file(size) else { return };
         let mut server = serve_ranges(file).await;
         let path: String = pieces.iter().map(|range| format!("/{}-{}", range.start, range.end)).collect();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use millrace_fmp4::{MAX_FRAGMENT_SAMPLES, Moof, TrackHead, init_segment_of, track_id};
 
 use crate::movie::{Content, nanos, ticks};
-use crate::rate::{BitRate, Meter};
+use crate::rate::{BitRate, Meter, RUN_BYTES};
 use crate::span::Played;
 use crate::{EPOCH, Error, Movie, Track, TrackKind, playlist};
 
@@ -47,7 +47,8 @@ struct Cut {
 pub struct Segment {
     /// `moof`, and the head of `mdat`.
     pub head: Bytes,
-    /// What of the file comes after it, in this order; adjacent ranges are one.
+    /// What of the file comes after it, in this order. Adjacent ranges are one, and so are such with little between them: that is
+    /// sent as well, and belongs to no sample.
     pub ranges: Vec<Range<u64>>,
     /// Bytes of the whole segment.
     pub size: u64,
@@ -66,6 +67,10 @@ pub const MAX_SEGMENTS: usize = 1 << 16;
 
 /// What a keyframe may come early and still end a segment: it is put there by others' clocks.
 const EARLY: Duration = Duration::from_millis(5);
+/// Longer gaps are not sent: a call costs about as much as so many bytes.
+const MAX_GAP: u64 = 2 << 10;
+/// For each byte of gaps there are so many of samples.
+const SAMPLES_PER_GAP: u64 = 50;
 const MIN_TARGET: Duration = Duration::from_secs(1);
 
 impl Plan {
@@ -215,6 +220,7 @@ impl<'a> Packaged<'a> {
         let offset = span.shift.saturating_add(epoch(self.track.timescale()));
         let mut samples = Vec::with_capacity((next - cut.first) as usize); // at most MAX_SEGMENT_SAMPLES
         let mut ranges: Vec<Range<u64>> = Vec::new();
+        let mut pieces = Pieces::default();
         let mut end = 0;
         for Played { dts, pts, sample } in span.play(&self.content.samples, cut.first, cut.dts) {
             if sample.index >= next {
@@ -222,23 +228,52 @@ impl<'a> Packaged<'a> {
                 break;
             }
             end = dts + offset + i64::from(sample.duration);
+            let range = sample.offset..sample.offset + u64::from(sample.size);
+            let gap = pieces.add(&range);
+            match ranges.last_mut() {
+                _ if range.is_empty() => {}
+                Some(last) if gap.is_some() => last.end = range.end,
+                _ => ranges.push(range),
+            }
             samples.push(millrace_fmp4::Sample {
                 dts: dts + offset,
                 composition: in_i32(pts - dts),
                 keyframe: sample.sync,
                 size: sample.size,
+                gap: gap.unwrap_or(0),
             });
-            let range = sample.offset..sample.offset + u64::from(sample.size);
-            match ranges.last_mut() {
-                _ if range.is_empty() => {}
-                Some(last) if last.end == range.start => last.end = range.end,
-                _ => ranges.push(range),
-            }
         }
         let sequence = u32::try_from(n + 1).unwrap_or(u32::MAX); // at most MAX_SEGMENTS
         let head = Bytes::from(Moof { track_id: track_id(self.plan.kind), sequence, samples: &samples, end }.head());
         let size = head.len() as u64 + ranges.iter().map(|range| range.end - range.start).sum::<u64>();
         Some(Segment { head, ranges, size })
+    }
+}
+
+/// Where a segment's samples lie in the file. Where the sound lies between the pictures, each of them would be sent by a call
+/// of its own; so what is between two is sent as well where it is little.
+#[derive(Debug, Default)]
+struct Pieces {
+    /// Where the last one ends.
+    end: u64,
+    /// Bytes of samples, and of what is between them.
+    sent: u64,
+    between: u64,
+}
+
+impl Pieces {
+    /// Adds the next sample; how far it is from the end of the last one where that is sent with it, and none where it begins a
+    /// piece.
+    fn add(&mut self, range: &Range<u64>) -> Option<u32> {
+        if range.is_empty() {
+            return Some(0);
+        }
+        let most = MAX_GAP.min((self.sent / SAMPLES_PER_GAP).saturating_sub(self.between));
+        let gap = range.start.checked_sub(self.end).filter(|gap| self.sent > 0 && *gap <= most);
+        self.end = range.end;
+        self.sent += range.end - range.start;
+        self.between += gap.unwrap_or(0);
+        gap.map(|gap| gap as u32) // at most MAX_GAP
     }
 }
 
@@ -291,6 +326,7 @@ impl TrackPlan {
         let mut independent = true;
         let mut meter = Meter::new(target);
         let (mut begun, mut bytes, mut count) = (span.start.min(-span.shift), 0, 0);
+        let mut pieces = Pieces::default();
         for played in span.play(&content.samples, span.first, span.dts) {
             let sample = played.sample;
             let first = cuts.is_empty();
@@ -308,9 +344,10 @@ impl TrackPlan {
                 }
                 cuts.push(Cut { first: sample.index, dts: sample.dts, time: begun });
                 independent &= sample.sync;
-                (bytes, count) = (0, 0);
+                (bytes, count, pieces) = (0, 0, Pieces::default());
             }
-            bytes += u64::from(sample.size);
+            let gap = pieces.add(&(sample.offset..sample.offset + u64::from(sample.size)));
+            bytes += u64::from(sample.size) + gap.map_or(0, |gap| u64::from(gap) + RUN_BYTES * u64::from(gap > 0));
             count += 1;
         }
         let last = nanos((span.finish - begun).max(1), timescale);

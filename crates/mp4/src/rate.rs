@@ -24,6 +24,8 @@ pub(crate) struct Meter {
 /// Of a segment's head, and of what it says of each sample.
 const HEAD_BYTES: u64 = 120;
 const SAMPLE_BYTES: u64 = 16;
+/// And of each run of samples after a gap.
+pub(crate) const RUN_BYTES: u64 = 20;
 
 impl Meter {
     pub(crate) fn new(target: Duration) -> Self {

@@ -69,21 +69,6 @@ macro_rules! rows {
     };
 }
 
-/// Runs a query that gives rows and that each database is asked in words of its own. PostgreSQL plans it each time, for its
-/// values: how often a word occurs decides how it is looked for.
-macro_rules! rows_planned {
-    ($pool:expr, $row:ty, $sqlite:expr, $postgres:expr $(, $value:expr)* $(,)?) => {
-        match &$pool {
-            $crate::db::Pool::Sqlite(pool) => {
-                sqlx::query_as::<_, $row>($sqlite)$(.bind($value))*.fetch_all(pool).await
-            }
-            $crate::db::Pool::Postgres(pool) => {
-                sqlx::query_as::<_, $row>($postgres)$(.bind($value))*.persistent(false).fetch_all(pool).await
-            }
-        }
-    };
-}
-
 /// Runs a query that gives none; the number of rows that it changed.
 macro_rules! run {
     ($pool:expr, $sql:expr $(, $value:expr)* $(,)?) => {
@@ -122,7 +107,7 @@ macro_rules! run_in {
     };
 }
 
-pub(crate) use {rows, rows_in, rows_planned, run, run_in};
+pub(crate) use {rows, rows_in, run, run_in};
 
 impl Store {
     /// Opens `sqlite://path` or `postgres://…`, and brings its tables to this version's form. A file that is not there is
@@ -211,8 +196,9 @@ pub(crate) fn sqlite_path(url: &str) -> Result<&str, Error> {
 }
 
 pub(crate) fn postgres_options(url: &str) -> Result<PgConnectOptions, Error> {
-    // Queries take milliseconds: nothing is won by compiling one, or by other processes that help with it.
-    let options = [("jit", "off"), ("max_parallel_workers_per_gather", "0")];
+    // Queries take milliseconds: nothing is won by compiling one, or by other processes that help with it. And what is asked
+    // for often lies in memory, where one page is as near as the next.
+    let options = [("jit", "off"), ("max_parallel_workers_per_gather", "0"), ("random_page_cost", "1.1")];
     Ok(PgConnectOptions::from_str(url)?.application_name("millrace").options(options))
 }
 

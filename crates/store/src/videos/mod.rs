@@ -8,6 +8,7 @@ use crate::texts::texts;
 use crate::{At, ChannelId, UserId, VideoId, Visibility};
 
 pub(crate) use changed::create_in;
+pub(crate) use shown::listed;
 
 /// How far a video is on its way from a file to something to watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

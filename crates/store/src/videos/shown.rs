@@ -17,6 +17,8 @@ macro_rules! listed {
     };
 }
 
+pub(crate) use listed;
+
 /// A page of those that everybody may see and that meet a condition, the highest of a column first: $1 and $2 are the cursor,
 /// $3 how many.
 macro_rules! listed_by {

@@ -9,9 +9,12 @@
 //!
 //! Rows are numbered by the time at which the video was published, so that both give the newest first without sorting.
 
+mod postgres;
+mod sqlite;
+
 use unicode_normalization::UnicodeNormalization;
 
-use crate::db::{Pool, Tx, rows_in, rows_planned, run_in};
+use crate::db::{Pool, Tx, rows_in, run_in};
 use crate::{At, ChannelId, Error, ListedVideo, Page, PageRequest, Store, Video, VideoFilter, VideoId, VideoOrder};
 
 /// The order of what is found.
@@ -68,95 +71,19 @@ pub struct VideoSearch<'a> {
     pub order: SearchOrder,
 }
 
-/// Rows of the index that match $1, from the number $2 on: so many of the newest.
-///
-/// FTS5 reads its index backwards. PostgreSQL has two ways: reading rows backwards is quick for what many have, its index for
-/// what few have. It takes the better one by what it knows of words, which is little where two are asked for: so it reads no
-/// more than the newest 5,000 rows backwards, and where these do not have enough it has to take the index (`number + 0` has no
-/// order of its own).
-macro_rules! hits {
-    (sqlite, $many:literal) => {
-        concat!(
-            "SELECT number, video_id, title, views FROM video_terms WHERE number IN (
-                 SELECT rowid FROM video_search WHERE video_search MATCH $1 AND rowid >= $2 ORDER BY rowid DESC LIMIT ",
-            $many,
-            ")"
-        )
-    };
-    (postgres, $many:literal) => {
-        concat!(
-            "WITH late AS MATERIALIZED (
-                 SELECT number, video_id, title, views FROM video_terms
-                 WHERE terms @@ CAST($1 AS tsquery) AND number >= $2 AND number >= COALESCE(
-                     (SELECT number FROM video_terms ORDER BY number DESC LIMIT 1 OFFSET 5000), $2)
-                 ORDER BY number DESC LIMIT ",
-            $many,
-            ") SELECT * FROM late UNION SELECT * FROM (
-                 SELECT number, video_id, title, views FROM video_terms
-                 WHERE terms @@ CAST($1 AS tsquery) AND number >= $2 AND (SELECT COUNT(*) FROM late) < ",
-            $many,
-            " ORDER BY number + 0 DESC LIMIT ",
-            $many,
-            ") AS early"
-        )
-    };
-}
-
-/// Those of the most watched that match: $3 asks SQLite for both, and PostgreSQL for the most watched alone.
-macro_rules! watched {
-    (sqlite) => {
-        "SELECT number, video_id, title, views FROM video_terms WHERE number IN (
-             SELECT rowid FROM video_search WHERE video_search MATCH $3 AND rowid >= $2)"
-    };
-    (postgres) => {
-        "SELECT number, video_id, title, views FROM (
-             SELECT * FROM video_terms WHERE terms @@ CAST($3 AS tsquery) AND number >= $2 OFFSET 0) AS most
-         WHERE terms @@ CAST($1 AS tsquery)"
-    };
-}
-
-/// Videos as lists show them, of a `page` of rows of the index.
-macro_rules! shown {
-    ($order:literal) => {
-        concat!(
-            " SELECT videos.*, channels.handle AS channel_handle, channels.title AS channel_title,
-                     channels.avatar AS channel_avatar, channels.owner_id,
-                     (SELECT object_key FROM files WHERE files.video_id = videos.id AND files.kind = 'poster' LIMIT 1)
-                     AS thumbnail
-              FROM page JOIN videos ON videos.id = page.video_id JOIN channels ON channels.id = videos.channel_id
-              WHERE videos.listed ORDER BY ",
-            $order
-        )
-    };
-}
-
-/// The newest first: $3 and $4 are the part of the list.
-macro_rules! newest {
-    ($database:tt) => {
-        concat!(
-            "WITH page AS (SELECT * FROM (",
-            hits!($database, "$3 + $4"),
-            ") AS hits ORDER BY number DESC LIMIT $3 OFFSET $4)",
-            shown!("page.number DESC")
-        )
-    };
-}
-
-/// In another order: $4 is a pattern for titles that come first, $5 and $6 the part of the list. What is put into order are
-/// the newest that match and those of the most watched that do: a word that every title has costs no more than another.
-macro_rules! ranked {
-    ($database:tt) => {
-        concat!(
-            "WITH page AS (
-                 SELECT number, video_id, views, CASE WHEN ' ' || title LIKE $4 THEN 0 ELSE 1 END AS place
-                 FROM (SELECT * FROM (",
-            hits!($database, "250"),
-            ") AS newest UNION ",
-            watched!($database),
-            ") AS hits ORDER BY place, views DESC, number DESC LIMIT $5 OFFSET $6)",
-            shown!("page.place, page.views DESC, page.number DESC")
-        )
-    };
+/// A part of what is found, in the words of a database.
+struct Sought {
+    /// What the index is asked for.
+    query: String,
+    /// What a title, behind a space, is compared with: those that are like it come first.
+    title: String,
+    /// The number of the first row that counts.
+    first: i64,
+    /// By their numbers alone, the newest first.
+    by_time: bool,
+    /// Rows that are left out, and wanted then.
+    skip: u32,
+    rows: u32,
 }
 
 impl Store {
@@ -189,41 +116,24 @@ impl Store {
         if skip >= MAX_FOUND {
             return Ok(nothing);
         }
-        let first = search.since.map_or(i64::MIN, |since| number_at(since, 0));
-        let (query, watched) = match &self.pool {
-            Pool::Sqlite(_) => (asked.for_fts5(), format!("{} AND \"{WATCHED}\"", asked.for_fts5())),
-            Pool::Postgres(_) => (asked.for_tsquery(), format!("'{WATCHED}'")),
-        };
-        let found = if search.order == SearchOrder::Newest {
-            rows_planned!(
-                self.pool,
-                ListedVideo,
-                newest!(sqlite),
-                newest!(postgres),
-                &query,
-                first,
-                page.rows(),
-                i64::from(skip),
-            )
-        } else {
-            let in_title = match search.order {
+        let sought = Sought {
+            query: match &self.pool {
+                Pool::Sqlite(_) => asked.for_fts5(),
+                Pool::Postgres(_) => asked.for_tsquery(),
+            },
+            title: match search.order {
                 SearchOrder::Relevance => asked.title_pattern(),
-                _ => "%".to_owned(),
-            };
-            rows_planned!(
-                self.pool,
-                ListedVideo,
-                ranked!(sqlite),
-                ranked!(postgres),
-                &query,
-                first,
-                &watched,
-                &in_title,
-                page.rows(),
-                i64::from(skip),
-            )
+                SearchOrder::Newest | SearchOrder::Views => "%".to_owned(),
+            },
+            first: search.since.map_or(i64::MIN, |since| number_at(since, 0)),
+            by_time: search.order == SearchOrder::Newest,
+            skip,
+            rows: page.limit.saturating_add(1),
         };
-        let mut items = found?;
+        let mut items = match &self.pool {
+            Pool::Sqlite(pool) => sqlite::find(pool, &sought).await?,
+            Pool::Postgres(pool) => postgres::find(pool, &sought).await?,
+        };
         let more = items.len() > page.limit as usize;
         items.truncate(page.limit as usize);
         let next = skip.saturating_add(page.limit);
@@ -271,10 +181,22 @@ pub(crate) async fn index_in(tx: &mut Tx, video: &Video) -> Result<(), Error> {
     words.sort_unstable();
     words.dedup();
     let published = video.published_at.unwrap_or(video.created_at);
+    let sql = match tx {
+        Tx::Sqlite(_) => {
+            "INSERT INTO video_terms (number, video_id, title, words, views) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (video_id) DO UPDATE SET title = excluded.title, words = excluded.words, views = excluded.views"
+        }
+        Tx::Postgres(_) => {
+            "INSERT INTO video_terms (number, video_id, title, terms, views, watched)
+             VALUES ($1, $2, $3, array_to_tsvector(array_remove(string_to_array($3 || ' ' || $4, ' '), '')), $5,
+                 (SELECT popular FROM videos WHERE id = $2))
+             ON CONFLICT (video_id) DO UPDATE SET
+                 title = excluded.title, terms = excluded.terms, views = excluded.views, watched = excluded.watched"
+        }
+    };
     run_in!(
         *tx,
-        "INSERT INTO video_terms (number, video_id, title, words, views) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (video_id) DO UPDATE SET title = excluded.title, words = excluded.words, views = excluded.views",
+        sql,
         number_at(published, low_bits(&video.id)),
         &video.id,
         terms(&video.title).join(" "),
@@ -442,7 +364,7 @@ fn is_paired(letter: char) -> bool {
             | '\u{20000}'..='\u{323af}')
 }
 
-/// As many of the newest are put into order, see [`Store::search_videos`]. The queries say it as well.
+/// As many of the newest are put into order, see [`Store::search_videos`].
 pub const MAX_NEWEST: u32 = 250;
 /// And as many of the most watched.
 pub const MAX_WATCHED: u32 = 1000;
@@ -471,23 +393,6 @@ const MAX_TERM: usize = 60;
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn sqlite_asks_its_index_and_then_for_rows_by_their_keys() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open("sqlite://test.db", directory.path()).await.unwrap();
-        let Pool::Sqlite(pool) = &store.pool else { unreachable!("it was opened so") };
-        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", ranked!(sqlite)));
-        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).bind("\"a\"").fetch_all(pool).await.unwrap();
-        let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
-        let place = |begins: &str| {
-            steps.iter().position(|step| step.starts_with(begins)).unwrap_or_else(|| panic!("{begins}: {steps:#?}"))
-        };
-        place("SCAN video_search VIRTUAL TABLE INDEX");
-        place("SEARCH video_terms USING INTEGER PRIMARY KEY");
-        place("SEARCH videos USING INDEX");
-        assert!(!steps.iter().any(|step| step.starts_with("SCAN video_terms") || step.starts_with("SCAN videos")));
-    }
 
     fn asking(words: &str) -> Asked {
         Asked::new(&VideoSearch { words, ..VideoSearch::default() })
