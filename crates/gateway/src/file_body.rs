@@ -1,4 +1,5 @@
-//! Answers whose bytes the kernel takes out of a file (`sendfile(2)`): nobody reads them into memory.
+//! Answers whose bytes the kernel takes out of a file (`sendfile(2)`): nobody reads them into memory, but for many short ranges
+//! in a row, which are gathered.
 //!
 //! ```text
 //! FileBody -> Sending -> stand-ins -> hyper -> FileSocket -> sendfile

@@ -52,7 +52,7 @@ const FURTHER: &str = hits!(
     "ORDER BY number DESC LIMIT $6"
 );
 /// By the index: `number + 0` has no order that could be read instead.
-const EARLY: &str = hits!("video_terms", "ORDER BY number + 0 DESC LIMIT $4");
+const BY_INDEX: &str = hits!("video_terms", "ORDER BY number + 0 DESC LIMIT $4");
 /// Of the most watched.
 const WATCHED: &str = hits!("video_terms", "AND watched");
 const SHOWN: &str = listed!("WHERE videos.listed AND videos.id = ANY($1)");
@@ -63,8 +63,9 @@ pub(super) async fn find(pool: &PgPool, sought: &Sought) -> Result<Vec<ListedVid
     if !sought.by_time {
         hits.extend(ask(WATCHED, sought).fetch_all(pool).await?);
         hits.sort_by_key(|hit| (!hit.in_title, -hit.views, -hit.number));
-        hits.dedup();
     }
+    // Of the most watched some are among the newest; and what is published between two questions moves rows into both answers.
+    hits.dedup();
     let hits = hits.into_iter().skip(sought.skip as usize).take(sought.rows as usize);
     let ids: Vec<String> = hits.map(|hit| hit.video_id.as_str().to_owned()).collect();
     let mut found: Vec<ListedVideo> = sqlx::query_as(SHOWN).bind(&ids).fetch_all(pool).await?;
@@ -91,7 +92,7 @@ async fn newest(pool: &PgPool, sought: &Sought, wanted: usize) -> Result<Vec<Hit
         let back = i128::from(newest - last) * reach as i128 / LOOK as i128;
         let from = i64::try_from(i128::from(last) - back).unwrap_or(i64::MIN).max(sought.first);
         // Planned anew each time, for its values: how often a word occurs decides how it is looked for.
-        let middle = sqlx::query_as(EARLY).bind(&sought.query).bind(from).bind(&sought.title);
+        let middle = sqlx::query_as(BY_INDEX).bind(&sought.query).bind(from).bind(&sought.title);
         let all: Vec<Hit> = middle.bind(wanted as i64).persistent(false).fetch_all(pool).await?;
         all.into_iter().skip_while(|hit| hit.number >= last).collect()
     } else {
@@ -101,7 +102,7 @@ async fn newest(pool: &PgPool, sought: &Sought, wanted: usize) -> Result<Vec<Hit
         hits.extend(more);
         return Ok(hits);
     }
-    Ok(ask(EARLY, sought).bind(wanted as i64).persistent(false).fetch_all(pool).await?)
+    Ok(ask(BY_INDEX, sought).bind(wanted as i64).persistent(false).fetch_all(pool).await?)
 }
 
 fn ask<'q>(
