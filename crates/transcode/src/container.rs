@@ -71,23 +71,6 @@ pub enum NotMedia {
 }
 
 impl Container {
-    /// All of them.
-    pub const ALL: [Self; 13] = [
-        Self::Mp4,
-        Self::Matroska,
-        Self::MpegTs,
-        Self::MpegPs,
-        Self::Flv,
-        Self::Avi,
-        Self::Asf,
-        Self::Ogg,
-        Self::Mxf,
-        Self::Wav,
-        Self::Flac,
-        Self::Mp3,
-        Self::Adts,
-    ];
-
     /// What begins with `head`: the first [`HEAD_BYTES`] of a file, or all of a shorter one.
     ///
     /// # Errors
@@ -126,11 +109,13 @@ impl Container {
         }
     }
 
-    /// What the names of such files end in.
+    /// What the names of such files end in, by their first bytes: of MP4 and Matroska there are two each.
     #[must_use]
-    pub fn extension(self) -> &'static str {
+    pub fn extension(self, head: &[u8]) -> &'static str {
         match self {
+            Self::Mp4 if is_quicktime(head) => "mov",
             Self::Mp4 => "mp4",
+            Self::Matroska if is_webm(head) => "webm",
             Self::Matroska => "mkv",
             Self::MpegTs => "ts",
             Self::MpegPs => "mpg",
@@ -143,26 +128,6 @@ impl Container {
             Self::Flac => "flac",
             Self::Mp3 => "mp3",
             Self::Adts => "aac",
-        }
-    }
-
-    /// Its media type.
-    #[must_use]
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Mp4 => "video/mp4",
-            Self::Matroska => "video/x-matroska",
-            Self::MpegTs => "video/mp2t",
-            Self::MpegPs => "video/mpeg",
-            Self::Flv => "video/x-flv",
-            Self::Avi => "video/x-msvideo",
-            Self::Asf => "video/x-ms-asf",
-            Self::Ogg => "video/ogg",
-            Self::Mxf => "application/mxf",
-            Self::Wav => "audio/wav",
-            Self::Flac => "audio/flac",
-            Self::Mp3 => "audio/mpeg",
-            Self::Adts => "audio/aac",
         }
     }
 
@@ -209,6 +174,44 @@ impl fmt::Display for Container {
 }
 
 /// A box of the kinds that a file begins with, of a size that a box has.
+/// The media type of files whose names end so, see [`Container::extension`].
+#[must_use]
+pub fn media_type(extension: &str) -> &'static str {
+    match extension {
+        "mp4" => "video/mp4",
+        "mov" => "video/quicktime",
+        "webm" => "video/webm",
+        "mkv" => "video/x-matroska",
+        "ts" => "video/mp2t",
+        "mpg" => "video/mpeg",
+        "flv" => "video/x-flv",
+        "avi" => "video/x-msvideo",
+        "wmv" => "video/x-ms-asf",
+        "ogg" => "video/ogg",
+        "mxf" => "application/mxf",
+        "wav" => "audio/wav",
+        "flac" => "audio/flac",
+        "mp3" => "audio/mpeg",
+        "aac" => "audio/aac",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Whether an MP4 is of the older kind that it was made after: its brand says so, or it has none.
+fn is_quicktime(head: &[u8]) -> bool {
+    match head.get(4..8) {
+        Some(b"ftyp") => head.get(8..12) == Some(b"qt  "),
+        Some(kind) => matches!(kind, b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot"),
+        None => false,
+    }
+}
+
+/// Whether Matroska says in its head (RFC 8794, 11.2.6) that it is WebM.
+fn is_webm(head: &[u8]) -> bool {
+    const DOC_TYPE: &[u8] = b"\x42\x82\x84webm";
+    head[..head.len().min(64)].windows(DOC_TYPE.len()).any(|bytes| bytes == DOC_TYPE)
+}
+
 fn is_mp4(head: &[u8]) -> bool {
     let (Some(size), Some(kind)) = (head.first_chunk::<4>(), head.get(4..8)) else { return false };
     let size = u32::from_be_bytes(*size);
@@ -310,6 +313,23 @@ mod tests {
         assert_eq!(Container::of(b"RIFF\x10\0\0\0WAVEfmt "), Ok(Container::Wav));
         assert_eq!(Container::of(&[0xff, 0xfb, 0x90, 0x64]), Ok(Container::Mp3));
         assert_eq!(Container::of(&[0xff, 0xf1, 0x50, 0x80]), Ok(Container::Adts));
+    }
+
+    #[test]
+    fn files_are_called_what_they_are() {
+        let cases: [(&[u8], &str, &str); 6] = [
+            (b"\0\0\0\x20ftypisom", "mp4", "video/mp4"),
+            (b"\0\0\0\x14ftypqt  ", "mov", "video/quicktime"),
+            (b"\0\0\0\x08wide\0\0\0\x01mdat", "mov", "video/quicktime"),
+            (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm\x42\x87", "webm", "video/webm"),
+            (b"\x1a\x45\xdf\xa3\xa3\x42\x86\x81\x01\x42\x82\x88matroska\x42\x87", "mkv", "video/x-matroska"),
+            (b"FLV\x01", "flv", "video/x-flv"),
+        ];
+        for (head, extension, kind) in cases {
+            assert_eq!(Container::of(head).unwrap().extension(head), extension);
+            assert_eq!(media_type(extension), kind);
+        }
+        assert_eq!(media_type("exe"), "application/octet-stream");
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Ffmpeg {
         let done = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(Error::Cancelled),
-            done = follow(&mut running, &job, self.config.stall, progress) => done,
+            done = self.follow(&mut running, &job, &part, progress) => done,
         };
         let reader = match done {
             Ok(reader) => reader,
@@ -114,6 +114,53 @@ impl Ffmpeg {
             threads => vec!["-threads".into(), threads.to_string().into()],
         }
     }
+
+    /// Listens until it ends, and says what its end means.
+    async fn follow(
+        &self,
+        running: &mut Running,
+        job: &Job<'_>,
+        part: &Part,
+        progress: &watch::Sender<Progress>,
+    ) -> Result<Reader, Error> {
+        let stall = self.config.stall;
+        let mut reader = Reader::new(job.probe.duration);
+        let mut tail = Tail::default();
+        let mut deadline = Instant::now() + stall;
+        let (stdout, stderr) = (&mut running.stdout, &mut running.stderr);
+        let told = async {
+            let mut buffer = [0; 1024];
+            loop {
+                let read =
+                    timeout_at(deadline, stdout.read(&mut buffer)).await.map_err(|_| Error::Stalled(stall))??;
+                if read == 0 {
+                    return Ok::<_, Error>(());
+                }
+                let news = reader.read(&buffer[..read]);
+                if news.moved {
+                    deadline = Instant::now() + stall;
+                }
+                if news.told {
+                    if self.room(part.directory())? == 0 {
+                        return Err(Error::DiskFull);
+                    }
+                    progress.send_replace(reader.at());
+                }
+            }
+        };
+        let heard = async {
+            tail.follow(stderr).await;
+            Ok(())
+        };
+        tokio::try_join!(told, heard)?;
+        let status = timeout_at(deadline, running.wait()).await.map_err(|_| Error::Stalled(stall))??;
+        let said = tail.text();
+        // A disk that is full at the very end is told, and the status is good nevertheless.
+        if !status.success() || said.contains("No space left on device") {
+            return Err(Error::of_exit(status, &said, job.input));
+        }
+        Ok(reader)
+    }
 }
 
 /// Seconds as FFmpeg reads them.
@@ -135,47 +182,6 @@ pub(crate) fn audio_arguments(encoder: &str, bit_rate: u32, channels: u32, sourc
     words.into_iter().chain(more).chain(filter).map(Into::into).collect()
 }
 
-/// Listens until it ends, and says what its end means.
-async fn follow(
-    running: &mut Running,
-    job: &Job<'_>,
-    stall: Duration,
-    progress: &watch::Sender<Progress>,
-) -> Result<Reader, Error> {
-    let mut reader = Reader::new(job.probe.duration);
-    let mut tail = Tail::default();
-    let mut deadline = Instant::now() + stall;
-    let (stdout, stderr) = (&mut running.stdout, &mut running.stderr);
-    let told = async {
-        let mut buffer = [0; 1024];
-        loop {
-            let read = timeout_at(deadline, stdout.read(&mut buffer)).await.map_err(|_| Error::Stalled(stall))??;
-            if read == 0 {
-                return Ok::<_, Error>(());
-            }
-            let news = reader.read(&buffer[..read]);
-            if news.moved {
-                deadline = Instant::now() + stall;
-            }
-            if news.told {
-                progress.send_replace(reader.at());
-            }
-        }
-    };
-    let heard = async {
-        tail.follow(stderr).await;
-        Ok(())
-    };
-    tokio::try_join!(told, heard)?;
-    let status = timeout_at(deadline, running.wait()).await.map_err(|_| Error::Stalled(stall))??;
-    let said = tail.text();
-    // A disk that is full at the very end is told, and the status is good nevertheless.
-    if !status.success() || said.contains("No space left on device") {
-        return Err(Error::of_exit(status, &said, job.input));
-    }
-    Ok(reader)
-}
-
 /// The name that a file has while it is written. What is there when this is dropped is removed.
 #[derive(Debug)]
 struct Part {
@@ -190,6 +196,13 @@ impl Part {
         part.push(name);
         part.push(".part");
         Ok(Self { path: output.with_file_name(part), kept: false })
+    }
+
+    fn directory(&self) -> &Path {
+        match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
     }
 
     async fn keep(mut self, output: &Path) -> Result<(), Error> {

@@ -23,11 +23,13 @@ pub struct FfmpegConfig {
     pub nice: u8,
     /// How long it may make no progress before it is given up.
     pub stall: Duration,
+    /// Bytes that it leaves free on the disk to which it writes.
+    pub reserve: u64,
 }
 
 impl Default for FfmpegConfig {
     fn default() -> Self {
-        Self { path: "ffmpeg".into(), threads: 0, nice: 10, stall: Duration::from_secs(600) }
+        Self { path: "ffmpeg".into(), threads: 0, nice: 10, stall: Duration::from_secs(600), reserve: 0 }
     }
 }
 
@@ -92,6 +94,15 @@ impl Ffmpeg {
         let filters = FILTERS.iter().map(|(name, off)| (self.filters.contains(*name), *name, (*off).to_owned()));
         let all = video.into_iter().chain(audio).chain(filters);
         all.filter(|(there, ..)| !there).map(|(_, name, off)| format!("FFmpeg lacks {name}: {off}")).collect()
+    }
+
+    /// Bytes that may be written into a directory before its disk is as full as it may be.
+    ///
+    /// # Errors
+    /// When the disk does not tell.
+    pub fn room(&self, directory: &Path) -> Result<u64, Error> {
+        let disk = rustix::fs::statvfs(directory).map_err(std::io::Error::from)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize).saturating_sub(self.config.reserve))
     }
 
     pub(crate) fn has_filter(&self, name: &str) -> bool {

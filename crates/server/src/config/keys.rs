@@ -227,7 +227,7 @@ sections! {
         max_size: Size<MIB, { 64 * 1024 * GIB }> = "8GiB",
         /// The most that is stored for one account, renditions and pictures of its videos included. 0: no limit.
         quota: Size<0, { 1024 * 1024 * GIB }> = "0B",
-        /// What uploads leave free on the disk.
+        /// What uploads, and the work on videos, leave free on the disk.
         reserve: Size<0, { 1024 * GIB }> = "1GiB",
         /// How long an upload may rest before it is given up.
         keep: Span<{ 5 * MINUTE }, { 30 * 24 * HOUR }> = "24h",

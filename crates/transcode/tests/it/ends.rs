@@ -150,6 +150,10 @@ async fn a_server_that_waits_to_be_killed() {
 
 /// What a program that calls itself FFmpeg makes of a transcode.
 async fn with_fake(script: &str, stall: Duration) -> (Error, Vec<String>) {
+    with_fake_as(script, FfmpegConfig { stall, ..FfmpegConfig::default() }).await
+}
+
+async fn with_fake_as(script: &str, config: FfmpegConfig) -> (Error, Vec<String>) {
     let bench = Bench::new();
     let real = ffmpeg().await;
     let input = bench.make("a.mp4", PLAIN);
@@ -159,8 +163,7 @@ async fn with_fake(script: &str, stall: Duration) -> (Error, Vec<String>) {
         let program = bench.write(name, format!("#!/bin/sh\n{lists} *) {rest};; esac\n"));
         std::fs::set_permissions(program, PermissionsExt::from_mode(0o755)).unwrap();
     }
-    let config = FfmpegConfig { path: bench.path("ffmpeg"), stall, ..FfmpegConfig::default() };
-    let fake = Ffmpeg::find(config).await.unwrap();
+    let fake = Ffmpeg::find(FfmpegConfig { path: bench.path("ffmpeg"), ..config }).await.unwrap();
     let (rung, output) = (rung(160, 90), bench.path("out.mp4"));
     let keyframes = Keyframes::At(Vec::new());
     let spec = Transcode { input: &input, probe: &probe, rung: &rung, keyframes: &keyframes, output: &output };
@@ -192,6 +195,15 @@ async fn a_full_disk_is_told_and_leaves_nothing() {
         assert!(matches!(error, Error::DiskFull), "{error:?}");
         assert_eq!(names, ["a.mp4", "ffmpeg", "ffprobe"]);
     }
+}
+
+#[tokio::test]
+async fn what_is_to_be_left_free_is_left_free() {
+    let goes_on = "echo out_time_us=40000; echo progress=continue; while :; do :; done";
+    let config = FfmpegConfig { reserve: u64::MAX, ..FfmpegConfig::default() };
+    let (error, names) = with_fake_as(&format!("{WRITE}; {goes_on}"), config).await;
+    assert!(matches!(error, Error::DiskFull), "{error:?}");
+    assert_eq!(names, ["a.mp4", "ffmpeg", "ffprobe"]);
 }
 
 #[tokio::test]
