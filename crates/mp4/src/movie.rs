@@ -104,6 +104,15 @@ impl Movie {
         Err(defect.cloned().unwrap_or_else(|| Error::Unsupported("the file has neither pictures nor sound".to_owned())))
     }
 
+    /// Whether pictures can be read where there are any, and sound where there is any.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        [TrackKind::Video, TrackKind::Audio].into_iter().all(|kind| {
+            let mut of = self.tracks.iter().filter(|track| track.kind() == Some(kind)).peekable();
+            of.peek().is_none() || of.any(|track| track.content.is_ok())
+        })
+    }
+
     /// From the first that is seen or heard to the last.
     #[must_use]
     pub fn duration(&self) -> Duration {

@@ -155,7 +155,9 @@ async fn run(
     let recording = tokio::spawn(recorder.run(recorded.clone().cancelled_owned()));
     let (figures, jobs) = watch::channel(millrace_jobs::Metrics::default());
     let mut servers = wire::start(config, &hub, leaves, accounts.clone(), listeners, &gate, jobs, &health, &stop);
-    let runner = work::runner(config, &accounts, ffmpeg);
+    let workshop = work::workshop(config, &accounts, ffmpeg);
+    let runner = work::runner(config, &accounts, &workshop);
+    let tidying = AbortOnDropHandle::new(tokio::spawn(workshop.keep_tidy()));
     let counting = AbortOnDropHandle::new(tokio::spawn(work::keep_figures(runner.clone(), figures)));
     let working = {
         let stop = stop.rtmp.clone();
@@ -216,7 +218,7 @@ async fn run(
         while servers.join_next().await.is_some() {}
         // Jobs that did not end were given back.
         let _ = working.await;
-        drop((resuming, following, counting));
+        drop((resuming, following, counting, tidying));
         // One that panicked has said so.
         let _ = recording.await;
         store.close().await;

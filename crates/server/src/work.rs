@@ -13,7 +13,7 @@ use millrace_vod::{Workshop, jobs};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{info, warn};
 
 use crate::{
@@ -33,7 +33,9 @@ pub(crate) fn work(load: impl Fn() -> Result<Config, ConfigError>) -> Result<(),
         let mut signals = Signals::new().map_err(ServeError::Runtime)?;
         let store = Store::open(config.database.url.expose(), &config.data_dir).await?;
         let accounts = Accounts::new(store.clone(), storage::open(&config)?, &serve::site_key(&config)?, 1);
-        let runner = runner(&config, &accounts, ffmpeg(&config).await);
+        let workshop = workshop(&config, &accounts, ffmpeg(&config).await);
+        let runner = runner(&config, &accounts, &workshop);
+        let _tidying = AbortOnDropHandle::new(tokio::spawn(workshop.keep_tidy()));
         let stop = CancellationToken::new();
         let working = {
             let stop = stop.clone();
@@ -52,19 +54,23 @@ pub(crate) fn work(load: impl Fn() -> Result<Config, ConfigError>) -> Result<(),
     result
 }
 
-/// What does the jobs in this process. Those of uploads are done where `accounts` take them.
-pub(crate) fn runner(config: &Config, accounts: &Accounts, ffmpeg: Option<Ffmpeg>) -> Runner {
-    let every = |text: &str| text.parse::<Schedule>().expect("it is a schedule");
-    let store = accounts.store();
-    let workshop = Workshop {
-        store: store.clone(),
+/// What the jobs of videos work with in this process.
+pub(crate) fn workshop(config: &Config, accounts: &Accounts, ffmpeg: Option<Ffmpeg>) -> Workshop {
+    Workshop {
+        store: accounts.store(),
         vod: accounts.vod(),
         ffmpeg: ffmpeg.map(Arc::new),
         ladder: Arc::new(ladder(config)),
         scratch: config.data_dir.join("scratch"),
         staging: accounts.staging(),
-    };
-    let mut registry = jobs::register(Registry::new(), &workshop)
+    }
+}
+
+/// What does the jobs in this process. Those of uploads are done where `accounts` take them.
+pub(crate) fn runner(config: &Config, accounts: &Accounts, workshop: &Workshop) -> Runner {
+    let every = |text: &str| text.parse::<Schedule>().expect("it is a schedule");
+    let store = accounts.store();
+    let mut registry = jobs::register(Registry::new(), workshop)
         .handle(Tidying(accounts.clone()))
         .handle(JobsPrune { store: store.clone(), keep: JOBS_ARE_KEPT })
         .every("sessions.expire", every("3 * * * *"), &ExpireSessions {})
@@ -86,9 +92,11 @@ pub(crate) fn runner(config: &Config, accounts: &Accounts, ffmpeg: Option<Ffmpeg
         at_once(jobs::ProcessVideo::KIND, PROCESSED_AT_ONCE),
         at_once(jobs::MakePictures::KIND, PROCESSED_AT_ONCE),
     ]);
+    // However much there is of the work that takes long, other work has its own room.
+    let slots = RunnerConfig::default().slots + kind_slots.values().sum::<usize>();
     let drain = config.shutdown.timeout.get() / 2;
     let lease = config.jobs.lease.get();
-    Runner::new(store, registry, RunnerConfig { kind_slots, drain, lease, ..RunnerConfig::default() })
+    Runner::new(store, registry, RunnerConfig { slots, kind_slots, drain, lease, ..RunnerConfig::default() })
 }
 
 /// Keeps the figures of jobs at hand, a few seconds old, until nobody reads them.
@@ -130,6 +138,7 @@ pub(crate) async fn ffmpeg(config: &Config) -> Option<Ffmpeg> {
     let wanted = FfmpegConfig {
         path: config.ffmpeg.path.clone(),
         threads: config.transcode.threads.get(),
+        reserve: config.upload.reserve.get() as u64,
         ..FfmpegConfig::default()
     };
     match Ffmpeg::find(wanted).await {

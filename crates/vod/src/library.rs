@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use millrace_mp4::{Plan, Reader, TARGET_DURATION};
 use millrace_objects::{Blob, Key, Objects};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::Title;
 
@@ -22,6 +23,8 @@ struct Inner {
     shelf: Mutex<Shelf>,
     clock: AtomicU64,
     most_memory: usize,
+    /// Large indexes are read a few at a time: while it is read, each takes more memory than the shelf counts.
+    large: Semaphore,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +39,7 @@ struct Place {
     title: Arc<OnceCell<Arc<Title>>>,
     memory: usize,
     used: u64,
+    used_at: Option<Instant>,
 }
 
 impl Place {
@@ -73,7 +77,13 @@ impl Vod {
     }
 
     fn with_memory(objects: Objects, most_memory: usize) -> Self {
-        let inner = Inner { objects, shelf: Mutex::default(), clock: AtomicU64::new(0), most_memory };
+        let inner = Inner {
+            objects,
+            shelf: Mutex::default(),
+            clock: AtomicU64::new(0),
+            most_memory,
+            large: Semaphore::new(LARGE_AT_ONCE),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -93,6 +103,7 @@ impl Vod {
             let mut shelf = self.shelf();
             let place = shelf.places.entry(key.clone()).or_default();
             place.used = now;
+            place.used_at = Some(Instant::now());
             Arc::clone(&place.title)
         };
         if let Some(title) = cell.get() {
@@ -122,6 +133,16 @@ impl Vod {
         }
     }
 
+    /// Lets go of files that nobody has played for so long. A file that another process deletes takes room on the disk for as
+    /// long as it is open here.
+    pub fn let_go(&self, unused: Duration) {
+        let mut shelf = self.shelf();
+        let resting = |place: &Place| place.is_idle() && place.used_at.is_none_or(|at| at.elapsed() >= unused);
+        let keys: Vec<Key> =
+            shelf.places.iter().filter(|(_, place)| resting(place)).map(|(key, _)| key.clone()).collect();
+        keys.iter().for_each(|key| shelf.forget(key));
+    }
+
     /// Forgets a file that is deleted.
     pub fn forget(&self, key: &Key) {
         self.shelf().forget(key);
@@ -129,7 +150,7 @@ impl Vod {
 
     async fn read(&self, key: &Key) -> Result<Title, TitleError> {
         let blob = self.inner.objects.blob(key).await?;
-        let plan = plan(&blob).await?;
+        let plan = plan(&blob, &self.inner.large).await?;
         Ok(Title::new(blob, plan))
     }
 
@@ -157,21 +178,32 @@ impl Shelf {
 }
 
 /// Reads what of a file tells where its samples are, and cuts it into segments.
-async fn plan(blob: &Blob) -> Result<Plan, TitleError> {
+async fn plan(blob: &Blob, large: &Semaphore) -> Result<Plan, TitleError> {
     let mut reader = Reader::new(blob.size())?;
+    let (mut read, mut turn) = (0, None);
     while let Some(range) = reader.wants() {
+        if read >= LARGE && turn.is_none() {
+            turn = large.acquire().await.ok();
+        }
         let offset = range.start;
         let bytes = blob.read(range).await?;
+        read += bytes.len();
         reader.feed(offset, &bytes)?;
     }
     let made = tokio::task::spawn_blocking(move || {
         let movie = Arc::new(reader.finish()?);
         Plan::new(movie, TARGET_DURATION)
     });
-    Ok(made.await.map_err(|_| millrace_objects::Error::NotFound)??)
+    let made = made.await.map_err(|_| millrace_objects::Error::NotFound)?;
+    drop(turn);
+    Ok(made?)
 }
 
 /// Bytes that indexes may take in memory, all together.
 const MOST_MEMORY: usize = 256 << 20;
+/// An index of more bytes is large: that of an hour or two has as many.
+const LARGE: usize = 2 << 20;
+/// Large indexes that are read at a time. The largest takes some 200 MiB meanwhile.
+const LARGE_AT_ONCE: usize = 4;
 /// Files whose indexes are kept at most: each keeps an open file, too.
 const MOST_TITLES: usize = 1024;

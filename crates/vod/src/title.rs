@@ -64,6 +64,13 @@ impl Title {
         video.or(audio).is_some() && video.unwrap_or(true) && audio.unwrap_or(true)
     }
 
+    /// Whether all that there is to see and hear in the file can be played from where it lies: of pictures that cannot be
+    /// read there may be sound that can.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.plan.movie().is_whole()
+    }
+
     /// What there is to know of it.
     #[must_use]
     pub fn facts(&self) -> VideoFacts {
@@ -83,6 +90,12 @@ impl Title {
             video_codec: video.map(|video| video.track().codec()).unwrap_or_default(),
             audio_codec: audio.map(|audio| audio.track().codec()).unwrap_or_default(),
         }
+    }
+
+    /// Whether it has pictures, and each segment of them begins with a keyframe.
+    #[must_use]
+    pub fn is_seekable(&self) -> bool {
+        self.plan.video().is_some_and(|video| video.is_independent())
     }
 
     /// When its segments of pictures begin; none where it has no pictures.
@@ -139,8 +152,12 @@ pub fn multivariant(variants: &[Variant], query: &str) -> String {
     // Sound comes from one file alone: renditions have the same, and a change between them would be heard.
     let sound = variants.iter().find(|Variant { title, .. }| title.plan.audio().is_some());
     if let Some(Variant { name, title }) = sound {
-        let tracks = title.plan.tracks().filter(|track| track.name().starts_with("audio"));
-        let renditions = tracks.map(|track| AudioRendition::of(track, format!("{name}/{}.m3u8", track.name())));
+        let tracks = || title.plan.tracks().filter(|track| track.name().starts_with("audio"));
+        // Players pass over what has a codec that they lack, with all that belongs to it: of several tracks of sound those are
+        // given that are played by most.
+        let best = tracks().map(|track| track.track().playback()).max().map(|best| best.min(Playback::Widely));
+        let heard = tracks().filter(|track| Some(track.track().playback()) >= best);
+        let renditions = heard.map(|track| AudioRendition::of(track, format!("{name}/{}.m3u8", track.name())));
         playlist.audio.extend(renditions);
     }
     playlist.render(query)

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use millrace_jobs::{Failure, GaveUp};
 use millrace_objects::{Key, Objects};
-use millrace_store::{Change, File, FileKind, JobId, Lease, ListedVideo, NewFile, Store, VideoId, VideoState};
+use millrace_store::{
+    Change, File, FileKind, JobId, JobState, Lease, ListedVideo, NewFile, Store, VideoId, VideoState,
+};
 use millrace_transcode::{Ffmpeg, LadderConfig};
 
 use crate::{Staging, Title, Vod};
@@ -95,7 +97,8 @@ impl Workshop {
     /// and does not know yet takes nothing from this one.
     pub(crate) fn bench(&self, lease: &Lease) -> Result<Bench, Failure> {
         let path = self.scratch.join(format!("{}.{}", lease.job(), lease.number()));
-        let mut left = self.benches().into_iter().filter(|(_, of)| of.as_ref() == Some(lease.job()));
+        let of_job = |of: &Option<(JobId, i64)>| of.as_ref().is_some_and(|(job, _)| job == lease.job());
+        let mut left = self.benches().into_iter().filter(|(_, of)| of_job(of));
         let cleared = left.try_for_each(|(path, _)| match std::fs::remove_dir_all(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -105,11 +108,46 @@ impl Workshop {
         Ok(Bench(path))
     }
 
-    /// What is in the directory for work in progress, with the job that it is of.
-    pub(crate) fn benches(&self) -> Vec<(PathBuf, Option<JobId>)> {
+    /// What is in the directory for work in progress, with the job and the claim on it that it is of.
+    fn benches(&self) -> Vec<(PathBuf, Option<(JobId, i64)>)> {
         let Ok(entries) = std::fs::read_dir(&self.scratch) else { return Vec::new() };
-        let job = |name: &std::ffi::OsStr| name.to_str()?.split_once('.')?.0.parse().ok();
-        entries.flatten().map(|entry| (entry.path(), job(&entry.file_name()))).collect()
+        let of = |name: &std::ffi::OsStr| {
+            let (job, number) = name.to_str()?.split_once('.')?;
+            Some((job.parse().ok()?, number.parse().ok()?))
+        };
+        entries.flatten().map(|entry| (entry.path(), of(&entry.file_name()))).collect()
+    }
+
+    /// Keeps this process tidy for as long as it runs: see [`Self::tidy`].
+    pub async fn keep_tidy(self) {
+        let mut ticks = tokio::time::interval(TIDIED_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.tidy().await {
+                tracing::warn!(%error, "what work has left behind could not be removed; it is tried again");
+            }
+        }
+    }
+
+    /// Removes what attempts at jobs left here that have ended or gone to others, a crash in their midst perhaps, and lets go
+    /// of files that nobody plays.
+    async fn tidy(&self) -> Result<(), millrace_store::Error> {
+        self.vod.let_go(TIDIED_EVERY);
+        for (path, of) in self.benches() {
+            let running = match of {
+                Some((id, number)) => self
+                    .store
+                    .job(&id)
+                    .await?
+                    .is_some_and(|job| job.state == JobState::Running && job.lease().number() == number),
+                None => false,
+            };
+            if !running {
+                let _ = std::fs::remove_dir_all(path);
+            }
+        }
+        Ok(())
     }
 
     /// The file of an object, for FFmpeg: in its place, or copied to the bench.
@@ -117,6 +155,11 @@ impl Workshop {
         let key = key_of(file)?;
         if let Some(path) = self.objects().local(&key) {
             return Ok(path);
+        }
+        if let Some(ffmpeg) = &self.ffmpeg
+            && ffmpeg.room(&bench.0).map_err(ffmpeg_failed)? < u64::try_from(file.size).unwrap_or(0)
+        {
+            return Err(ffmpeg_failed(millrace_transcode::Error::DiskFull));
         }
         let path = bench.file("source");
         self.objects().fetch_to(&key, &path).await.map_err(storage)?;
@@ -227,6 +270,8 @@ pub(crate) fn ffmpeg_failed(error: millrace_transcode::Error) -> Failure {
     if error.is_the_files() { Failure::last(error.to_string()) } else { Failure::retry(error.to_string()) }
 }
 
+const TIDIED_EVERY: std::time::Duration = std::time::Duration::from_secs(10 * 60);
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -263,7 +308,18 @@ mod tests {
         std::fs::write(next.file("whole.mp4"), "whole").unwrap();
         drop(first);
         assert!(next.file("whole.mp4").exists() && other.file("whole.mp4").exists());
-        drop((next, other));
+        // Of a worker that was killed, what it left stays until its job has ended or gone to another.
+        let (lost, held) = (next.0.clone(), other.0.clone());
+        std::mem::forget((next, other));
+        let stray = workshop.scratch.join("stray");
+        std::fs::create_dir(&stray).unwrap();
+        workshop.tidy().await.unwrap();
+        assert!(lost.exists() && held.exists() && !stray.exists());
+        let elsewhere = claim("test.one").await;
+        std::fs::create_dir_all(&lost).unwrap(); // as it would be on a machine of its own
+        workshop.tidy().await.unwrap();
+        assert!(elsewhere.0.exists() && held.exists() && !lost.exists());
+        drop((elsewhere, Bench(held)));
         assert!(workshop.benches().is_empty(), "and each removes its own");
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use millrace_store::{
 };
 use millrace_transcode::{Ffmpeg, FfmpegConfig, LadderConfig};
 use millrace_vod::jobs::{MakeRendition, OpenVideo, ProcessVideo, register};
-use millrace_vod::{Vod, Workshop};
+use millrace_vod::{Title, Variant, Vod, Workshop, multivariant};
 use tempfile::TempDir;
 
 /// A process that does jobs, and the rest of a site.
@@ -45,12 +46,21 @@ impl Site {
 
     /// A video whose file, which FFmpeg makes in this way, was received.
     async fn receive(&self, short_id: &str, name: &str, coding: &str) {
+        let path = self.make(name, coding);
+        self.receive_file(short_id, name, &path).await;
+    }
+
+    fn make(&self, name: &str, coding: &str) -> PathBuf {
         let path = self.directory.path().join(name);
         let arguments = format!("-v error -f lavfi -i testsrc2=s=256x144:r=10 -f lavfi -i sine=440 -t 1 {coding}");
         assert!(Command::new("ffmpeg").args(arguments.split(' ')).arg(&path).status().unwrap().success());
+        path
+    }
+
+    async fn receive_file(&self, short_id: &str, name: &str, path: &Path) {
         let size = std::fs::metadata(&path).unwrap().len();
         let key = Key::new(name.rsplit('.').next().unwrap());
-        self.objects.put_file_as(&key, &path).await.unwrap();
+        self.objects.put_file_as(&key, path).await.unwrap();
         let channel = self.store.channel_by_handle("engine").await.unwrap().unwrap();
         let new = NewVideo {
             short_id,
@@ -108,6 +118,13 @@ impl Site {
             Config { kind_slots, ..Config::default() },
         );
         runner.run_until_idle().await.unwrap();
+    }
+
+    /// A file of a video as it is played.
+    async fn title(&self, short_id: &str, kind: FileKind) -> Arc<Title> {
+        let files = self.store.files(&self.video(short_id).await.id).await.unwrap();
+        let file = files.iter().find(|file| file.kind == kind).unwrap();
+        Vod::new(self.objects.clone()).title(&Key::parse(&file.object_key).unwrap()).await.unwrap()
     }
 
     async fn video(&self, short_id: &str) -> Video {
@@ -215,8 +232,49 @@ async fn mp3_sound_is_coded_anew_while_the_file_plays() {
     assert_eq!(site.video("mp3").await.state, VideoState::Ready, "browsers play the file, if not its segments");
     site.work(true, &[], 1).await;
     assert_eq!(site.files("mp3", FileKind::Remux).await, [""]);
-    let files = site.store.files(&site.video("mp3").await.id).await.unwrap();
-    let remux = files.iter().find(|file| file.kind == FileKind::Remux).unwrap();
-    let title = Vod::new(site.objects.clone()).title(&Key::parse(&remux.object_key).unwrap()).await.unwrap();
-    assert_eq!(title.facts().audio_codec, "mp4a.40.2");
+    assert_eq!(site.title("mp3", FileKind::Remux).await.facts().audio_codec, "mp4a.40.2");
+}
+
+#[tokio::test]
+async fn sound_that_few_browsers_play_does_not_stand_in_the_way_of_other_sound() {
+    let site = Site::new().await;
+    let both = "-map 0 -map 1 -map 1 -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu";
+    site.receive("two", "a.mp4", &format!("{both} {H264} -c:a:0 aac -c:a:1 ac3")).await;
+    site.receive("same", "b.mp4", &format!("{both} {H264} -c:a aac")).await;
+    site.work(false, &[], 1).await;
+    for (id, sounds) in [("two", 1), ("same", 2)] {
+        let variant = Variant { name: "original".to_owned(), title: site.title(id, FileKind::Original).await };
+        let playlist = multivariant(&[variant], "");
+        assert_eq!(playlist.matches("TYPE=AUDIO").count(), sounds, "{playlist}");
+        assert!(playlist.contains("CODECS=\"avc1.42c00b,mp4a.40.2\""), "{playlist}");
+    }
+}
+
+#[tokio::test]
+async fn pictures_that_are_not_read_here_are_copied_into_what_is() {
+    let site = Site::new().await;
+    let path = site.make("a.mp4", &format!("{H264} -c:a aac"));
+    let mut file = std::fs::read(&path).unwrap();
+    // The pictures' edit list (ISO/IEC 14496-12, 8.6.6) asks for double speed.
+    let edits = file.windows(4).position(|bytes| bytes == b"elst").unwrap();
+    let rate = edits + 4 + 4 + 4 + 8;
+    assert_eq!(file[rate..rate + 4], [0, 1, 0, 0]);
+    file[rate + 1] = 2;
+    std::fs::write(&path, file).unwrap();
+    site.receive_file("fast", "a.mp4", &path).await;
+    let original = site.title("fast", FileKind::Original).await;
+    assert!(original.is_playable() && !original.is_whole(), "there is its sound");
+    site.work(true, &[], 1).await;
+    assert_eq!(site.video("fast").await.state, VideoState::Ready);
+    assert!(site.title("fast", FileKind::Remux).await.is_whole());
+}
+
+#[tokio::test]
+async fn a_file_with_one_keyframe_is_entered_anywhere_in_its_other_sizes() {
+    let site = Site::new().await;
+    site.receive("one", "a.mp4", &format!("-t 70 -r 5 {H264} -g 9999 -an")).await;
+    site.work(true, &[72], 1).await;
+    assert!(!site.title("one", FileKind::Original).await.is_seekable());
+    let rendition = site.title("one", FileKind::Rendition).await;
+    assert!(rendition.is_seekable() && rendition.boundaries().len() > 10, "{:?}", rendition.boundaries());
 }

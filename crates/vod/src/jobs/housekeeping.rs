@@ -195,25 +195,8 @@ impl Handler for Reconciling {
                 }
             }
         }
-        self.clear_scratch().await?;
         let note = format!("{seen} objects: {orphans} orphans removed, {} videos lack files", missing.len());
         job.progress(1000, note);
-        Ok(())
-    }
-}
-
-impl Reconciling {
-    /// Removes what jobs left behind that nobody does any more.
-    async fn clear_scratch(&self) -> Result<(), Failure> {
-        for (path, job) in self.0.benches() {
-            let running = match job {
-                Some(id) => self.0.store.job(&id).await?.is_some_and(|job| job.ended_at.is_none()),
-                None => false,
-            };
-            if !running {
-                let _ = std::fs::remove_dir_all(path);
-            }
-        }
         Ok(())
     }
 }

@@ -50,6 +50,8 @@ impl Handler for Opening {
         let container = Container::of(&head).map_err(|not_media| Failure::last(not_media.to_string()))?;
         if container == Container::Mp4
             && let Some(title) = self.0.title(&key).await?.filter(|title| title.is_playable())
+            // FFmpeg may read what is not read here; without it, a part is better than nothing.
+            && (title.is_whole() || self.0.ffmpeg.is_none())
             && piece.listed.video.state != VideoState::Ready
         {
             self.0.store.set_video_facts(piece.id(), &title.facts()).await?;

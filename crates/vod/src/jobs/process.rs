@@ -76,8 +76,8 @@ impl Processing {
         }
         let remux = match verdict(&probe) {
             Verdict::Remux { audio, .. } => Some(audio),
-            // Another form of MP4 than the packager reads.
-            Verdict::PlayOriginal { .. } if self.0.title(&key_of(original)?).await?.is_none() => {
+            // Another form of MP4 than the packager reads, or reads wholly.
+            Verdict::PlayOriginal { .. } if !self.0.title(&key_of(original)?).await?.is_some_and(|t| t.is_whole()) => {
                 Some(if probe.audio().is_some() { AudioHandling::Copy } else { AudioHandling::None })
             }
             _ => None,

@@ -73,11 +73,12 @@ impl Handler for Renditions {
 }
 
 impl Renditions {
-    /// Where the file's own segments begin, so that a player may change between all of them at any; else evenly.
+    /// Where the file's own segments begin, so that a player may change between all of them at any; evenly where it has too few
+    /// keyframes for that.
     async fn keyframes(&self, piece: &Piece) -> Keyframes {
         let Some(key) = piece.main_file().and_then(|file| key_of(file).ok()) else { return EVENLY };
         match self.0.vod.title(&key).await {
-            Ok(title) if !title.boundaries().is_empty() => Keyframes::At(title.boundaries()),
+            Ok(title) if title.is_seekable() => Keyframes::At(title.boundaries()),
             _ => EVENLY,
         }
     }
