@@ -113,6 +113,17 @@ impl Objects {
         read.map(drop)
     }
 
+    /// Bytes that are free where objects are kept; `None` where the storage does not tell.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub async fn free(&self) -> Result<Option<u64>, Error> {
+        match &self.backend {
+            Backend::Disk(disk) => disk.free().await.map(Some),
+            Backend::S3(_) => Ok(None),
+        }
+    }
+
     /// Keeps `bytes` under a new key, whose `extension` says what they are.
     ///
     /// # Errors

@@ -52,6 +52,7 @@ async fn video(app: &App, short_id: &str, title: &str, state: VideoState, failur
         metadata: "",
         expires_at: At::now().plus(Duration::hours(1)),
         most: 50,
+        quota: i64::MAX,
     };
     let (video, upload) = app.store.create_upload(&new, &upload).await.unwrap();
     let staging = app.accounts.staging().unwrap();

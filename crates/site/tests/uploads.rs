@@ -126,6 +126,22 @@ async fn what_is_too_much_is_refused_before_it_is_sent() {
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         assert!(String::from_utf8_lossy(&body).contains(words), "{body:?}");
     }
+    // A form that does not say how long it is may have what is left.
+    let form = |file: &[u8]| {
+        let head = "--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"clip.mp4\"\r\n\r\n";
+        [head.as_bytes(), file, b"\r\n--x--\r\n"].concat()
+    };
+    for (quota, status) in [(1 << 20, StatusCode::PAYLOAD_TOO_LARGE), (3 << 20, StatusCode::CREATED)] {
+        let accounts = app.accounts.clone();
+        let accounts = accounts.with_uploads(UploadConfig { quota: Some(quota), ..uploads(&app._directory) }).unwrap();
+        let request = Request::post("/api/v1/videos")
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=x")
+            .header(header::COOKIE, format!("session={cookie}"))
+            .body(Body::from(form(clip())))
+            .unwrap();
+        let answer = router(NothingLive, accounts, SiteConfig::default()).oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), status, "1 MiB is on its way already");
+    }
     // What others were promised is no room any more.
     let room = Staging::open(&app._directory.path().join("uploads"), 0).unwrap().room(0).await.unwrap();
     let large: Change = |config| config.max_size = u64::MAX;

@@ -8,6 +8,9 @@ pub enum Error {
     /// There are as many as there may be.
     #[error("there are as many {0} as there may be")]
     TooMany(&'static str),
+    /// More would be stored for an account than may be.
+    #[error("more would be stored than may be")]
+    OverQuota,
     /// It holds so many of something that would be lost with it.
     #[error("{0} of it would be lost")]
     InUse(i64),

@@ -187,11 +187,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn stored_bytes_of(&self, owner: &UserId) -> Result<i64, Error> {
-        let sql = "SELECT CAST(COALESCE((SELECT SUM(files.size) FROM files JOIN videos ON videos.id = files.video_id
-                                         JOIN channels ON channels.id = videos.channel_id
-                                         WHERE channels.owner_id = $1), 0)
-                        + COALESCE((SELECT SUM(length) FROM uploads WHERE user_id = $1 AND done_at IS NULL), 0) AS BIGINT)";
-        let (bytes,) = rows!(self.pool, fetch_one, (i64,), sql, owner)?;
+        let (bytes,) = rows!(self.pool, fetch_one, (i64,), STORED_BYTES, owner)?;
         Ok(bytes)
     }
 
@@ -325,3 +321,10 @@ async fn discard(tx: &mut Tx, object_key: &str) -> Result<(), Error> {
     run_in!(*tx, sql, object_key, At::now())?;
     Ok(())
 }
+
+/// Bytes that are stored for a user, and announced by uploads.
+pub(crate) const STORED_BYTES: &str = "
+    SELECT CAST(COALESCE((SELECT SUM(files.size) FROM files JOIN videos ON videos.id = files.video_id
+                          JOIN channels ON channels.id = videos.channel_id
+                          WHERE channels.owner_id = $1), 0)
+         + COALESCE((SELECT SUM(length) FROM uploads WHERE user_id = $1 AND done_at IS NULL), 0) AS BIGINT)";

@@ -1,8 +1,8 @@
 //! Uploads on their way. Their bytes are beside the database, in a file named after the upload's id; how many there are
 //! is that file's length.
 
-use crate::db::{rows, rows_in, run, run_in};
-use crate::files::put_file;
+use crate::db::{Tx, rows, rows_in, run, run_in};
+use crate::files::{STORED_BYTES, put_file};
 use crate::jobs::enqueue_in;
 use crate::videos::create_in;
 use crate::{At, Error, NewFile, NewJob, NewVideo, Store, UploadId, UserId, Video, VideoId, VideoState};
@@ -43,15 +43,26 @@ pub struct NewUpload<'a> {
     pub expires_at: At,
     /// Uploads that a user may have at a time.
     pub most: i64,
+    /// Bytes that may be stored for the user, this upload included.
+    pub quota: i64,
 }
 
 impl Store {
     /// Begins an upload, with the video that it becomes.
     ///
     /// # Errors
-    /// [`Error::TooMany`] where the user has as many as one may; [`Error::Taken`] where the short id is another video's.
+    /// [`Error::TooMany`] where the user has as many as one may; [`Error::OverQuota`]; [`Error::Taken`] where the short id is
+    /// another video's.
     pub async fn create_upload(&self, video: &NewVideo<'_>, new: &NewUpload<'_>) -> Result<(Video, Upload), Error> {
         let mut tx = self.begin().await?;
+        if let Tx::Postgres(_) = tx {
+            // One of a user's is counted after the other, as SQLite does it anyway.
+            run_in!(tx, "SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE", new.user_id)?;
+        }
+        let (stored,) = rows_in!(tx, fetch_one, (i64,), STORED_BYTES, new.user_id)?;
+        if stored.saturating_add(new.length) > new.quota {
+            return Err(Error::OverQuota);
+        }
         let video = create_in(&mut tx, video).await?;
         let upload = rows_in!(
             tx,

@@ -243,7 +243,8 @@ async fn with_a_channel_or_an_account_goes_what_it_stored() {
     let other = NewVideo { channel_id: &second.id, ..site.new_video("two") };
     let other = site.store.create_video(&other).await.unwrap();
     site.store.put_files(&other.id, &[file(FileKind::Original, "", "b")]).await.unwrap();
-    let upload = NewUpload { user_id: &site.owner.id, length: 7, metadata: "", expires_at: At::now(), most: 1 };
+    let upload =
+        NewUpload { user_id: &site.owner.id, length: 7, metadata: "", expires_at: At::now(), most: 1, quota: i64::MAX };
     site.store.create_upload(&site.new_video("three"), &upload).await.unwrap();
     assert_eq!(site.store.stored_bytes_of(&site.owner.id).await.unwrap(), 207);
     let refused = site.store.delete_channel(&site.channel.id).await;
@@ -266,11 +267,20 @@ async fn uploads_are_so_many_and_end() {
     let site = Site::new().await;
     let two = site.video("two").await;
     let end = At::now().plus(WEEK);
-    let new =
-        NewUpload { user_id: &site.owner.id, length: 1 << 33, metadata: "filename YQ==", expires_at: end, most: 1 };
+    let new = NewUpload {
+        user_id: &site.owner.id,
+        length: 1 << 33,
+        metadata: "filename YQ==",
+        expires_at: end,
+        most: 1,
+        quota: i64::MAX,
+    };
     let (one, upload) = site.store.create_upload(&site.new_video("one"), &new).await.unwrap();
     let second = site.store.create_upload(&site.new_video("more"), &new).await;
     assert!(matches!(second, Err(Error::TooMany(_))));
+    let large = NewUpload { quota: (1 << 34) - 1, most: 2, ..new };
+    let large = site.store.create_upload(&site.new_video("more"), &large).await;
+    assert!(matches!(large, Err(Error::OverQuota)), "what is on its way counts: {large:?}");
     assert!(site.store.video_by_short_id("more").await.unwrap().is_none(), "nor is there its video");
     assert_eq!(site.store.upload(&upload.id).await.unwrap().unwrap().length, 1 << 33);
     site.store.prolong_upload(&upload.id, end.plus(WEEK)).await.unwrap();
@@ -404,8 +414,14 @@ async fn a_video_that_was_changed_meanwhile_is_not_overwritten() {
 #[tokio::test]
 async fn an_upload_is_received_once_with_the_job_that_goes_on() {
     let site = Site::new().await;
-    let new =
-        NewUpload { user_id: &site.owner.id, length: 100, metadata: "", expires_at: At::now().plus(WEEK), most: 1 };
+    let new = NewUpload {
+        user_id: &site.owner.id,
+        length: 100,
+        metadata: "",
+        expires_at: At::now().plus(WEEK),
+        most: 1,
+        quota: i64::MAX,
+    };
     let (video, upload) = site.store.create_upload(&site.new_video("one"), &new).await.unwrap();
     site.store.seal_upload(&upload.id, "a").await.unwrap();
     let state = || async { site.store.video(&video.id).await.unwrap().unwrap().state };

@@ -40,6 +40,16 @@ impl Disk {
         &self.root
     }
 
+    /// Bytes that are free on its disk for others than the administrator.
+    pub(crate) async fn free(&self) -> Result<u64, Error> {
+        let root = self.root.clone();
+        blocking(move || {
+            let disk = rustix::fs::statvfs(&root).map_err(|error| Error::file(&root, error.into()))?;
+            Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        })
+        .await
+    }
+
     pub(crate) fn path(&self, key: &Key) -> PathBuf {
         self.root.join(key.as_str())
     }

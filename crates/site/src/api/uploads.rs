@@ -123,7 +123,7 @@ pub(crate) async fn create(
     let metadata = headers.get(METADATA).map(HeaderValue::to_str).transpose();
     let metadata = metadata.map_err(|_| incorrect("Upload-Metadata must be names and base64"))?.unwrap_or_default();
     let (new, checksum) = (described(metadata)?, checksum(&headers)?);
-    videos.admit(&actor.user, length).await?;
+    videos.admit(&actor.user, Some(length)).await?;
     if length == 0 {
         return Err(Problem::new(ErrorCode::UnsupportedMedia, "the file is empty"));
     }
@@ -166,6 +166,7 @@ pub(super) async fn begin(
         metadata,
         expires_at: intake.expires_at(At::now()),
         most: MAX_UPLOADS,
+        quota: intake.config.quota.map_or(i64::MAX, |quota| i64::try_from(quota).unwrap_or(i64::MAX)),
     };
     let (video, upload) = make(site, actor, new, &upload).await?;
     if let Err(error) = intake.staging.begin(&upload.id).await {
@@ -292,9 +293,13 @@ pub(crate) async fn create_video(
     actor.must(Act::OwnChannels)?;
     let mut form = form.map_err(|rejection| incorrect(&rejection.body_text()))?;
     let videos = &site.accounts.videos;
-    // What comes around the file is little.
-    let length = number(&headers, &header::CONTENT_LENGTH)?.unwrap_or(videos.intake()?.config.max_size);
-    videos.admit(&actor.user, length).await?;
+    // What comes around the file is little: it is the file's own length that counts where it comes near the limit.
+    let largest = videos.intake()?.config.max_size;
+    let length = number(&headers, &header::CONTENT_LENGTH)?.map(|length| match length.checked_sub(largest) {
+        Some(..=AROUND_A_FILE) => largest,
+        _ => length,
+    });
+    let length = videos.admit(&actor.user, length).await?;
     let broken = |error: MultipartError| incorrect(&error.body_text());
     let mut new = NewVideo::default();
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
@@ -573,3 +578,5 @@ const VIDEO: HeaderName = HeaderName::from_static("millrace-video");
 /// Uploads that an account may have on their way.
 const MAX_UPLOADS: i64 = 50;
 const MAX_METADATA: usize = 16 * 1024;
+/// Bytes of a form beside its file, at most as many as are overlooked.
+const AROUND_A_FILE: u64 = 64 * 1024;

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use http::StatusCode;
 use millrace_objects::{Key, Objects};
 use millrace_store::{At, Error, FileKind, NewFile, Upload, UploadId, User};
-use millrace_transcode::{Container, HEAD_BYTES, NotMedia};
+use millrace_transcode::{Container, HEAD_BYTES, NotMedia, media_type};
 use millrace_vod::jobs::OpenVideo;
 use millrace_vod::{AppendError, Checksum, Staging};
 use time::Duration;
@@ -98,36 +98,41 @@ impl Videos {
         self.intake.as_ref().ok_or_else(|| Problem::new(ErrorCode::Unavailable, "this server takes no uploads"))
     }
 
-    /// Whether `user` may store another file of so many bytes: told before they are sent.
-    pub(crate) async fn admit(&self, user: &User, length: u64) -> Result<(), Problem> {
+    /// Whether `user` may store another file of so many bytes, or of a length that nobody knows: told before they are sent.
+    /// Gives the bytes that may come.
+    pub(crate) async fn admit(&self, user: &User, length: Option<u64>) -> Result<u64, Problem> {
         let intake = self.intake()?;
         let config = &intake.config;
-        if length > config.max_size {
-            let words =
-                format!("the file has {}; the largest that is taken has {}", size(length), size(config.max_size));
+        let least = length.unwrap_or(1);
+        let file = length.map_or_else(|| "a file".to_owned(), |length| format!("the file has {}", size(length)));
+        let mut most = length.unwrap_or(config.max_size);
+        if least > config.max_size {
+            let words = format!("{file}; the largest that is taken has {}", size(config.max_size));
             return Err(Problem::new(ErrorCode::TooLarge, words));
         }
         if let Some(quota) = config.quota {
             let stored = self.store.stored_bytes_of(&user.id).await.map_err(Problem::database)?;
             let left = quota.saturating_sub(u64::try_from(stored).unwrap_or(0));
-            if length > left {
-                let words = format!(
-                    "the file has {}, and {} of your {} are left; delete videos for good to make room",
-                    size(length),
-                    size(left),
-                    size(quota)
-                );
+            if least > left {
+                let (left, quota) = (size(left), size(quota));
+                let words = format!("{file}, and {left} of your {quota} are left; delete videos for good to make room");
                 return Err(Problem::new(ErrorCode::TooLarge, words));
             }
+            most = most.min(left);
         }
         let announced = self.store.announced_bytes().await.map_err(Problem::database)?;
         let room = intake.staging.room(u64::try_from(announced).unwrap_or(0)).await.map_err(|error| disk(&error))?;
-        if length > room {
-            let (file, room) = (size(length), size(room));
-            let words = format!("the file has {file}, and this server has room for {room}; ask who runs it");
+        // What comes may go on to another disk.
+        let free = self.vod.objects().free().await.map_err(|error| {
+            tracing::error!(%error, "the storage cannot be used");
+            Problem::new(ErrorCode::Internal, "uploads cannot be kept at present; try again later")
+        })?;
+        let room = free.map_or(room, |free| room.min(free.saturating_sub(config.reserve)));
+        if least > room {
+            let words = format!("{file}, and this server has room for {}; ask who runs it", size(room));
             return Err(Problem::new(ErrorCode::Unavailable, words));
         }
-        Ok(())
+        Ok(most.min(room))
     }
 
     /// Takes more bytes of an upload, from `offset` on, and receives it where it is whole then. Bytes that are there now.
@@ -141,14 +146,8 @@ impl Videos {
         let intake = self.intake()?;
         let length = u64::try_from(upload.length).unwrap_or(0);
         let look = Look::new(offset == 0);
-        let mut taking = pin!(intake.staging.append(&upload.id, offset, length, checksum, look.at(body)));
-        let taken = loop {
-            // However long it takes, it does not rest.
-            match tokio::time::timeout(intake.config.keep / 4, &mut taking).await {
-                Ok(taken) => break taken,
-                Err(_) => self.prolong(&upload.id).await?,
-            }
-        };
+        let taking = intake.staging.append(&upload.id, offset, length, checksum, look.at(body));
+        let taken = self.busy(&upload.id, taking).await?;
         if let Some(not_media) = look.verdict() {
             self.give_up(&upload.id).await?;
             return Err(refused(not_media));
@@ -171,7 +170,7 @@ impl Videos {
         let intake = self.intake()?;
         let look = Look::new(true);
         let most = u64::try_from(upload.length).unwrap_or(0);
-        let taken = intake.staging.append(&upload.id, 0, most, None, look.at(body)).await;
+        let taken = self.busy(&upload.id, intake.staging.append(&upload.id, 0, most, None, look.at(body))).await?;
         let received = match (look.verdict(), taken) {
             (Some(not_media), _) => Err(refused(not_media)),
             (None, taken) => taken.map_err(|error| self.refusal(error)),
@@ -189,12 +188,24 @@ impl Videos {
         }
     }
 
+    /// Does what takes long for an upload, which does not rest meanwhile.
+    async fn busy<T>(&self, id: &UploadId, work: impl Future<Output = T>) -> Result<T, Problem> {
+        let mut work = pin!(work);
+        loop {
+            match tokio::time::timeout(self.intake()?.config.keep / 4, &mut work).await {
+                Ok(done) => return Ok(done),
+                Err(_) => self.prolong(id).await?,
+            }
+        }
+    }
+
     async fn prolong(&self, id: &UploadId) -> Result<(), Problem> {
         let expires_at = self.intake()?.expires_at(At::now());
         self.store.prolong_upload(id, expires_at).await.map_err(Problem::database)
     }
 
-    /// Receives an upload that is whole: from here on it is safe, whoever goes away.
+    /// Receives an upload that is whole: from here on it is safe, whoever goes away. Where it takes long to bring it to its
+    /// place, that goes on while its sender is told.
     async fn receive(&self, id: &UploadId) -> Result<(), Problem> {
         let Some(receiving) = self.intake()?.receiving(id) else { return Ok(()) };
         let videos = self.clone();
@@ -205,7 +216,12 @@ impl Videos {
                 None => Ok(()),
             }
         });
-        done.await.map_err(|_| Problem::new(ErrorCode::Internal, "the upload could not be received; try again"))?
+        match tokio::time::timeout(PATIENCE, done).await {
+            Ok(done) => {
+                done.map_err(|_| Problem::new(ErrorCode::Internal, "the upload could not be received; try again"))?
+            }
+            Err(_) => Ok(()),
+        }
     }
 
     async fn receive_whole(&self, upload: &Upload) -> Result<(), Problem> {
@@ -225,7 +241,10 @@ impl Videos {
                 (key, media_type)
             }
             None => match Container::of(&head) {
-                Ok(container) => (Key::new(container.extension()), container.media_type()),
+                Ok(container) => {
+                    let extension = container.extension(&head);
+                    (Key::new(extension), media_type(extension))
+                }
                 Err(not_media) => {
                     self.give_up(&upload.id).await?;
                     return Err(refused(not_media));
@@ -251,7 +270,7 @@ impl Videos {
             let sealed = Upload { object_key: Some(key.to_string()), ..upload.clone() };
             if !self.is_in_place(&sealed).await {
                 tracing::error!(%error, upload = %upload.id, "an upload cannot be stored; it is tried again later");
-                return Err(Problem::later("the file is here, and cannot be stored at present; it is tried again", 60));
+                return Ok(());
             }
         }
         let video = self.store.video(&upload.video_id).await.map_err(Problem::database)?;
@@ -413,11 +432,6 @@ async fn head_of(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
     Ok(head)
 }
 
-fn media_type(extension: &str) -> &'static str {
-    let known = Container::ALL.iter().find(|container| container.extension() == extension);
-    known.map_or("application/octet-stream", |container| container.media_type())
-}
-
 fn refused(not_media: NotMedia) -> Problem {
     Problem::new(ErrorCode::UnsupportedMedia, not_media.to_string())
 }
@@ -444,6 +458,8 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
+/// A receiver of a whole file waits for its place so long before it tells its sender.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 /// Files that are handed over to the storage at a time.
 const HANDED_OVER: usize = 2;
 /// Of tus 1.0: the bytes are not those that were meant.

@@ -245,11 +245,19 @@ async fn playlists(site: &Site, known: &KnownVideo, asked: &Asked) -> Result<Res
 /// The index of the small pictures. The addresses in it are relative to it.
 async fn storyboard(site: &Site, known: &KnownVideo, asked: &Asked) -> Result<Response, Refusal> {
     let file = known.file(FileKind::StoryboardIndex, "").ok_or(Refusal::NotFound)?;
-    let blob = open(site, file).await?;
-    let text = blob.read(0..blob.size()).await.map_err(storage)?;
-    let text = String::from_utf8_lossy(&text).replace(".jpg#", &format!(".jpg{}#", asked.handed_on()));
-    let kind = [(header::CONTENT_TYPE, "text/vtt; charset=utf-8"), (header::CACHE_CONTROL, ASK_FIRST)];
-    Ok((kind, text).into_response())
+    // A token is a part of the address already.
+    let tag = format!("\"{}\"", file.id);
+    let mut response = if asked.has_tag(&tag) {
+        not_modified()
+    } else {
+        let blob = open(site, file).await?;
+        let text = blob.read(0..blob.size()).await.map_err(storage)?;
+        let text = String::from_utf8_lossy(&text).replace(".jpg#", &format!(".jpg{}#", asked.handed_on()));
+        ([(header::CONTENT_TYPE, "text/vtt; charset=utf-8")], text).into_response()
+    };
+    response.headers_mut().insert(header::ETAG, value(&tag));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(ASK_FIRST));
+    Ok(response)
 }
 
 async fn small(

@@ -63,6 +63,10 @@ pub(crate) fn failed(error: Error) -> Problem {
     match error {
         Error::Taken(_) | Error::Changed | Error::TooMany(_) => Problem::new(ErrorCode::Conflict, error.to_string()),
         Error::NotFound => none(),
+        Error::OverQuota => {
+            let words = "more would be stored than you may store; delete videos for good to make room";
+            Problem::new(ErrorCode::TooLarge, words)
+        }
         other => Problem::database(other),
     }
 }
