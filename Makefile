@@ -10,6 +10,9 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TOOLS := $(TARGET)/tools
 export PATH := $(PATH):$(TOOLS)/bin
 
+# Most tests wait: for media that come in their own time, for a database, for a connection that is to end.
+export RUST_TEST_THREADS ?= $(shell expr 2 '*' $$(nproc))
+
 # Options for the server: make run ARGS="--http 127.0.0.1:8081"
 ARGS ?=
 # How long each fuzz target runs.
@@ -108,6 +111,10 @@ test-rust:
 	MILLRACE_BIN=$(TARGET)/debug/millrace MILLRACE_TEST_FFMPEG_CURRENT=$(TOOLS)/ffmpeg-current \
 		scripts/with-postgres cargo test --locked --workspace
 	cargo test --locked --workspace $(foreach test,$(ON_BOTH),--test $(test))
+
+.PHONY: test-build
+test-build: compilers web test-programs
+	cargo test --locked --workspace --no-run
 
 .PHONY: test-web
 test-web: node-modules
