@@ -226,6 +226,29 @@ test('without JavaScript the browser plays the file', async () => {
   await page.context().close();
 });
 
+test('whoever points at the line of time sees what is there', async () => {
+  const page = await visitor(`/w/${id}`);
+  // They are made after the video can be watched.
+  await until('small pictures', 60_000, async () => {
+    await page.reload();
+    return page.evaluate(() => document.querySelector('track[label="thumbnails"]') !== null);
+  });
+  await reaches(page, 0.5);
+  const line = await page.locator('media-time-range').boundingBox();
+  if (!line) throw new Error('there is no line of time');
+  const seen: unknown[] = [];
+  for (const share of [0.25, 0.75]) {
+    await page.mouse.move(line.x + line.width * share, line.y + line.height / 2);
+    const preview = page.locator('media-preview-thumbnail img').first();
+    await expect.poll(() => preview.evaluate((image: HTMLImageElement) => image.isConnected && image.naturalWidth)).toBeGreaterThan(0);
+    expect(await preview.getAttribute('src')).toContain(`/videos/${id}/storyboard/0.jpg`);
+    const place = () => preview.evaluate((image: HTMLImageElement) => getComputedStyle(image).transform);
+    await expect.poll(place).not.toBe(seen[0]);
+    seen.push(await place());
+  }
+  await page.context().close();
+});
+
 test('likes are counted, and strangers are led to log in', async () => {
   await creator.page.goto(`${server.origin}/w/${id}`);
   const button = creator.page.getByRole('button', { name: 'Like', exact: true }).first();
