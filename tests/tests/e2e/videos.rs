@@ -13,12 +13,17 @@ use millrace_e2e::{
 
 /// An MP4 with its index at the end, as encoders leave it.
 pub(crate) fn mp4(recipe: &Recipe) -> (Temporary, Vec<u8>) {
+    copied(recipe, "mp4")
+}
+
+/// The same in another container, by FFmpeg's name for it.
+pub(crate) fn copied(recipe: &Recipe, container: &str) -> (Temporary, Vec<u8>) {
     let clip = recipe.make();
-    let file = Temporary::new("mp4");
+    let file = Temporary::new(container);
     let made = Command::new(ffmpeg())
         .args(["-v", "error", "-i"])
         .arg(&clip.path)
-        .args(["-c", "copy", "-f", "mp4"])
+        .args(["-c", "copy", "-f", container])
         .arg(file.path())
         .status()
         .unwrap();

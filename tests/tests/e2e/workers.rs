@@ -2,10 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
-use millrace_e2e::{Server, clip::Recipe, clip::Temporary, eventually, process::ffmpeg, site::Creator};
+use millrace_e2e::{Server, clip::Recipe, clip::Temporary, eventually, http, process::ffmpeg, site::Creator};
 use serde_json::Value;
 
-use crate::videos::{decoded, mp4};
+use crate::videos::{copied, decoded, mp4};
 
 /// FFmpeg and ffprobe; the former reads no faster than a file plays, so that it can be met in the middle of its work.
 fn slow_ffmpeg() -> Temporary {
@@ -63,4 +63,48 @@ fn a_worker_that_is_killed_in_the_middle_of_its_work_is_replaced_by_another() {
     let playlist = server.http_url(&format!("/videos/{}/240/video.m3u8", upload.video));
     assert_eq!(decoded(&playlist, "0:v").len(), seconds as usize * 25, "not a picture more or less");
     assert_eq!(scratch(), 0, "nothing of the first worker's is left");
+}
+
+#[test]
+fn whatever_it_is_at_when_a_worker_is_killed_the_result_is_right() {
+    let server = Server::start(&["jobs.lease=3s", "ffmpeg.path=/nonexistent/ffmpeg", "transcode.heights=144"]);
+    let creator = Creator::set_up(&server);
+    let slow = slow_ffmpeg();
+    let path = format!("ffmpeg.path={}", slow.path().join("ffmpeg").display());
+    let mut worker = server.worker(&[&path]);
+    let seconds = 6;
+    // In Matroska, so that it is copied into another container before anything else.
+    let (_file, bytes) = copied(&Recipe::new(seconds), "matroska");
+    let upload = creator.begin_upload(bytes.len());
+    creator.finish_upload(&upload, 0, &bytes);
+    let job = |kind: &str| creator.get(&format!("/api/v1/admin/jobs?kind={kind}"))["items"][0].clone();
+    for kind in ["video.process", "video.pictures", "video.transcode"] {
+        let begun = eventually(kind, || Some(job(kind)).filter(|job| job["state"] == "running"));
+        worker.kill();
+        worker = server.worker(&[&path]);
+        let done =
+            eventually("another worker does it", || Some(job(kind)).filter(|job| job["worker"] != begun["worker"]));
+        assert_eq!(done["id"], begun["id"]);
+    }
+    let made = |video: &Value| {
+        let media = &video["media"];
+        media["renditions"] == serde_json::json!(["144"]) && media["storyboard_url"].is_string()
+    };
+    let video = eventually("all is made", || {
+        Some(creator.get(&format!("/api/v1/videos/{}", upload.video))).filter(|video| made(video))
+    });
+    assert_eq!((&video["state"], &video["own"]["work"]), (&"ready".into(), &serde_json::json!([])), "{video}");
+    for name in ["original", "144"] {
+        let playlist = server.http_url(&format!("/videos/{}/{name}/video.m3u8", upload.video));
+        assert_eq!(decoded(&playlist, "0:v").len(), seconds as usize * 25, "{name}");
+    }
+    for picture in ["thumbnails/0.jpg", "storyboard.vtt", "storyboard/0.jpg"] {
+        let path = format!("/videos/{}/{picture}", upload.video);
+        assert_eq!(http::get(server.http, &path).status, 200, "{picture}");
+    }
+    assert_eq!(
+        fs::read_dir(server.data().join("scratch")).unwrap().count(),
+        0,
+        "nothing is left of those who were killed"
+    );
 }

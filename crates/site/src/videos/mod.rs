@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use millrace_store::{
-    At, Change, Channel, Error, File, FileKind, Hash, ListedVideo, PageRequest, Store, UserId, Video, VideoFilter,
+    At, Change, Channel, Error, File, FileKind, Hash, Kind, ListedVideo, PageRequest, Store, UserId, Video, VideoFilter,
 };
 use millrace_vod::Vod;
 use sha2::Sha256;
@@ -144,7 +144,9 @@ impl Videos {
             Err(missed) => missed,
         };
         let known = self.read(short_id).await?.map(Arc::new);
-        self.known.keep(short_id.to_owned(), known.clone(), now.plus(FRESH), missed);
+        // On SQLite processes do not hear of each other's changes.
+        let fresh = if self.store.kind() == Kind::Sqlite { FRESH_UNHEARD } else { FRESH };
+        self.known.keep(short_id.to_owned(), known.clone(), now.plus(fresh), missed);
         Ok(known)
     }
 
@@ -195,6 +197,8 @@ impl Videos {
 
 /// So long the database is not asked again: what another node changed is known here by then, at the latest.
 const FRESH: Duration = Duration::seconds(60);
+/// The same where other processes cannot be heard.
+const FRESH_UNHEARD: Duration = Duration::seconds(3);
 /// The same for the newest ones, which every visit of the home page needs.
 const NEWEST_FRESH: Duration = Duration::seconds(10);
 /// Newest videos that are known.
