@@ -51,10 +51,10 @@ export class Creator {
     return path;
   }
 
-  /** Another file of the same pictures and sound. */
-  async copy(from: string, name: string, options: string[]): Promise<string> {
+  /** Another file of the same pictures and sound; `reading` is told to FFmpeg of the file that is there. */
+  async copy(from: string, name: string, options: string[], reading: string[] = []): Promise<string> {
     const path = join(this.directory, name);
-    await promisify(execFile)(FFMPEG, ['-v', 'error', '-y', '-i', from, '-c', 'copy', ...options, path]);
+    await promisify(execFile)(FFMPEG, ['-v', 'error', '-y', ...reading, '-i', from, '-c', 'copy', ...options, path]);
     return path;
   }
 

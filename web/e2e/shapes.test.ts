@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { launch } from './browser.ts';
-import { AAC, Creator, H264, visit } from './creator.ts';
+import { AAC, Creator, H264, RATE, visit } from './creator.ts';
 import { Server, until } from './server.ts';
 import { jump, picture, reaches, shown, size } from './watching.ts';
 
@@ -59,6 +59,8 @@ test.each<[string, string[], sound?: boolean, late?: number]>([
   ['pictures out of order.mp4', [...H264, '-bf', '2', ...AAC], true, 2],
   ['no sound.mp4', [...H264, '-an'], false],
   ['av1.mp4', [...AV1, ...AAC]],
+  ['opus.mp4', [...H264, ...OPUS]],
+  ['pictures at irregular times.mp4', [...H264, '-vf', 'select=mod(n+2\\,4)', '-fps_mode', 'vfr', ...AAC]],
   ['vp9.webm', [...VP9, ...OPUS]],
   ['matroska.mkv', [...H264, ...AAC]],
 ])('%s plays', async (name, coding, sound, late) => {
@@ -72,6 +74,39 @@ test('a video that was held upright is shown upright', async () => {
   const page = await watch(await creator.copy(path, 'upright.mp4', ['-metadata:s:v', 'rotate=90']));
   await reaches(page, 0.6);
   expect(await size(page)).toEqual([180, 320]);
+  await page.context().close();
+});
+
+test('what an edit list cuts off is not shown', async () => {
+  const whole = await creator.clip('whole.mp4', 2 * SECONDS, [...H264, ...AAC]);
+  const page = await watch(await creator.copy(whole, 'cut.mp4', [], ['-ss', '3']));
+  await reaches(page, 0.6);
+  for (const number of [80, 7]) {
+    const there = (await jump(page, number)) ?? 0;
+    // Of another size, which may have come first, two pictures are decoded before the first is shown.
+    expect(number + 3 * RATE - there).toBeOneOf([0, 1, 2]);
+  }
+  await page.context().close();
+});
+
+test('sound that begins later than the pictures stays where it is', async () => {
+  const late = ['-itsoffset', '1', '-f', 'lavfi', '-i', 'sine=440:r=48000'];
+  const page = await watch(await creator.clip('late.mp4', SECONDS, [...H264, '-map', '0', '-map', '2', ...AAC], late));
+  await isRight(page);
+  await page.context().close();
+});
+
+test('4K plays', async () => {
+  const page = await watch(await creator.clip('4K.mp4', SECONDS, [...H264, '-s', '3840x2160', ...AAC]));
+  await reaches(page, 0.6);
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByText('2160p', { exact: true }).click();
+  await page.keyboard.press('Escape');
+  await until('the larger size comes', 30_000, async () => {
+    await jump(page, 80);
+    return (await size(page))[1] === 2160;
+  });
+  expect(80 - ((await shown(page)) ?? 0)).toBeOneOf([0, 1, 2]);
   await page.context().close();
 });
 
