@@ -8,8 +8,7 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-/// Counts tries to log in and to register, letters, pictures, and comments.
-/// Counts tries to log in and to register, letters, pictures, views and reports.
+/// Counts tries to log in and to register, letters, pictures, views, comments and reports.
 #[derive(Debug)]
 pub(crate) struct Tries {
     clock: DefaultClock,

@@ -45,9 +45,12 @@ const SHORTCUTS: &[(&[&str], &str)] = &[
     (&["←", "→"], "about.key_seek"),
     (&["J", "L"], "about.key_jump"),
     (&["0", "…", "9"], "about.key_part"),
+    (&["Home", "End"], "about.key_ends"),
+    (&[",", "."], "about.key_picture"),
     (&["<", ">"], "about.key_rate"),
     (&["C"], "about.key_captions"),
     (&["T"], "about.key_theatre"),
+    (&["I"], "about.key_pip"),
     (&["F"], "about.key_fullscreen"),
 ];
 

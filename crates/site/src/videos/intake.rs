@@ -104,7 +104,10 @@ impl Videos {
         let intake = self.intake()?;
         let config = &intake.config;
         let least = length.unwrap_or(1);
-        let file = length.map_or_else(|| "a file".to_owned(), |length| format!("the file has {}", size(length)));
+        let file = match length {
+            Some(length) => format!("the file has {}", size(length)),
+            None => "the length of the file is not told".to_owned(),
+        };
         let mut most = length.unwrap_or(config.max_size);
         if least > config.max_size {
             let words = format!("{file}; the largest that is taken has {}", size(config.max_size));

@@ -24,7 +24,7 @@ use crate::{ErrorCode, Problem, Site};
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Search {
-    /// With these words in title, tags or description, or in the channel's handle; each is found by its beginning.
+    /// With these words in title, tags or description, or in the channel's handle; each of three letters and more is found by its beginning.
     #[param(max_length = 200)]
     q: Option<String>,
     /// Of this channel only, by its handle.
