@@ -27,6 +27,26 @@ fn ask(server: SocketAddr, request: &str) -> Option<u16> {
     std::str::from_utf8(&head[9..]).ok()?.parse().ok()
 }
 
+/// Sends one request after the other, and kills the server once so many are answered, wherever the next one is. How many were
+/// answered, all well; the server runs again.
+fn killed_amid(server: &mut Server, requests: Vec<String>, killed_after: usize) -> usize {
+    let answered = Arc::new(AtomicUsize::new(0));
+    let sending = {
+        let (answered, address) = (Arc::clone(&answered), server.http);
+        thread::spawn(move || {
+            let sent = requests.iter().map_while(|request| ask(address, request));
+            sent.inspect(|_| _ = answered.fetch_add(1, Ordering::SeqCst)).collect::<Vec<_>>()
+        })
+    };
+    while answered.load(Ordering::SeqCst) < killed_after {
+        thread::yield_now();
+    }
+    server.crash_and_restart();
+    let statuses = sending.join().unwrap();
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    statuses.len()
+}
+
 /// What a moderator does with one video.
 struct Case {
     video: String,
@@ -104,29 +124,50 @@ fn what_a_moderator_decided_holds_and_the_rest_is_whole_wherever_the_server_is_k
         let cases: Vec<_> = cases.collect();
         let requests: Vec<_> =
             cases.iter().flat_map(|case| [case.decision(&moderator), case.close(&moderator)]).collect();
-        let answered = Arc::new(AtomicUsize::new(0));
-        let sending = {
-            let (answered, address) = (Arc::clone(&answered), server.http);
-            thread::spawn(move || {
-                let sent = requests.iter().map_while(|request| ask(address, request));
-                sent.inspect(|_| _ = answered.fetch_add(1, Ordering::SeqCst)).collect::<Vec<_>>()
-            })
-        };
-        while answered.load(Ordering::SeqCst) < killed_after {
-            thread::yield_now();
-        }
-        server.crash_and_restart();
-        let statuses = sending.join().unwrap();
-        assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+        let answered = killed_amid(&mut server, requests, killed_after);
         for (n, case) in cases.iter().enumerate() {
             let holds = [case.is_decided(&server, &moderator, &owner), case.is_closed(&moderator)];
             for (request, holds) in [2 * n, 2 * n + 1].into_iter().zip(holds) {
                 match request {
-                    answered if answered < statuses.len() => assert!(holds, "{answered} was answered"),
+                    told if told < answered => assert!(holds, "{told} was answered"),
                     // This one was on its way: it is done or not.
-                    under_way if under_way == statuses.len() => {}
+                    under_way if under_way == answered => {}
                     later => assert!(!holds, "{later} was never sent"),
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_taken_out_of_the_trash_is_whole_and_the_rest_hidden_wherever_the_server_is_killed() {
+    let mut server = Server::start(&["ffmpeg.path=/nonexistent/ffmpeg"]);
+    let owner = Creator::set_up(&server);
+    let (_file, bytes) = mp4(&Recipe::new(1));
+    let videos: Vec<_> = (0..6).map(|_| owner.publish(&bytes)).collect();
+    for killed_after in [1, 3, 5] {
+        for video in &videos {
+            assert_eq!(owner.send("DELETE", &format!("/api/v1/videos/{video}"), &[], b"").status, 200);
+        }
+        let restore = |video| owner.posting(&format!("/api/v1/videos/{video}/restore"), &json!({}));
+        let answered = killed_amid(&mut server, videos.iter().map(restore).collect(), killed_after);
+        for (n, video) in videos.iter().enumerate() {
+            let hidden = owner.get(&format!("/api/v1/videos/{video}"))["own"]["trashed_at"].is_string();
+            match n {
+                told if told < answered => assert!(!hidden, "{told} was answered"),
+                under_way if under_way == answered => {}
+                later => assert!(hidden, "{later} was never sent"),
+            }
+            let listed = owner.get("/api/v1/videos?limit=100");
+            assert_eq!(has(&listed, |item| item["id"] == video.as_str()), usize::from(!hidden), "in the lists");
+            let status = if hidden { 404 } else { 200 };
+            for path in ["", "/index.m3u8", "/original/video/0.m4s"] {
+                let answer = http::get(server.http, &format!("/videos/{video}{path}"));
+                assert_eq!(answer.status, status, "{path}");
+                assert!(hidden || !path.is_empty() || answer.body == bytes);
+            }
+            if hidden {
+                assert_eq!(owner.post(&format!("/api/v1/videos/{video}/restore"), &json!({})).status, 200);
             }
         }
     }
