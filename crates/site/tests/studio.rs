@@ -12,10 +12,10 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_site::{Makes, SiteConfig, UploadConfig, router};
 use millrace_store::{
-    Action, At, NewAuditEntry, NewUpload, NewVideo, Review, Role, Video, VideoChange, VideoFacts, VideoState,
-    Visibility,
+    Action, At, Claim, JobOutcome, NewAuditEntry, NewJob, NewUpload, NewVideo, Review, Role, Video, VideoChange,
+    VideoFacts, VideoState, Visibility,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use time::Duration;
 use tower::ServiceExt;
 
@@ -179,6 +179,64 @@ async fn what_a_video_lacks_is_made_when_its_owner_asks() {
     let on_its_way = video(&app, "AAAAAAAAAA2", "Another", VideoState::Processing, "").await;
     let path = format!("/api/v1/videos/{}/retry", on_its_way.short_id);
     assert_eq!(code(&cora.post(&path, json!({})).await), "007");
+}
+
+#[tokio::test]
+async fn what_could_not_be_made_of_a_video_that_plays_is_told_until_it_is_tried_again() {
+    let app = site().await;
+    video(&app, "AAAAAAAAAA1", "A film", VideoState::Ready, "").await;
+    let cora = app.browser("cora").await;
+    let work = |kind, size: &str| {
+        let payload = json!({ "video": "AAAAAAAAAA1", "name": size }).to_string();
+        NewJob::new(kind, payload).about("AAAAAAAAAA1").only(format!("{kind}:{size}"))
+    };
+    let end = async |work: NewJob, outcome: JobOutcome| {
+        app.store.enqueue(&work).await.unwrap();
+        let now = At::now();
+        let Claim::Job(job) = app.store.claim_job(work.kind, "worker", now, Duration::MINUTE).await.unwrap() else {
+            panic!("there is no {}", work.kind);
+        };
+        assert!(app.store.settle_job(&job.lease(), &outcome).await.unwrap());
+    };
+    let failed = |why: &str| JobOutcome::Failed(why.to_owned());
+    let told = async || {
+        let own = cora.get("/api/v1/videos/AAAAAAAAAA1").await.json["own"]["failed_work"].take();
+        let words = |work: &Value| (work["kind"].to_string(), work["size"].to_string(), work["error"].to_string());
+        own.as_array().unwrap().iter().map(words).collect::<Vec<_>>()
+    };
+    let said = |kind: &str, size: Value, why: &str| (json!(kind).to_string(), size.to_string(), json!(why).to_string());
+
+    end(work("video.process", ""), JobOutcome::Done).await;
+    end(work("video.transcode", "480"), JobOutcome::Done).await;
+    end(work("video.transcode", "720"), failed("FFmpeg failed: no space")).await;
+    end(work("video.transcode", "720"), failed("its file is not there")).await;
+    end(work("video.pictures", ""), failed("its file is not there")).await;
+    let both = [
+        said("video.pictures", Value::Null, "its file is not there"),
+        said("video.transcode", json!("720"), "its file is not there"),
+    ];
+    assert_eq!(told().await, both, "the last attempt at each");
+    for path in ["/studio/videos", "/studio/videos/AAAAAAAAAA1"] {
+        let (_, _, page) = cora.page(path).await;
+        for words in [
+            "720p could not be made: its file is not there",
+            "Its pictures could not be made: its file is not there",
+            "POST /api/v1/videos/AAAAAAAAAA1/retry",
+            "Try again",
+        ] {
+            assert!(page.contains(words), "{path}: {page}");
+        }
+        assert!(cora.page(&format!("{path}?lang=zh-CN")).await.2.contains("无法生成 720p：文件不存在"), "{path}");
+    }
+
+    end(work("video.pictures", ""), JobOutcome::Done).await;
+    assert_eq!(told().await, both[1..], "what was done after all is no failure");
+    assert_eq!(cora.post("/api/v1/videos/AAAAAAAAAA1/retry", json!({})).await.status, StatusCode::OK);
+    assert_eq!(told().await, [], "it is on its way");
+    let (_, _, page) = cora.page("/studio/videos/AAAAAAAAAA1").await;
+    assert!(!page.contains("could not be made") && !page.contains("/retry"), "{page}");
+    end(work("video.transcode", "720"), failed("its file is not there")).await;
+    assert_eq!(told().await, both[1..], "and failed again");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use millrace_store::{
     FileKind, Job, JobFilter, JobState, ListedVideo, PageRequest, Review, Video as Row, VideoState, Visibility,
 };
+use millrace_vod::jobs::{MakeRendition, OpenVideo, ProcessVideo, Work};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -150,6 +151,9 @@ pub(crate) struct OwnPart {
     pub(crate) upload: Option<Upload>,
     /// What is being done with it, or waits to be.
     pub(crate) work: Vec<VideoWork>,
+    /// What could not be done with it, and is not tried again by itself: making it again does that. It is known as long as jobs
+    /// that have ended are.
+    pub(crate) failed_work: Vec<FailedWork>,
 }
 
 /// Something that is done with a video.
@@ -166,6 +170,22 @@ pub(crate) struct VideoWork {
     pub(crate) note: String,
     /// Why the last attempt failed, where one did; it is tried again.
     pub(crate) error: Option<String>,
+}
+
+/// Something that could not be done with a video.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FailedWork {
+    /// What was to be done.
+    #[schema(example = "video.transcode")]
+    pub(crate) kind: String,
+    /// Which of its sizes was to be made: the shorter side's pixels, or `audio`; null where it was none.
+    #[schema(example = "720")]
+    pub(crate) size: Option<String>,
+    /// Why not, in plain words.
+    pub(crate) error: String,
+    /// When it was given up.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub(crate) ended_at: Option<OffsetDateTime>,
 }
 
 /// Who finds and watches a video, once it is published.
@@ -356,6 +376,7 @@ impl OwnPart {
         let filter = JobFilter { subject: Some(&row.short_id), ..JobFilter::default() };
         let page = PageRequest { limit: MAX_WORK, after: None };
         let jobs = store.jobs(&filter, &page).await.map_err(Problem::database)?;
+        let failed_work = FailedWork::of(&jobs.items);
         let open = jobs.items.into_iter().filter(|job| matches!(job.state, JobState::Waiting | JobState::Running));
         Ok(Self {
             failure: row.failure.clone(),
@@ -368,6 +389,7 @@ impl OwnPart {
             stored_bytes,
             upload,
             work: open.map(VideoWork::new).collect(),
+            failed_work,
         })
     }
 }
@@ -384,10 +406,48 @@ impl VideoWork {
     }
 }
 
+impl FailedWork {
+    /// Of a video's jobs, the newest first: those that failed and that no newer one stands for. Whatever was made before
+    /// the video was looked at anew was made anew then, if it still lacked.
+    fn of(jobs: &[Job]) -> Vec<Self> {
+        let looks = |job: &&Job| [OpenVideo::KIND, ProcessVideo::KIND].contains(&job.kind.as_str());
+        let newest = jobs.iter().find(looks).map(|job| &job.id);
+        let mut known = Vec::new();
+        let mut failed = Vec::new();
+        for job in jobs.iter().filter(|job| newest.is_none_or(|newest| job.id >= *newest)) {
+            if !known.contains(&&job.unique_key) {
+                known.push(&job.unique_key);
+                failed.extend(Self::new(job));
+            }
+        }
+        failed
+    }
+
+    fn new(job: &Job) -> Option<Self> {
+        let error = match job.state {
+            JobState::Failed => job.error.clone().unwrap_or_default(),
+            JobState::Cancelled => CANCELLED.to_owned(),
+            _ => return None,
+        };
+        let rendition = match job.kind.as_str() {
+            MakeRendition::KIND => serde_json::from_str::<MakeRendition>(&job.payload).ok(),
+            _ => None,
+        };
+        Some(Self {
+            kind: job.kind.clone(),
+            size: rendition.map(|rendition| rendition.name),
+            error,
+            ended_at: job.ended_at.map(Into::into),
+        })
+    }
+}
+
 fn millis(thousandths: i64) -> f64 {
     // Exact up to 2^53 thousandths, which is longer than any video.
     thousandths as f64 / 1000.0
 }
 
+/// What is said of work that an operator ended, as it is of a video that was to become playable by it.
+const CANCELLED: &str = "its processing was cancelled";
 /// Jobs of one video that are shown.
 const MAX_WORK: u32 = 50;

@@ -10,7 +10,7 @@ use super::{Cursor, enter};
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
 use crate::api::videos::{
-    OwnPart, ProcessingState, ReviewState, Video, VideoMedia, VideoVisibility, VideoWork, own_page,
+    FailedWork, OwnPart, ProcessingState, ReviewState, Video, VideoMedia, VideoVisibility, VideoWork, own_page,
 };
 use crate::channels::rules;
 use crate::i18n::Messages;
@@ -236,6 +236,7 @@ impl Row {
             numbers.push(size(stored, t));
         }
         let ready = video.state == ProcessingState::Ready;
+        let some_failed = own.is_some_and(|own| !own.failed_work.is_empty());
         if ready {
             numbers.push(t.count("studio.views", video.views));
         }
@@ -250,7 +251,7 @@ impl Row {
             visibility: visibility_words(video.visibility).1,
             state,
             attention,
-            notes: own.map(|own| notes(own, work, t)).unwrap_or_default(),
+            notes: own.map(|own| notes(own, work, ready, t)).unwrap_or_default(),
             progress,
             work: work.map(|work| doing(work, t)).unwrap_or_default(),
             busy: upload.is_some()
@@ -259,7 +260,8 @@ impl Row {
             failed: video.state == ProcessingState::Failed,
             again: match video.state {
                 ProcessingState::Failed => Some("studio.retry"),
-                // It plays, and what made its pictures and sizes failed, or there was nobody to make them.
+                // It plays, and something that was to be made of it failed, or there was nobody to make its pictures.
+                ProcessingState::Ready if work.is_none() && some_failed => Some("studio.retry"),
                 ProcessingState::Ready if work.is_none() && video.width > 0 && video.thumbnail_url.is_none() => {
                     Some("studio.make_again")
                 }
@@ -306,7 +308,7 @@ fn state(video: &Video, own: Option<&OwnPart>, now: OffsetDateTime, t: &Messages
     }
 }
 
-fn notes(own: &OwnPart, work: Option<&VideoWork>, t: &Messages) -> Vec<String> {
+fn notes(own: &OwnPart, work: Option<&VideoWork>, ready: bool, t: &Messages) -> Vec<String> {
     let mut notes = Vec::new();
     if !own.failure.is_empty() {
         notes.push(sentence(&own.failure, t));
@@ -317,7 +319,22 @@ fn notes(own: &OwnPart, work: Option<&VideoWork>, t: &Messages) -> Vec<String> {
     if let Some(error) = work.and_then(|work| work.error.as_ref()) {
         notes.push(t.with("studio.tried_again", "reason", translated(error, t)));
     }
+    // Of one that does not play, what failed says why already.
+    notes.extend(own.failed_work.iter().filter(|_| ready).map(|failed| lacking(failed, t)));
     notes
+}
+
+/// What could not be made of a video, and why, in words.
+fn lacking(failed: &FailedWork, t: &Messages) -> String {
+    let reason = translated(&failed.error, t);
+    match (failed.kind.as_str(), &failed.size) {
+        ("video.transcode", Some(size)) if size.bytes().all(|letter| letter.is_ascii_digit()) => {
+            t.with("studio.lacks_size", "size", size).replace("{reason}", &reason)
+        }
+        ("video.transcode", _) => t.with("studio.lacks_sound", "reason", reason),
+        ("video.pictures", _) => t.with("studio.lacks_pictures", "reason", reason),
+        _ => t.with("studio.lacks_processing", "reason", reason),
+    }
 }
 
 /// What is being done with a video, in words.
