@@ -184,21 +184,36 @@ async fn all_of_an_account_go_and_come_back_together() {
     site.ready("two").await;
     let own = site.ready("own").await;
     let purge_at = At::now().plus(WEEK);
-    site.store.trash_video(&own.id, &site.owner.id, purge_at).await.unwrap();
+    let own_end = At::now().plus(WEEK / 2);
+    site.store.trash_video(&own.id, &site.owner.id, own_end).await.unwrap();
     let bad = site.ready("bad").await;
     site.store.trash_video(&bad.id, &moderator.id, purge_at).await.unwrap();
     let mut gone = site.store.trash_videos_of(&site.owner.id, &moderator.id, purge_at).await.unwrap();
     gone.sort();
     assert_eq!(gone, ["one", "two"]);
-    let mut back = site.store.restore_videos_of(&site.owner.id, At::now()).await.unwrap();
+    let read = async |id| site.store.video(id).await.unwrap().unwrap();
+    let held = read(&own.id).await;
+    assert_eq!(held.trashed_by.as_ref(), Some(&moderator.id), "nor is what was there its owner's to bring back");
+    assert_eq!(held.purge_at, Some(purge_at), "and it is there as long as the others");
+    // Two days later.
+    let later = At::now().plus(WEEK / 3);
+    let mut back = site.store.restore_videos_of(&site.owner.id, later).await.unwrap();
     back.sort();
     assert_eq!(
         back,
         ["one", "two"],
         "what its owner put there stays there, and what the moderator put there for itself"
     );
-    let own = site.store.video(&own.id).await.unwrap().unwrap();
-    assert_eq!(own.trashed_by, Some(moderator.id.clone()), "nor is it for its owner to bring back");
+    let own = read(&own.id).await;
+    assert_eq!(
+        (own.trashed_by.as_ref(), own.trashed_at),
+        (Some(&site.owner.id), held.trashed_at),
+        "it is its owner's again"
+    );
+    let left = own.purge_at.unwrap().0 - later.0;
+    assert!((left - WEEK.whole_milliseconds() as i64 / 2).abs() < 60_000, "for as long as it had left: {left} ms");
+    let bad = read(&bad.id).await;
+    assert_eq!((bad.trashed_by.as_ref(), bad.purge_at), (Some(&moderator.id), Some(purge_at)));
     // What came back by itself is no part of it any more.
     site.store.trash_videos_of(&site.owner.id, &moderator.id, purge_at).await.unwrap();
     let one = site.store.video_by_short_id("one").await.unwrap().unwrap().video;

@@ -30,12 +30,13 @@ impl Store {
         Ok(video)
     }
 
-    /// Puts all videos of an account into the trash. Their short ids. What its owner had thrown away stays there as that of
-    /// `by`, whatever is undone.
+    /// Puts all videos of an account into the trash. Their short ids. What its owner had thrown away is that of `by` as well,
+    /// until it is undone, and kept as long as the others.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn trash_videos_of(&self, owner: &UserId, by: &UserId, purge_at: At) -> Result<Vec<String>, Error> {
+        let now = At::now();
         let mut tx = self.begin().await?;
         let trashed = rows_in!(
             tx,
@@ -45,7 +46,7 @@ impl Store {
                     play_epoch = play_epoch + 1, version = version + 1
              WHERE trashed_at IS NULL AND channel_id IN (SELECT id FROM channels WHERE owner_id = $4)
              RETURNING *",
-            At::now(),
+            now,
             by,
             purge_at,
             owner,
@@ -55,10 +56,14 @@ impl Store {
         }
         run_in!(
             tx,
-            "UPDATE videos SET trashed_by = $1, version = version + 1
-             WHERE trashed_by = $2 AND trashed_by <> $1 AND channel_id IN (SELECT id FROM channels WHERE owner_id = $2)",
+            "UPDATE videos SET trashed_by = $1, own_trash_left = purge_at - $3,
+                    purge_at = CASE WHEN purge_at < $4 THEN $4 ELSE purge_at END, version = version + 1
+             WHERE trashed_by = $2 AND trashed_by <> $1 AND purge_at > $3
+               AND channel_id IN (SELECT id FROM channels WHERE owner_id = $2)",
             by,
             owner,
+            now,
+            purge_at,
         )?;
         tx.commit().await?;
         Ok(trashed.into_iter().map(|video| video.short_id).collect())
@@ -71,7 +76,7 @@ impl Store {
     pub async fn restore_video(&self, id: &VideoId, now: At) -> Result<Video, Error> {
         let sql =
             "UPDATE videos SET trashed_at = NULL, trashed_by = NULL, purge_at = NULL, trashed_with_others = FALSE,
-                          version = version + 1
+                          own_trash_left = NULL, version = version + 1
                    WHERE id = $1 AND purge_at > $2 RETURNING *";
         let mut tx = self.begin().await?;
         let video = rows_in!(tx, fetch_optional, Video, sql, id, now)?.ok_or(Error::NotFound)?;
@@ -81,7 +86,8 @@ impl Store {
     }
 
     /// Takes all videos of an account out of the trash that were put there at once with [`Self::trash_videos_of`]; what was
-    /// put there one by one stays. Their short ids.
+    /// put there one by one stays. Their short ids. What its owner had thrown away before is its owner's again, for as long
+    /// as it was to be kept then.
     ///
     /// # Errors
     /// When the database fails.
@@ -101,6 +107,15 @@ impl Store {
         for video in &restored {
             index_in(&mut tx, video).await?;
         }
+        run_in!(
+            tx,
+            "UPDATE videos SET trashed_by = $1, purge_at = own_trash_left + $2, own_trash_left = NULL,
+                    version = version + 1
+             WHERE own_trash_left IS NOT NULL AND purge_at > $2
+               AND channel_id IN (SELECT id FROM channels WHERE owner_id = $1)",
+            owner,
+            now,
+        )?;
         tx.commit().await?;
         Ok(restored.into_iter().map(|video| video.short_id).collect())
     }

@@ -24,7 +24,7 @@ pub(crate) struct VideoCount {
 
 /// Put all videos of somebody into the trash
 ///
-/// Nobody sees them any more, at once and on every path; their owner cannot bring them back.
+/// Nobody sees them any more, at once and on every path; their owner cannot bring them back, nor what they threw away before.
 #[utoipa::path(delete, path = "/api/v1/admin/users/{handle}/videos", operation_id = "trash_videos_of_user", tag = "admin",
 params(("handle" = String, Path, description = "The account's handle", example = "ada")), responses(
     (status = 200, description = "They are in the trash", body = VideoCount),
@@ -44,7 +44,8 @@ pub(crate) async fn trash(
 
 /// Take all videos of somebody out of the trash
 ///
-/// Those that who asks put there, whose time in the trash is not over.
+/// Those that were put there at once, whose time in the trash is not over. What their owner threw away before is theirs to bring
+/// back again.
 #[utoipa::path(post, path = "/api/v1/admin/users/{handle}/videos/restore", operation_id = "restore_videos_of_user",
 tag = "admin", params(("handle" = String, Path, description = "The account's handle", example = "ada")), responses(
     (status = 200, description = "They are as they were before", body = VideoCount),
