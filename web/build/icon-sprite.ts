@@ -25,6 +25,7 @@ const ICONS = [
   'minimize',
   'monitor',
   'mail-plus',
+  'message-square',
   'moon',
   'pause',
   'pin',

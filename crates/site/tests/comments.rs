@@ -191,6 +191,54 @@ async fn links_of_new_accounts_wait_for_the_owner() {
 }
 
 #[tokio::test]
+async fn what_waits_is_listed_for_owners_and_moderators_over_all_videos() {
+    let app = site().await;
+    let (creator, viewer) = (creator(&app).await, app.with_role("vic", Role::Viewer).await);
+    let (moderator, other) = (app.with_role("mia", Role::Moderator).await, app.with_role("otto", Role::Creator).await);
+    video(&app, "bbbbbbbbbbb", Visibility::Private).await;
+    video(&app, "ccccccccccc", Visibility::Public).await;
+    let mut ids = Vec::new();
+    for (video, words) in [(VIDEO, "one http://a.example"), ("ccccccccccc", "two http://b.example")] {
+        let path = format!("/api/v1/videos/{video}/comments");
+        let made = viewer.post(&path, json!({ "text": words })).await;
+        assert_eq!(made.json["held"], true, "{}", made.json);
+        ids.push(made.json["id"].as_str().unwrap().to_owned());
+    }
+    let (own, all) = ("/api/v1/users/me/held-comments", "/api/v1/admin/held-comments");
+    assert_eq!((code(&viewer.get(own).await), code(&creator.get(all).await)), ("005", "005"));
+    assert_eq!(other.get(own).await.json, json!({ "items": [], "next_cursor": null, "count": 0 }));
+    for (client, path) in [(&creator, own), (&moderator, all)] {
+        let first = client.get(&format!("{path}?limit=1")).await;
+        assert_eq!((texts(&first), &first.json["count"]), (vec!["one http://a.example"], &json!(2)));
+        let item = &first.json["items"][0];
+        assert_eq!((&item["video"], &item["video_title"]), (&json!(VIDEO), &json!("A video")));
+        assert_eq!((&item["author"]["handle"], &item["held"]), (&json!("vic"), &json!(true)));
+        let next = first.json["next_cursor"].as_str().unwrap();
+        let second = client.get(&format!("{path}?limit=1&cursor={next}")).await;
+        assert_eq!((texts(&second), &second.json["next_cursor"]), (vec!["two http://b.example"], &Value::Null));
+    }
+
+    // By pages as well, wherever in the studio one is.
+    let badge = "<span class=\"badge badge-attention\">2</span>";
+    assert!(creator.page("/studio/videos").await.2.contains(badge));
+    for (client, path) in [(&creator, "/studio/comments"), (&moderator, "/admin/review")] {
+        let (status, _, page) = client.page(path).await;
+        assert!(status == StatusCode::OK && page.contains("2 comments wait for approval"), "{page}");
+        for words in ["http://a.example", "href=\"/w/ccccccccccc\"", &format!("POST {}", of(&ids[0], "/approve"))] {
+            assert!(page.contains(words), "{path} lacks {words}: {page}");
+        }
+    }
+    assert_eq!(viewer.page("/studio/comments").await.0, StatusCode::FORBIDDEN);
+
+    assert_eq!(moderator.send(Method::POST, &of(&ids[0], "/approve"), &[], None).await.status, StatusCode::OK);
+    assert_eq!(creator.delete(&of(&ids[1], "")).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(creator.get(own).await.json["count"], 0);
+    let (_, _, page) = creator.page("/studio/comments").await;
+    assert!(page.contains("No comment waits for you") && !page.contains("badge-attention"), "{page}");
+    assert!(moderator.page("/admin/review").await.2.contains("No comment waits for approval"));
+}
+
+#[tokio::test]
 async fn who_may_not_watch_does_not_read_or_write() {
     let app = site().await;
     let (creator, viewer) = (creator(&app).await, app.with_role("vic", Role::Viewer).await);

@@ -54,6 +54,18 @@ pub struct ListedComment {
     pub liked: bool,
 }
 
+/// A comment that waits to be approved, as lists of several videos show it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct HeldComment {
+    /// The comment.
+    #[sqlx(flatten)]
+    pub listed: ListedComment,
+    /// What the video is called.
+    pub video_title: String,
+    /// Whose video it is.
+    pub video_owner: UserId,
+}
+
 /// A comment to be written.
 #[derive(Debug, Clone, Copy)]
 pub struct NewComment<'a> {
@@ -81,17 +93,35 @@ pub enum CommentOrder {
     Oldest,
 }
 
-/// A query of comments as lists show them; $1 is the one for whom they are read, or empty.
+/// A query of comments as lists show them, perhaps with further columns; $1 is the one for whom they are read, or empty.
 macro_rules! listed {
     ($rest:literal) => {
+        listed!("", $rest)
+    };
+    ($columns:literal, $rest:expr) => {
         concat!(
             "SELECT comments.*, videos.short_id AS video_short_id, users.handle AS author_handle,
                     users.display_name AS author_name, users.avatar AS author_avatar,
                     EXISTS (SELECT 1 FROM comment_likes
-                            WHERE comment_likes.comment_id = comments.id AND comment_likes.user_id = $1) AS liked
-             FROM comments JOIN videos ON videos.id = comments.video_id
+                            WHERE comment_likes.comment_id = comments.id AND comment_likes.user_id = $1) AS liked",
+            $columns,
+            " FROM comments JOIN videos ON videos.id = comments.video_id
              LEFT JOIN users ON users.id = comments.author_id ",
             $rest
+        )
+    };
+}
+
+/// A query of those that wait to be approved, on whichever video.
+macro_rules! held {
+    ($rest:literal) => {
+        listed!(
+            ", videos.title AS video_title, channels.owner_id AS video_owner",
+            concat!(
+                "JOIN channels ON channels.id = videos.channel_id
+                 WHERE comments.held AND videos.trashed_at IS NULL ",
+                $rest
+            )
         )
     };
 }
@@ -233,13 +263,49 @@ impl Store {
         Ok(page.page(found, |found| found.comment.id.as_str()))
     }
 
-    /// How many of a video's comments and replies wait to be approved.
+    /// The comments and replies that wait to be approved, the longest first: on an account's videos, or on all; without those
+    /// on videos in the trash.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn count_held_comments(&self, video: &VideoId) -> Result<i64, Error> {
-        let sql = "SELECT COUNT(*) FROM comments WHERE video_id = $1 AND held";
-        Ok(rows!(self.pool, fetch_one, (i64,), sql, video)?.0)
+    pub async fn all_held_comments(
+        &self,
+        owner: Option<&UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<HeldComment>, Error> {
+        let (above, count) = (page.above(), page.rows());
+        let found = match owner {
+            Some(owner) => {
+                let sql = held!("AND comments.id > $2 AND channels.owner_id = $3 ORDER BY comments.id LIMIT $4");
+                rows!(self.pool, fetch_all, HeldComment, sql, "", above, owner, count)?
+            }
+            None => {
+                let sql = held!("AND comments.id > $2 ORDER BY comments.id LIMIT $3");
+                rows!(self.pool, fetch_all, HeldComment, sql, "", above, count)?
+            }
+        };
+        Ok(page.page(found, |found| found.listed.comment.id.as_str()))
+    }
+
+    /// How many comments and replies [`Self::all_held_comments`] has.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_held_comments(&self, owner: Option<&UserId>) -> Result<u64, Error> {
+        let found = match owner {
+            Some(owner) => {
+                let sql = "SELECT COUNT(*) FROM comments JOIN videos ON videos.id = comments.video_id
+                           JOIN channels ON channels.id = videos.channel_id
+                           WHERE comments.held AND videos.trashed_at IS NULL AND channels.owner_id = $1";
+                rows!(self.pool, fetch_one, (i64,), sql, owner)?
+            }
+            None => {
+                let sql = "SELECT COUNT(*) FROM comments JOIN videos ON videos.id = comments.video_id
+                           WHERE comments.held AND videos.trashed_at IS NULL";
+                rows!(self.pool, fetch_one, (i64,), sql)?
+            }
+        };
+        Ok(u64::try_from(found.0).unwrap_or(0))
     }
 
     /// How many of a video's comments and replies everybody sees.

@@ -43,7 +43,7 @@ pub use audit::{Action, AuditEntry, AuditFilter, NewAuditEntry};
 pub use backup::{BackupError, backup};
 pub use changes::{Change, Changes};
 pub use channels::{Channel, ChannelChange, ChannelFilter, ChannelOrder, MAX_WORDS, NewChannel, Visibility};
-pub use comments::{Comment, CommentOrder, ListedComment, NewComment};
+pub use comments::{Comment, CommentOrder, HeldComment, ListedComment, NewComment};
 pub use counts::Counts;
 pub use db::{Kind, Store};
 pub use error::Error;

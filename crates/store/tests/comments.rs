@@ -262,7 +262,27 @@ async fn held_comments_are_seen_by_their_authors(store: Store) {
     let page = PageRequest { limit: 9, after: None };
     let waiting = talk.store.held_comments(&talk.video.id, None, &page).await.unwrap().items;
     assert_eq!(waiting.into_iter().map(|found| found.comment.id).collect::<Vec<_>>(), [held.clone(), reply]);
-    assert_eq!(talk.store.count_held_comments(&talk.video.id).await.unwrap(), 2);
+    let other = user(&talk.store, "otto").await;
+    let count = async |owner: Option<&User>| {
+        let owner = owner.map(|owner| &owner.id);
+        talk.store.count_held_comments(owner).await.unwrap()
+    };
+    assert_eq!((count(None).await, count(Some(&talk.owner)).await, count(Some(&other)).await), (2, 2, 0));
+    for (owner, some) in [(None, true), (Some(&talk.owner.id), true), (Some(&other.id), false)] {
+        let first = talk.store.all_held_comments(owner, &PageRequest { limit: 1, after: None }).await.unwrap();
+        assert_eq!(first.next.is_some(), some);
+        let Some(after) = first.next else { continue };
+        let page = PageRequest { limit: 1, after: Some(after) };
+        let second = talk.store.all_held_comments(owner, &page).await.unwrap();
+        let (one, two) = (&first.items[0], &second.items[0]);
+        assert!(one.listed.comment.id < two.listed.comment.id && second.next.is_none(), "the longest first");
+        assert_eq!((one.video_title.as_str(), &one.video_owner), ("A video", &talk.owner.id));
+        assert_eq!(one.listed.video_short_id, "aaaaaaaaaaa");
+    }
+    let end = At::now().plus(time::Duration::DAY);
+    talk.store.trash_video(&talk.video.id, &talk.owner.id, end).await.unwrap();
+    assert_eq!((count(None).await, count(Some(&talk.owner)).await), (0, 0), "what nobody sees waits for nobody");
+    talk.store.restore_video(&talk.video.id, At::now()).await.unwrap();
     assert!(!talk.store.has_commented(&talk.guest.id, &talk.channel.id).await.unwrap());
     talk.store.approve_comment(&held).await.unwrap();
     assert!(talk.store.has_commented(&talk.guest.id, &talk.channel.id).await.unwrap());

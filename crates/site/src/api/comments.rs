@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use http::{HeaderMap, StatusCode};
 use millrace_store::{
-    Action, Comment as Row, CommentId, CommentOrder, Error, ListedComment, NewComment as New, Page, PageRequest,
+    Action, Comment as Row, CommentId, CommentOrder, Error, ListedComment, NewComment as New, Page, PageRequest, UserId,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -104,14 +104,48 @@ pub(crate) struct CommentPage {
     next_cursor: Option<String>,
 }
 
+/// A comment that waits to be approved.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WaitingComment {
+    #[serde(flatten)]
+    comment: Comment,
+    /// What the video is called.
+    video_title: String,
+}
+
+/// Part of a list of comments that wait to be approved, on several videos.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WaitingPage {
+    /// The oldest first.
+    items: Vec<WaitingComment>,
+    /// The `cursor` of the next page; null on the last.
+    next_cursor: Option<String>,
+    /// How many there are, on all pages.
+    count: u64,
+}
+
+impl WaitingPage {
+    /// Of those on the videos of an account, or on all.
+    async fn of(site: &Site, owner: Option<&UserId>, page: &PageRequest) -> Result<Self, Error> {
+        let store = &site.accounts.store;
+        let (page, count) = (store.all_held_comments(owner, page).await?, store.count_held_comments(owner).await?);
+        let items = page.items.into_iter().map(|held| WaitingComment {
+            comment: Comment::new(held.listed, &held.video_owner),
+            video_title: held.video_title,
+        });
+        Ok(Self { items: items.collect(), next_cursor: page.next, count })
+    }
+}
+
 impl Comment {
-    fn new(found: ListedComment, known: &KnownVideo) -> Self {
+    /// `owner` is the video's.
+    fn new(found: ListedComment, owner: &UserId) -> Self {
         let row = found.comment;
         let author = found.author_handle.zip(found.author_name).map(|(handle, display_name)| Author {
             handle,
             display_name,
             avatar_url: found.author_avatar.as_deref().map(pictures::url),
-            owner: row.author_id.as_ref() == Some(known.owner()),
+            owner: row.author_id.as_ref() == Some(owner),
         });
         Self {
             id: row.id.to_string(),
@@ -133,14 +167,14 @@ impl Comment {
 
 impl CommentThread {
     fn new(thread: Thread, known: &KnownVideo) -> Self {
-        let first_replies = thread.replies.items.into_iter().map(|reply| Comment::new(reply, known));
-        Self { first_replies: first_replies.collect(), comment: Comment::new(thread.first, known) }
+        let first_replies = thread.replies.items.into_iter().map(|reply| Comment::new(reply, known.owner()));
+        Self { first_replies: first_replies.collect(), comment: Comment::new(thread.first, known.owner()) }
     }
 }
 
 impl CommentPage {
     fn new(page: Page<ListedComment>, known: &KnownVideo) -> Self {
-        let items = page.items.into_iter().map(|found| Comment::new(found, known));
+        let items = page.items.into_iter().map(|found| Comment::new(found, known.owner()));
         Self { items: items.collect(), next_cursor: page.next }
     }
 }
@@ -323,6 +357,42 @@ pub(crate) async fn held(
     must_keep_order(&actor, &known)?;
     let held = site.accounts.store.held_comments(&known.video().id, asker.reader(), &page).await;
     Ok(Json(CommentPage::new(held.map_err(Problem::database)?, &known)))
+}
+
+/// List the comments on the own videos that wait to be approved
+///
+/// Those on videos in the trash wait until these are restored.
+#[utoipa::path(get, path = "/api/v1/users/me/held-comments", operation_id = "list_own_held_comments", tag = "comments",
+params(Part), responses(
+    (status = 200, description = "A page of comments, the oldest first", body = WaitingPage),
+    Refusals,
+))]
+pub(crate) async fn held_of_mine(
+    State(site): State<Site>,
+    actor: Actor,
+    part: Result<Query<Part>, QueryRejection>,
+) -> Result<Json<WaitingPage>, Problem> {
+    actor.must(Act::OwnChannels)?;
+    let page = Part::request(part)?;
+    WaitingPage::of(&site, Some(&actor.user.id), &page).await.map(Json).map_err(Problem::database)
+}
+
+/// List the comments of the site that wait to be approved
+///
+/// For moderators; the owners of the videos approve them as well.
+#[utoipa::path(get, path = "/api/v1/admin/held-comments", operation_id = "list_all_held_comments", tag = "admin",
+params(Part), responses(
+    (status = 200, description = "A page of comments, the oldest first", body = WaitingPage),
+    Refusals,
+))]
+pub(crate) async fn held_of_all(
+    State(site): State<Site>,
+    actor: Actor,
+    part: Result<Query<Part>, QueryRejection>,
+) -> Result<Json<WaitingPage>, Problem> {
+    actor.must(Act::ManageVideos)?;
+    let page = Part::request(part)?;
+    WaitingPage::of(&site, None, &page).await.map(Json).map_err(Problem::database)
 }
 
 /// What is changed of a comment.
@@ -534,7 +604,7 @@ impl axum::extract::FromRequestParts<Site> for Asker {
 }
 
 impl Asker {
-    fn reader(&self) -> Option<&millrace_store::UserId> {
+    fn reader(&self) -> Option<&UserId> {
         self.actor.as_ref().map(|actor| &actor.user.id)
     }
 
@@ -578,7 +648,7 @@ async fn find(site: &Site, id: &str) -> Result<ListedComment, Problem> {
 async fn shown(site: &Site, actor: &Actor, known: &KnownVideo, id: &CommentId) -> Result<Json<Comment>, Problem> {
     site.accounts.videos.forget(&known.video().short_id);
     let found = site.accounts.store.comment(id, Some(&actor.user.id)).await.map_err(Problem::database)?;
-    Ok(Json(Comment::new(found.ok_or_else(none)?, known)))
+    Ok(Json(Comment::new(found.ok_or_else(none)?, known.owner())))
 }
 
 /// Whether each link of a text is in another already.

@@ -132,6 +132,8 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(video_watch::like, video_watch::unlike))
         .routes(routes!(comments::list, comments::create))
         .routes(routes!(comments::held))
+        .routes(routes!(comments::held_of_mine))
+        .routes(routes!(comments::held_of_all))
         .routes(routes!(comments::replies))
         .routes(routes!(comments::update, comments::delete))
         .routes(routes!(comments::pin, comments::unpin))

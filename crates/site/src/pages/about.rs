@@ -174,6 +174,8 @@ const PURPOSES: &[(&str, &str)] = &[
     ("list_comments", "api.operation.list_comments"),
     ("create_comment", "api.operation.create_comment"),
     ("list_held_comments", "api.operation.list_held_comments"),
+    ("list_own_held_comments", "api.operation.list_own_held_comments"),
+    ("list_all_held_comments", "api.operation.list_all_held_comments"),
     ("list_replies", "api.operation.list_replies"),
     ("update_comment", "api.operation.update_comment"),
     ("delete_comment", "api.operation.delete_comment"),

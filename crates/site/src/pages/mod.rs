@@ -11,6 +11,7 @@ mod embed;
 pub(crate) mod error;
 mod frame;
 mod guide;
+mod held;
 mod home;
 mod oembed;
 mod search;

@@ -33,6 +33,8 @@ pub(super) struct Shell {
     pub(super) words: String,
     pub(super) built: bool,
     pub(super) version: &'static str,
+    /// Comments on the visitor's videos that wait to be approved, as the studio tells.
+    pub(super) held_comments: u64,
     entries: &'static [&'static str],
 }
 
@@ -58,6 +60,7 @@ impl Shell {
             site: Arc::clone(&site.config),
             name,
             visitor,
+            held_comments: 0,
             entries: &[SITE_ENTRY],
         }
     }
@@ -129,15 +132,16 @@ impl Shell {
         self.visitor.user.as_ref().is_some_and(Rail::leads_somewhere)
     }
 
-    /// The studio's pages: path, message, icon, and whether this is one of them.
-    pub(super) fn studio_pages(&self) -> [(&'static str, &'static str, &'static str, bool); 3] {
+    /// The studio's pages: path, message, icon, whether this is one of them, and what waits there to be done.
+    pub(super) fn studio_pages(&self) -> [(&'static str, &'static str, &'static str, bool, u64); 4] {
         let path = self.visitor.path.split('?').next().unwrap_or_default();
         let below = |page: &str| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let [videos, trash] = ["/studio/videos", "/studio/trash"].map(below);
+        let [videos, comments, trash] = ["/studio/videos", "/studio/comments", "/studio/trash"].map(below);
         [
-            ("/studio", "studio.channels", "radio-tower", !videos && !trash),
-            ("/studio/videos", "studio.videos", "clapperboard", videos),
-            ("/studio/trash", "studio.trash", "trash-2", trash),
+            ("/studio", "studio.channels", "radio-tower", !videos && !comments && !trash, 0),
+            ("/studio/videos", "studio.videos", "clapperboard", videos, 0),
+            ("/studio/comments", "studio.comments", "message-square", comments, self.held_comments),
+            ("/studio/trash", "studio.trash", "trash-2", trash, 0),
         ]
     }
 

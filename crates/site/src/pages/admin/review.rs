@@ -1,4 +1,4 @@
-//! What waits for moderators: videos to decide on, and what viewers reported.
+//! What waits for moderators: videos to decide on, what viewers reported, and comments that nobody approved yet.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -7,6 +7,7 @@ use millrace_store::{Error, ListedVideo, PageRequest, Report, ReportReason};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
+use super::super::held::Held;
 use super::super::{Shell, render};
 use super::{Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
@@ -22,6 +23,7 @@ struct ReviewPage {
     next: Option<String>,
     reported: Vec<Reported>,
     next_reports: Option<String>,
+    held: Held,
 }
 
 /// A video that waits.
@@ -55,6 +57,7 @@ struct ReportRow {
 pub(super) struct Which {
     cursor: Option<String>,
     reports: Option<String>,
+    comments: Option<String>,
 }
 
 pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which): Query<Which>) -> Response {
@@ -69,9 +72,10 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
     let store = &site.accounts.store;
     let read = async {
         let videos = store.videos_in_review(&part(which.cursor, VIDEOS)).await?;
-        Ok::<_, Error>((videos, store.open_reports(&part(which.reports, REPORTS)).await?))
+        let reports = store.open_reports(&part(which.reports, REPORTS)).await?;
+        Ok::<_, Error>((videos, reports, Held::of(store, None, which.comments, shell.t).await?))
     };
-    let (videos, reports) = match read.await {
+    let (videos, reports, held) = match read.await {
         Ok(read) => read,
         Err(error) => return failed(error),
     };
@@ -81,6 +85,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
         next: videos.next,
         reported: by_video(reports.items, now, shell.t),
         next_reports: reports.next,
+        held,
         shell,
         rail,
     });

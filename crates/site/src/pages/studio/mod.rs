@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 
 use super::admin::{End, Moment};
 use super::channel::Seed;
+use super::held::Held;
 use super::{Avatar, Shell, error, render};
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
@@ -32,6 +33,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/studio", get(page))
         .route("/studio/videos", get(videos::list))
         .route("/studio/videos/{id}", get(videos::one))
+        .route("/studio/comments", get(comments))
         .route("/studio/trash", get(videos::trash))
         .route("/studio/{handle}", get(channel))
         .route("/studio/{handle}/settings", get(settings))
@@ -76,6 +78,13 @@ struct GoLive {
     broadcasts: Vec<Broadcast>,
     /// The cursor of the broadcasts before these.
     next: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "studio_comments.html")]
+struct Comments {
+    shell: Shell,
+    held: Held,
 }
 
 struct Key {
@@ -130,7 +139,7 @@ struct Cursor {
 }
 
 async fn page(State(site): State<Site>, visitor: Visitor) -> Response {
-    let (actor, shell) = match enter(&site, visitor, "studio.title") {
+    let (actor, shell) = match enter(&site, visitor, "studio.title").await {
         Ok(entered) => entered,
         Err(response) => return *response,
     };
@@ -146,6 +155,18 @@ async fn page(State(site): State<Site>, visitor: Visitor) -> Response {
         title: channel.title,
     });
     render(&Studio { channels: channels.collect(), shell })
+}
+
+/// What waits for a creator below their videos.
+async fn comments(State(site): State<Site>, Query(Cursor { cursor }): Query<Cursor>, visitor: Visitor) -> Response {
+    let (actor, shell) = match enter(&site, visitor, "studio.comments").await {
+        Ok(entered) => entered,
+        Err(response) => return *response,
+    };
+    match Held::of(&site.accounts.store, Some(&actor.user.id), cursor, shell.t).await {
+        Ok(held) => render(&Comments { shell, held }),
+        Err(error) => failed(error),
+    }
 }
 
 async fn channel(
@@ -227,21 +248,25 @@ async fn settings(State(site): State<Site>, Path(handle): Path<String>, visitor:
 }
 
 /// Who may see the studio; or what others get instead.
-fn enter(site: &Site, visitor: Visitor, title: &str) -> Result<(Actor, Shell), Box<Response>> {
+async fn enter(site: &Site, visitor: Visitor, title: &str) -> Result<(Actor, Shell), Box<Response>> {
     let Some(actor) = visitor.user.clone() else {
         return Err(Box::new(Redirect::to(&format!("/login?next={}", visitor.path)).into_response()));
     };
     if !actor.may(Act::OwnChannels) {
         return Err(Box::new(error::page(site, visitor, error::NO_CREATOR)));
     }
+    let held_comments = site.accounts.store.count_held_comments(Some(&actor.user.id)).await;
+    let held_comments = held_comments.map_err(|error| Box::new(failed(error)))?;
     let title = visitor.language.messages().get(title);
-    Ok((actor, Shell::new(site, visitor, title).unlisted()))
+    let mut shell = Shell::new(site, visitor, title).unlisted();
+    shell.held_comments = held_comments;
+    Ok((actor, shell))
 }
 
 /// One's own channel, or what others get instead.
 async fn own(site: &Site, visitor: Visitor, handle: &str) -> Result<(Channel, Shell), Box<Response>> {
     let again = visitor.clone();
-    let (actor, shell) = enter(site, visitor, "studio.title")?;
+    let (actor, shell) = enter(site, visitor, "studio.title").await?;
     let found = site.accounts.store.channel_by_handle(handle).await.map_err(|error| Box::new(failed(error)))?;
     match found.filter(|channel| channel.owner_id == actor.user.id) {
         Some(channel) => Ok((channel, shell)),

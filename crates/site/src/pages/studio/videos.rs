@@ -108,7 +108,7 @@ pub(super) async fn list(
     Query(Cursor { cursor }): Query<Cursor>,
     visitor: Visitor,
 ) -> Response {
-    let (actor, shell) = match enter(&site, visitor, "studio.videos") {
+    let (actor, shell) = match enter(&site, visitor, "studio.videos").await {
         Ok(entered) => entered,
         Err(response) => return *response,
     };
@@ -145,7 +145,7 @@ pub(super) async fn trash(
     Query(Cursor { cursor }): Query<Cursor>,
     visitor: Visitor,
 ) -> Response {
-    let (actor, shell) = match enter(&site, visitor, "studio.trash") {
+    let (actor, shell) = match enter(&site, visitor, "studio.trash").await {
         Ok(entered) => entered,
         Err(response) => return *response,
     };
@@ -157,7 +157,7 @@ pub(super) async fn trash(
 
 pub(super) async fn one(State(site): State<Site>, Path(id): Path<String>, visitor: Visitor) -> Response {
     let again = visitor.clone();
-    let (actor, shell) = match enter(&site, visitor, "studio.edit_video") {
+    let (actor, shell) = match enter(&site, visitor, "studio.edit_video").await {
         Ok(entered) => entered,
         Err(response) => return *response,
     };
