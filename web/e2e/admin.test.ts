@@ -34,6 +34,7 @@ const PAGES = [
   '',
   '/streams',
   '/review',
+  '/trash',
   '/users',
   '/users/ada',
   '/registrations',

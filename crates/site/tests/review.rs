@@ -57,6 +57,48 @@ fn ids(answer: &Answer) -> Vec<&str> {
     answer.json["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect()
 }
 
+#[tokio::test]
+async fn moderators_see_the_trash_of_all_and_restore_from_it() {
+    let app = site().await;
+    let (cora, mia) = (app.browser("cora").await, app.with_role("mia", Role::Moderator).await);
+    for id in [ONE, TWO] {
+        video(&app, id, Review::None).await;
+    }
+    assert_eq!(cora.delete(&format!("/api/v1/videos/{ONE}")).await.status, StatusCode::OK);
+    assert_eq!(mia.delete(&format!("/api/v1/videos/{TWO}")).await.status, StatusCode::OK);
+    let trash = "/api/v1/admin/trash";
+    assert_eq!(code(&cora.get(trash).await), "005");
+    let all = mia.get(trash).await;
+    let says = |id: &str, key: &str| {
+        let items = all.json["items"].as_array().unwrap();
+        items.iter().find(|item| item["id"] == id).unwrap()[key].clone()
+    };
+    assert_eq!((says(ONE, "trashed_by"), says(ONE, "by_owner")), (json!("cora"), json!(true)));
+    assert_eq!((says(TWO, "trashed_by"), says(TWO, "by_owner")), (json!("mia"), json!(false)));
+    assert_eq!((says(TWO, "title"), says(TWO, "channel")), (json!("Night <market>"), json!("engine")));
+    let first = mia.get(&format!("{trash}?limit=1")).await;
+    let next = first.json["next_cursor"].as_str().unwrap();
+    let second = mia.get(&format!("{trash}?limit=1&cursor={next}")).await;
+    assert_eq!([ids(&first), ids(&second)].concat(), ids(&all));
+
+    let (_, _, page) = mia.page("/admin/trash").await;
+    for words in [
+        "by its owner",
+        "by @mia",
+        "Engine room",
+        "Night &#60;market&#62;",
+        "Deleted for good in ",
+        "POST /api/v1/videos/BBBBBBBBBBB/restore",
+    ] {
+        assert!(page.contains(words), "{words} is not there: {page}");
+    }
+    assert_eq!(cora.page("/admin/trash").await.0, StatusCode::FORBIDDEN);
+    for id in [ONE, TWO] {
+        assert_eq!(mia.post(&format!("/api/v1/videos/{id}/restore"), json!(null)).await.status, StatusCode::OK);
+    }
+    assert!(mia.page("/admin/trash").await.2.contains("The trash is empty"));
+}
+
 async fn status_for_others(app: &App, id: &str) -> StatusCode {
     app.anonymous().get(&format!("/api/v1/videos/{id}")).await.status
 }

@@ -67,7 +67,8 @@ pub use tokens::{ApiToken, NewApiToken};
 pub use uploads::{NewUpload, Upload};
 pub use users::{NewUser, Profile, Role, User, UserFilter, UserState};
 pub use videos::{
-    ListedVideo, NewVideo, Review, Shelf, Video, VideoChange, VideoFacts, VideoFilter, VideoOrder, VideoState,
+    ListedVideo, NewVideo, Review, Shelf, TrashedVideo, Video, VideoChange, VideoFacts, VideoFilter, VideoOrder,
+    VideoState,
 };
 
 /// SHA-256 of a secret that is high-entropy by itself.

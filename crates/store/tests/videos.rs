@@ -225,6 +225,33 @@ async fn all_of_an_account_go_and_come_back_together() {
 }
 
 #[tokio::test]
+async fn the_trash_of_all_is_listed_with_who_threw_away_what() {
+    let site = Site::new().await;
+    let moderator = user(&site.store, "mia").await;
+    let (one, two) = (site.ready("one").await, site.ready("two").await);
+    site.ready("kept").await;
+    let end = At::now().plus(WEEK);
+    site.store.trash_video(&two.id, &site.owner.id, end.plus(WEEK)).await.unwrap();
+    let first = site.store.video(&two.id).await.unwrap().unwrap().trashed_at.unwrap();
+    while At::now() <= first {}
+    site.store.trash_video(&one.id, &moderator.id, end).await.unwrap();
+    let listed = async |now: At| {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = site.store.trashed_videos(now, &PageRequest { limit: 1, after }).await.unwrap();
+            all.extend(page.items.into_iter().map(|found| (found.listed.video.short_id, found.trasher.unwrap())));
+            after = page.next;
+            if after.is_none() {
+                return all;
+            }
+        }
+    };
+    let (of_one, of_two) = (("one".to_owned(), "mia".to_owned()), ("two".to_owned(), "ada".to_owned()));
+    assert_eq!(listed(At::now()).await, [of_one, of_two.clone()], "the last first");
+    assert_eq!(listed(end).await, [of_two], "what is to be deleted now is not brought back");
+}
+
+#[tokio::test]
 async fn a_file_in_the_place_of_another_makes_that_garbage() {
     let site = Site::new().await;
     let video = site.video("one").await;

@@ -104,6 +104,7 @@ fn described() -> (Router<Site>, utoipa::openapi::OpenApi) {
         .routes(routes!(admin::review::reports))
         .routes(routes!(admin::review::close_reports))
         .routes(routes!(admin::storage::get))
+        .routes(routes!(admin::trash::all))
         .routes(routes!(admin::user_videos::trash))
         .routes(routes!(admin::user_videos::restore))
         .routes(routes!(admin::settings::get, admin::settings::update))

@@ -112,6 +112,7 @@ const PURPOSES: &[(&str, &str)] = &[
     ("close_reports", "api.operation.close_reports"),
     ("report_video", "api.operation.report_video"),
     ("get_storage", "api.operation.get_storage"),
+    ("list_trash", "api.operation.list_trash"),
     ("trash_videos_of_user", "api.operation.trash_videos_of_user"),
     ("restore_videos_of_user", "api.operation.restore_videos_of_user"),
     ("list_audit", "api.operation.list_audit"),

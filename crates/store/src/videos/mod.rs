@@ -250,6 +250,16 @@ pub struct ListedVideo {
     pub thumbnail: Option<String>,
 }
 
+/// A video in the trash.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct TrashedVideo {
+    /// The video.
+    #[sqlx(flatten)]
+    pub listed: ListedVideo,
+    /// The handle of who threw it away; `None` where that account is no more.
+    pub trasher: Option<String>,
+}
+
 /// The order of a list of videos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VideoOrder {

@@ -1,19 +1,26 @@
 //! Videos as lists and pages show them.
 
 use crate::db::rows;
-use crate::{Error, ListedVideo, Page, PageRequest, Shelf, Store, UserId, Video, VideoFilter, VideoId, VideoOrder};
+use crate::{
+    At, Error, ListedVideo, Page, PageRequest, Shelf, Store, TrashedVideo, UserId, Video, VideoFilter, VideoId,
+    VideoOrder,
+};
 
-/// A query of videos as lists show them.
+/// A query of videos as lists show them, perhaps with further columns.
 macro_rules! listed {
-    ($($rest:tt)+) => {
+    (with $columns:literal, $($rest:tt)+) => {
         concat!(
             "SELECT videos.*, channels.handle AS channel_handle, channels.title AS channel_title,
                     channels.avatar AS channel_avatar, channels.owner_id,
                     (SELECT object_key FROM files WHERE files.video_id = videos.id AND files.kind = 'poster' LIMIT 1)
-                    AS thumbnail
-             FROM videos JOIN channels ON channels.id = videos.channel_id ",
+                    AS thumbnail",
+            $columns,
+            " FROM videos JOIN channels ON channels.id = videos.channel_id ",
             $($rest)+
         )
+    };
+    ($($rest:tt)+) => {
+        listed!(with "", $($rest)+)
     };
 }
 
@@ -131,6 +138,24 @@ impl Store {
         };
         let found = rows!(self.pool, fetch_all, ListedVideo, sql, owner, page.below(), page.rows())?;
         Ok(page.page(found, |found| found.video.id.as_str()))
+    }
+
+    /// The videos of all that are in the trash and can be restored, the last that went there first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn trashed_videos(&self, now: At, page: &PageRequest) -> Result<Page<TrashedVideo>, Error> {
+        let sql = listed!(
+            with ", trashers.handle AS trasher",
+            "LEFT JOIN users AS trashers ON trashers.id = videos.trashed_by
+             WHERE videos.trashed_at IS NOT NULL AND videos.purge_at > $1 AND (videos.trashed_at, videos.id) < ($2, $3)
+             ORDER BY videos.trashed_at DESC, videos.id DESC LIMIT $4"
+        );
+        let (below, id) = page.below_ranked();
+        let found = rows!(self.pool, fetch_all, TrashedVideo, sql, now, below, id, page.rows())?;
+        Ok(page.page_from(found, |TrashedVideo { listed: ListedVideo { video, .. }, .. }| {
+            PageRequest::ranked(video.trashed_at.map_or(0, |at| at.0), video.id.as_str())
+        }))
     }
 
     /// The videos that can be watched and wait for moderators, the longest first.

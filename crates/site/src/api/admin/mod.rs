@@ -6,5 +6,6 @@ pub(crate) mod jobs;
 pub(crate) mod review;
 pub(crate) mod settings;
 pub(crate) mod storage;
+pub(crate) mod trash;
 pub(crate) mod user_videos;
 pub(crate) mod users;

@@ -8,6 +8,7 @@ mod review;
 mod settings;
 mod storage;
 mod streams;
+mod trash;
 mod users;
 
 use axum::Router;
@@ -30,6 +31,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/admin/registrations", get(users::registrations))
         .route("/admin/invitations", get(invitations::page))
         .route("/admin/review", get(review::page))
+        .route("/admin/trash", get(trash::page))
         .route("/admin/jobs", get(jobs::page))
         .route("/admin/storage", get(storage::page))
         .route("/admin/settings", get(settings::page))
@@ -41,6 +43,7 @@ const ENTRIES: &[(&str, &str, &str, Act)] = &[
     ("/admin", "admin.dashboard", "layout-dashboard", Act::ManageUsers),
     ("/admin/streams", "admin.streams", "radio-tower", Act::ManageStreams),
     (REVIEW, "admin.review", "flag", Act::ManageVideos),
+    ("/admin/trash", "admin.trash", "trash-2", Act::ManageVideos),
     ("/admin/users", "admin.users", "users", Act::ManageUsers),
     (REGISTRATIONS, "admin.registrations", "user-check", Act::ManageUsers),
     ("/admin/invitations", "admin.invitations", "mail-plus", Act::ManageUsers),
