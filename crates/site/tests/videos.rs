@@ -10,7 +10,7 @@ use app::{App, Client, NothingLive, code};
 use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_jobs::Work;
-use millrace_objects::{Access, Credentials, Objects};
+use millrace_objects::{Access, Credentials, Key, Objects};
 use millrace_site::{Accounts, DownloadLimits, SiteConfig, SiteKey, router};
 use millrace_store::{At, FileKind, NewFile, Role};
 use millrace_vod::jobs;
@@ -412,6 +412,34 @@ async fn what_is_deleted_for_good_leaves_nothing() {
     assert!(app.store.garbage(At::now(), 10).await.unwrap().is_empty());
     let back = creator.post(&format!("/api/v1/videos/{id}/restore"), Value::Null).await;
     assert_eq!(back.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn files_that_are_missing_are_named() {
+    let (app, id) = with_video().await;
+    let ada = app.browser("ada").await;
+    let check = async || {
+        app.store.enqueue(&jobs::Reconcile {}.job()).await.unwrap();
+        work(&app, None).await;
+        ada.get("/api/v1/admin/storage").await.json
+    };
+    assert_eq!(check().await["missing"], json!([]));
+    let video = app.store.video_by_short_id(&id).await.unwrap().unwrap().video;
+    let file = app.store.files(&video.id).await.unwrap().remove(0);
+    let vod = app.accounts.vod();
+    vod.objects().delete_all(vec![Key::parse(&file.object_key).unwrap()]).await.unwrap();
+    let stored = check().await;
+    let named = json!([{
+        "video": id, "title": "clip", "kind": "original", "name": "", "key": file.object_key,
+    }]);
+    assert_eq!(stored["missing"], named);
+    assert!(stored["reconciled"]["note"].as_str().unwrap().ends_with("1 videos lack files"), "{stored}");
+    let (_, _, page) = ada.page("/admin/storage").await;
+    for words in ["Missing files", &format!("href=\"/studio/videos/{id}\""), "Uploaded files", &file.object_key] {
+        assert!(page.contains(words), "{words} is not there: {page}");
+    }
+    app.store.delete_file(&video.id, FileKind::Original, &file.name).await.unwrap();
+    assert_eq!(ada.get("/api/v1/admin/storage").await.json["missing"], json!([]), "nobody misses it any more");
 }
 
 #[tokio::test]

@@ -36,6 +36,22 @@ texts!(FileKind {
     Caption = "caption",
 });
 
+/// A file whose object is missing.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct MissingFile {
+    /// What it is.
+    #[sqlx(try_from = "String")]
+    pub kind: FileKind,
+    /// Which of its kind.
+    pub name: String,
+    /// Its key among the objects.
+    pub object_key: String,
+    /// The video's name in addresses.
+    pub short_id: String,
+    /// What the video is called.
+    pub title: String,
+}
+
 /// A file of a video.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct File {
@@ -180,6 +196,30 @@ impl Store {
     pub async fn files_from(&self, after: &str, most: i64) -> Result<Vec<File>, Error> {
         let sql = "SELECT * FROM files WHERE object_key > $1 ORDER BY object_key LIMIT $2";
         Ok(rows!(self.pool, fetch_all, File, sql, after, most)?)
+    }
+
+    /// Notes which objects of files are missing, in place of those that were.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_missing_files(&self, object_keys: &[String]) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        run_in!(tx, "DELETE FROM missing_files")?;
+        for key in object_keys {
+            run_in!(tx, "INSERT INTO missing_files (object_key) VALUES ($1) ON CONFLICT DO NOTHING", key)?;
+        }
+        tx.commit().await
+    }
+
+    /// The files whose objects were missing, as far as they were not replaced or deleted since; those of a video together.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn missing_files(&self) -> Result<Vec<MissingFile>, Error> {
+        let sql = "SELECT files.kind, files.name, files.object_key, videos.short_id, videos.title
+                   FROM missing_files JOIN files ON files.object_key = missing_files.object_key
+                   JOIN videos ON videos.id = files.video_id ORDER BY videos.id DESC, files.id";
+        Ok(rows!(self.pool, fetch_all, MissingFile, sql)?)
     }
 
     /// Bytes that are stored for an account's videos, trash included, and those that its uploads were promised.

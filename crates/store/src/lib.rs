@@ -47,7 +47,7 @@ pub use comments::{Comment, CommentOrder, HeldComment, ListedComment, NewComment
 pub use counts::Counts;
 pub use db::{Kind, Store};
 pub use error::Error;
-pub use files::{File, FileKind, NewFile, StoredKind, StoredOfUser};
+pub use files::{File, FileKind, MissingFile, NewFile, StoredKind, StoredOfUser};
 pub use ids::{
     AuditId, ChannelId, CommentId, FileId, JobId, KeyId, LinkId, LiveSessionId, ReportId, SessionId, TokenId, UploadId,
     UserId, VideoId,

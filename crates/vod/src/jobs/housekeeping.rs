@@ -177,7 +177,7 @@ impl Handler for Reconciling {
             }
         }
         // What is referred to, and not there.
-        let (mut after, mut missing) = (String::new(), HashSet::new());
+        let (mut after, mut missing, mut named) = (String::new(), HashSet::new(), Vec::new());
         loop {
             job.go_on()?;
             let files = self.0.store.files_from(&after, BATCH).await?;
@@ -190,11 +190,15 @@ impl Handler for Reconciling {
                     Ok(_) | Err(millrace_objects::Error::NotFound) => {
                         tracing::error!(%key, video = %file.video_id, kind = file.kind.as_str(), "a file is missing or cut off");
                         missing.insert(file.video_id);
+                        if named.len() < MOST_NAMED {
+                            named.push(file.object_key);
+                        }
                     }
                     Err(error) => return Err(storage(error)),
                 }
             }
         }
+        self.0.store.set_missing_files(&named).await?;
         let note = format!("{seen} objects: {orphans} orphans removed, {} videos lack files", missing.len());
         job.progress(1000, note);
         Ok(())
@@ -203,6 +207,8 @@ impl Handler for Reconciling {
 
 /// Rows that are taken at a time.
 const BATCH: i64 = 100;
+/// Files that are missing and said to be so by name; the log has them all.
+const MOST_NAMED: usize = 50;
 /// So old an object must be before it counts as forgotten.
 const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;

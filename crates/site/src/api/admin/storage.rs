@@ -35,6 +35,8 @@ pub(crate) struct Storage {
     pub(crate) garbage: u64,
     /// The last time that what is stored was compared with what is known of it; null where that was not yet.
     pub(crate) reconciled: Option<Reconciled>,
+    /// Files that were missing or cut off then, at most 50; those that were replaced or deleted since are left out.
+    pub(crate) missing: Vec<MissingFile>,
 }
 
 /// How much is stored of a kind.
@@ -61,6 +63,24 @@ pub(crate) struct StoredOfUser {
     pub(crate) videos: u64,
     /// Bytes of all their files.
     pub(crate) bytes: u64,
+}
+
+/// A file that is missing where files are.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MissingFile {
+    /// The id of the video whose it is.
+    #[schema(example = "q7RbT2mXv0K")]
+    pub(crate) video: String,
+    /// What the video is called.
+    pub(crate) title: String,
+    /// The kind of file.
+    #[schema(example = "rendition")]
+    pub(crate) kind: &'static str,
+    /// Which of its kind; may be empty.
+    #[schema(example = "720")]
+    pub(crate) name: String,
+    /// Its name where files are.
+    pub(crate) key: String,
 }
 
 /// A comparison of what is stored with what is known of it.
@@ -117,12 +137,20 @@ pub(crate) async fn stored(site: &Site, page: &PageRequest) -> Result<Storage, E
         videos: number(of.videos),
         bytes: number(of.bytes),
     });
+    let missing = store.missing_files().await?.into_iter().map(|file| MissingFile {
+        video: file.short_id,
+        title: file.title,
+        kind: file.kind.as_str(),
+        name: file.name,
+        key: file.object_key,
+    });
     let done = JobFilter { state: Some(JobState::Done), kind: Some(Reconcile::KIND), subject: None };
     let last = store.jobs(&done, &PageRequest { limit: 1, after: None }).await?.items.into_iter().next();
     Ok(Storage {
         total_bytes: kinds.iter().map(|kind| kind.bytes).sum(),
         disk: site.config.data_dir.as_deref().and_then(disk),
         kinds,
+        missing: missing.collect(),
         users: users.collect(),
         next_cursor: page.next,
         address: site.accounts.videos.vod().objects().to_string(),

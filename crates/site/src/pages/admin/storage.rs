@@ -26,6 +26,7 @@ struct StoragePage {
     garbage: String,
     /// When what is stored was last checked, and what came of it.
     reconciled: Option<(Moment, String)>,
+    missing: Vec<Missing>,
     /// Message, how many, how much.
     kinds: Vec<(&'static str, String, String)>,
     users: Vec<UserRow>,
@@ -35,6 +36,16 @@ struct StoragePage {
 #[derive(Default, Deserialize)]
 pub(super) struct Which {
     cursor: Option<String>,
+}
+
+/// A file that is missing.
+struct Missing {
+    video: String,
+    title: String,
+    /// Message of its kind.
+    kind: &'static str,
+    name: String,
+    key: String,
 }
 
 struct UserRow {
@@ -55,9 +66,13 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
         Err(error) => return failed(error),
     };
     let (t, now) = (shell.t, OffsetDateTime::now_utc());
-    let kinds = stored.kinds.iter().map(|of| {
-        let message = KINDS.iter().find(|(kind, _)| *kind == of.kind).map_or(of.kind, |(_, message)| message);
-        (message, t.count("admin.files", of.files), size(of.bytes, t))
+    let kinds = stored.kinds.iter().map(|of| (message(of.kind), t.count("admin.files", of.files), size(of.bytes, t)));
+    let missing = stored.missing.into_iter().map(|file| Missing {
+        video: file.video,
+        title: file.title,
+        kind: message(file.kind),
+        name: file.name,
+        key: file.key,
     });
     let users = stored.users.into_iter().map(|of| UserRow {
         handle: of.handle,
@@ -77,11 +92,17 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
         ),
         garbage: t.abbreviate(stored.garbage),
         reconciled: stored.reconciled.map(|last| (Moment::new(last.at, now, t), translated(&last.note, t))),
+        missing: missing.collect(),
         kinds: kinds.collect(),
         users: users.collect(),
         shell,
         rail,
     })
+}
+
+/// The message of a kind of file.
+fn message(kind: &'static str) -> &'static str {
+    KINDS.iter().find(|(known, _)| *known == kind).map_or(kind, |(_, message)| message)
 }
 
 /// Accounts of a page.
