@@ -220,6 +220,35 @@ test('a new video waits for a moderator, is approved, and is reported', async ()
   await row.getByRole('button', { name: 'Close the reports' }).click();
   await ada.getByText('No report is open.').waitFor();
 
+  // Links of a new account wait for the video's owner, who finds them in the studio, and for moderators.
+  const other = await ada.context().request.post(`${api}/invitations`, { data: {} });
+  const vic = await visitor(((await other.json()) as { path: string }).path);
+  await enter(vic, 'vic', 'Register');
+  await vic.waitForURL('**/settings');
+  for (const text of ['see https://one.example/', 'and https://two.example/']) {
+    const said = await vic.context().request.post(`${api}/videos/${id}/comments`, { data: { text } });
+    expect(((await said.json()) as { held: boolean }).held).toBe(true);
+  }
+  await go(mia, '/studio');
+  await mia.getByRole('link', { name: 'Comments 2' }).click();
+  await mia.getByRole('heading', { name: '2 comments wait for approval' }).waitFor();
+  await accessible(mia);
+  await mia.getByRole('button', { name: 'Approve the comment by vic' }).first().click();
+  await mia.getByRole('heading', { name: '1 comment waits for approval' }).waitFor();
+  await go(ada, '/admin/review');
+  await ada.getByRole('heading', { name: '1 comment waits for approval' }).waitFor();
+  await accessible(ada);
+  await ada.getByText('Delete', { exact: true }).click();
+  await ada.getByRole('button', { name: 'Delete it' }).click();
+  await ada.getByText('No comment waits for approval.').waitFor();
+
+  expect((await requests.delete(`${api}/videos/${id}`)).status()).toBe(200);
+  await go(ada, '/admin/trash');
+  await ada.getByText('by its owner').waitFor();
+  await accessible(ada);
+  await ada.getByRole('button', { name: 'Restore: Night market' }).click();
+  await ada.getByText('The trash is empty.').waitFor();
+
   await go(ada, '/admin/jobs?state=done&kind=video.process');
   await ada.getByRole('link', { name: id }).waitFor();
   await go(ada, '/admin/storage');

@@ -157,7 +157,7 @@ test('channels are found, and their pages are sound on a desktop and on a phone'
   await page.keyboard.press('Enter');
   await page.getByRole('link', { name: 'Night market 夜市' }).first().waitFor();
   const storageState = await creator.context().storageState();
-  const paths = ['/search?q=nothing-at-all', '/browse/travel', '/@night-market', '/@night-market#about', '/studio', '/studio/night-market', '/settings'];
+  const paths = ['/search?q=nothing-at-all', '/browse/travel', '/@night-market', '/@night-market#about', '/studio', '/studio/comments', '/studio/night-market', '/settings'];
   for (const [screen, locale, colorScheme] of [
     ['desktop', 'zh-CN', 'dark'],
     ['phone', 'en', 'light'],
