@@ -295,5 +295,17 @@ async fn what_is_deleted_is_in_the_trash_until_it_is_restored() {
     assert!(one.contains("This video is in the trash") && !one.contains("href=\"/w/"));
     assert_eq!(creator.post("/api/v1/videos/AAAAAAAAAA1/restore", json!(null)).await.status, StatusCode::OK);
     assert!(!creator.page("/studio/trash").await.2.contains("AAAAAAAAAA1"));
+
+    // What a moderator threw away is for moderators to restore; nothing else is offered.
+    let (moderator, restore) = (app.browser("ada").await, "/api/v1/videos/AAAAAAAAAA1/restore");
+    let gone = moderator.delete("/api/v1/videos/AAAAAAAAAA1").await;
+    assert_eq!((gone.status, &gone.json["own"]["kept_by_moderators"]), (StatusCode::OK, &json!(true)));
+    for path in ["/studio/trash", "/studio/videos/AAAAAAAAAA1"] {
+        let (_, _, page) = creator.page(path).await;
+        assert!(page.contains("Put here by a moderator") && !page.contains(restore), "{path}: {page}");
+    }
+    assert!(moderator.page("/studio/videos/AAAAAAAAAA1").await.2.contains(restore));
+    let back = moderator.post(restore, json!(null)).await;
+    assert_eq!((back.status, &back.json["own"]["kept_by_moderators"]), (StatusCode::OK, &json!(false)));
     assert!(creator.page("/studio/videos").await.2.contains("video-AAAAAAAAAA1"));
 }

@@ -212,7 +212,8 @@ pub(crate) async fn own_page(
     let mut items = Vec::new();
     for listed in page.items {
         let stored = store.stored_bytes_of_video(&listed.video.id).await.map_err(Problem::database)?;
-        let own = OwnPart::of(site, &listed.video, u64::try_from(stored).unwrap_or(0)).await?;
+        let stored = u64::try_from(stored).unwrap_or(0);
+        let own = OwnPart::of(site, &listed.video, &listed.owner_id, stored).await?;
         items.push(Video { own: Some(own), ..Video::new(listed) });
     }
     Ok(VideoPage { items, next_cursor: page.next })

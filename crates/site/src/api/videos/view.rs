@@ -1,7 +1,7 @@
 //! What the API says of a video.
 
 use millrace_store::{
-    FileKind, Job, JobFilter, JobState, ListedVideo, PageRequest, Review, Video as Row, VideoState, Visibility,
+    FileKind, Job, JobFilter, JobState, ListedVideo, PageRequest, Review, UserId, Video as Row, VideoState, Visibility,
 };
 use millrace_vod::jobs::{MakeRendition, OpenVideo, ProcessVideo, Work};
 use serde::{Deserialize, Serialize};
@@ -143,6 +143,8 @@ pub(crate) struct OwnPart {
     /// When it is deleted for good; null where it is not in the trash.
     #[serde(with = "time::serde::rfc3339::option")]
     pub(crate) purge_at: Option<OffsetDateTime>,
+    /// Whether it is in the trash and moderators alone restore it, since its owner did not put it there.
+    pub(crate) kept_by_moderators: bool,
     /// What its file was called where it came from.
     pub(crate) file_name: String,
     /// Bytes that are stored for it, renditions and pictures included.
@@ -357,13 +359,14 @@ impl Video {
     /// With what its owner sees.
     pub(crate) async fn own(site: &Site, known: &KnownVideo) -> Result<Self, Problem> {
         let stored = u64::try_from(known.stored_bytes()).unwrap_or(0);
-        let own = OwnPart::of(site, known.video(), stored).await?;
+        let own = OwnPart::of(site, known.video(), known.owner(), stored).await?;
         Ok(Self { own: Some(own), ..Self::whole(known) })
     }
 }
 
 impl OwnPart {
-    pub(super) async fn of(site: &Site, row: &Row, stored_bytes: u64) -> Result<Self, Problem> {
+    /// `owner` is the video's.
+    pub(super) async fn of(site: &Site, row: &Row, owner: &UserId, stored_bytes: u64) -> Result<Self, Problem> {
         let store = &site.accounts.store;
         let upload = match row.state {
             VideoState::Uploading => store.upload_of_video(&row.id).await.map_err(Problem::database)?,
@@ -385,6 +388,7 @@ impl OwnPart {
             publish_at: row.publish_at.map(Into::into),
             trashed_at: row.trashed_at.map(Into::into),
             purge_at: row.purge_at.map(Into::into),
+            kept_by_moderators: row.trashed_at.is_some() && row.trashed_by.as_ref() != Some(owner),
             file_name: row.file_name.clone(),
             stored_bytes,
             upload,

@@ -101,6 +101,8 @@ struct Row {
     made: Moment,
     /// When it is deleted for good, where it is in the trash.
     purge: Option<End>,
+    /// Whether it is there and only others take it out.
+    kept: bool,
 }
 
 pub(super) async fn list(
@@ -177,7 +179,7 @@ pub(super) async fn one(State(site): State<Site>, Path(id): Path<String>, visito
     let visibilities =
         [VideoVisibility::Public, VideoVisibility::Unlisted, VideoVisibility::Private, VideoVisibility::Password];
     render(&Edit {
-        row: Row::new(&video, t, now),
+        row: Row::new(&video, &actor, t, now),
         publish_at: video.own.as_ref().and_then(|own| own.publish_at).map(|at| End::new(at, now, t)),
         facts: facts(&video, t),
         tags: video.tags.join(", "),
@@ -214,11 +216,11 @@ async fn rows(
     let after = cursor.filter(|cursor| cursor.len() < 100 && !cursor.contains('\0'));
     let page = own_page(site, actor, shelf, &PageRequest { limit: VIDEOS, after }).await?;
     let now = OffsetDateTime::now_utc();
-    Ok((page.items.iter().map(|video| Row::new(video, t, now)).collect(), page.next_cursor))
+    Ok((page.items.iter().map(|video| Row::new(video, actor, t, now)).collect(), page.next_cursor))
 }
 
 impl Row {
-    fn new(video: &Video, t: &'static Messages, now: OffsetDateTime) -> Self {
+    fn new(video: &Video, actor: &Actor, t: &'static Messages, now: OffsetDateTime) -> Self {
         let own = video.own.as_ref();
         let upload = own.and_then(|own| own.upload.as_ref());
         // What runs is told rather than what waits for it.
@@ -268,6 +270,7 @@ impl Row {
                 _ => None,
             },
             numbers,
+            kept: own.is_some_and(|own| own.kept_by_moderators) && !actor.may(Act::ManageVideos),
             made: Moment::new(video.created_at, now, t),
             purge: own
                 .and_then(|own| own.purge_at)
