@@ -30,8 +30,8 @@ impl Store {
         Ok(video)
     }
 
-    /// Puts all videos of an account into the trash. Their short ids. What its owner had thrown away is that of `by` as well,
-    /// until it is undone, and kept as long as the others.
+    /// Puts all videos of an account into the trash. What its owner had thrown away is that of `by` as well, until it is
+    /// undone, and kept as long as the others. The short ids of all these.
     ///
     /// # Errors
     /// When the database fails.
@@ -54,19 +54,22 @@ impl Store {
         for video in &trashed {
             index_in(&mut tx, video).await?;
         }
-        run_in!(
+        let taken = rows_in!(
             tx,
+            fetch_all,
+            (String,),
             "UPDATE videos SET trashed_by = $1, own_trash_left = purge_at - $3,
                     purge_at = CASE WHEN purge_at < $4 THEN $4 ELSE purge_at END, version = version + 1
              WHERE trashed_by = $2 AND trashed_by <> $1 AND purge_at > $3
-               AND channel_id IN (SELECT id FROM channels WHERE owner_id = $2)",
+               AND channel_id IN (SELECT id FROM channels WHERE owner_id = $2)
+             RETURNING short_id",
             by,
             owner,
             now,
             purge_at,
         )?;
         tx.commit().await?;
-        Ok(trashed.into_iter().map(|video| video.short_id).collect())
+        Ok(trashed.into_iter().map(|video| video.short_id).chain(taken.into_iter().map(|(id,)| id)).collect())
     }
 
     /// Takes a video out of the trash, as it was.
@@ -86,8 +89,8 @@ impl Store {
     }
 
     /// Takes all videos of an account out of the trash that were put there at once with [`Self::trash_videos_of`]; what was
-    /// put there one by one stays. Their short ids. What its owner had thrown away before is its owner's again, for as long
-    /// as it was to be kept then.
+    /// put there one by one stays. What its owner had thrown away before is its owner's again, for as long as it was to be
+    /// kept then. The short ids of all these.
     ///
     /// # Errors
     /// When the database fails.
@@ -107,17 +110,20 @@ impl Store {
         for video in &restored {
             index_in(&mut tx, video).await?;
         }
-        run_in!(
+        let given_back = rows_in!(
             tx,
+            fetch_all,
+            (String,),
             "UPDATE videos SET trashed_by = $1, purge_at = own_trash_left + $2, own_trash_left = NULL,
                     version = version + 1
              WHERE own_trash_left IS NOT NULL AND purge_at > $2
-               AND channel_id IN (SELECT id FROM channels WHERE owner_id = $1)",
+               AND channel_id IN (SELECT id FROM channels WHERE owner_id = $1)
+             RETURNING short_id",
             owner,
             now,
         )?;
         tx.commit().await?;
-        Ok(restored.into_iter().map(|video| video.short_id).collect())
+        Ok(restored.into_iter().map(|video| video.short_id).chain(given_back.into_iter().map(|(id,)| id)).collect())
     }
 
     /// The videos whose time in the trash is over, the longest first.
