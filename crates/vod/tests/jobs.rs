@@ -58,7 +58,7 @@ impl Site {
     }
 
     async fn receive_file(&self, short_id: &str, name: &str, path: &Path) {
-        let size = std::fs::metadata(&path).unwrap().len();
+        let size = std::fs::metadata(path).unwrap().len();
         let key = Key::new(name.rsplit('.').next().unwrap());
         self.objects.put_file_as(&key, path).await.unwrap();
         let channel = self.store.channel_by_handle("engine").await.unwrap().unwrap();
