@@ -229,13 +229,24 @@ async fn a_file_is_given_by_ranges() {
 #[tokio::test]
 async fn so_many_files_are_sent_at_a_time() {
     let (app, id) = with_video().await;
+    let another = upload(&app.browser("cora").await, clip(), PUBLIC).await;
+    work(&app, None).await;
     let downloads = app.accounts.downloads();
     downloads.set_limits(DownloadLimits { total: 3, per_address: 2, trusted: Vec::new() });
     let at = |last| Client { address: [10, 0, 0, last], ..app.anonymous() };
     let (client, path) = (at(1), format!("/videos/{id}"));
     let first = ask(&client, "GET", &path, &[], b"").await;
     let second = ask(&client, "GET", &path, &[("range", "bytes=0-9")], b"").await;
-    let third = send(&client, "GET", &path, &[], b"").await;
+    // Whoever watches goes on, by further ranges of the same; it is others that are refused.
+    let mut sought = Vec::new();
+    for from in [20, 30] {
+        sought.push(ask(&client, "GET", &path, &[("range", &format!("bytes={from}-"))], b"").await);
+        assert_eq!(sought.last().unwrap().status(), StatusCode::PARTIAL_CONTENT);
+    }
+    let further = send(&client, "GET", &path, &[], b"").await;
+    assert_eq!((further.status, further.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "5"));
+    drop(sought);
+    let third = send(&client, "GET", &format!("/videos/{another}"), &[], b"").await;
     assert_eq!((third.status, third.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "5"));
     assert!(String::from_utf8_lossy(&third.body).contains("too many files are being sent to this address"));
     // What a page needs to go on watching is no download.
@@ -248,6 +259,8 @@ async fn so_many_files_are_sent_at_a_time() {
     let full = send(&at(3), "GET", &path, &[], b"").await;
     assert_eq!((full.status, full.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "5"));
     assert_eq!(downloads.open(), 3);
+    let sought = send(&at(2), "GET", &path, &[("range", "bytes=9-")], b"").await;
+    assert_eq!(sought.status, StatusCode::PARTIAL_CONTENT, "who watches goes on while the server is full");
     // One that ended makes room, be it that all was sent or that nobody wants the rest.
     assert_eq!(first.into_body().collect().await.unwrap().to_bytes(), clip());
     drop(second);

@@ -1,17 +1,21 @@
 //! How many files of videos may be sent at a time: in all, and to one address.
 //!
-//! Invariant: one that has begun is never cut by a limit. Segments of HLS are no downloads: whoever watches goes on.
+//! Invariant: whoever watches is never cut by a limit. What has begun is sent to its end; who had a place for a video a while
+//! ago has one again, as players ask for another range at each seek ([`Seats`]); segments of HLS are no downloads.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use http_body::{Frame, SizeHint};
 use millrace_hub::{AddressRange, Network};
+
+use super::seats::{Seats, Watching};
 
 /// How many there may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,7 @@ struct Counts {
     total: usize,
     /// Those that have some, and no others.
     networks: HashMap<Network, usize>,
+    seats: Seats,
     refused: [u64; DownloadExcess::ALL.len()],
 }
 
@@ -50,7 +55,7 @@ struct Counts {
 #[derive(Debug)]
 pub(crate) struct Place {
     downloads: Downloads,
-    network: Network,
+    watching: Watching,
 }
 
 /// A body that keeps its place until it is sent, or nobody wants it any more.
@@ -86,7 +91,8 @@ impl Downloads {
     #[must_use]
     pub fn new(limits: DownloadLimits) -> Self {
         let refused = [0; DownloadExcess::ALL.len()];
-        Self(Arc::new(Mutex::new(Counts { limits, total: 0, networks: HashMap::new(), refused })))
+        let (networks, seats) = (HashMap::new(), Seats::default());
+        Self(Arc::new(Mutex::new(Counts { limits, total: 0, networks, seats, refused })))
     }
 
     /// Puts other limits in place. They hold for those who come.
@@ -106,8 +112,10 @@ impl Downloads {
         self.counts().refused[excess as usize]
     }
 
-    pub(crate) fn begin(&self, address: IpAddr) -> Result<Place, DownloadExcess> {
+    /// A place for an answer with bytes of the video of that short id.
+    pub(crate) fn begin(&self, address: IpAddr, video: &str) -> Result<Place, DownloadExcess> {
         let network = Network::from(address);
+        let (watching, now) = ((network, Box::from(video)), Instant::now());
         let mut counts = self.counts();
         let has = counts.networks.get(&network).copied().unwrap_or(0);
         let trusted = || counts.limits.trusted.iter().any(|range| range.contains(address));
@@ -118,13 +126,16 @@ impl Downloads {
         } else {
             None
         };
-        if let Some(excess) = excess {
+        if let Some(excess) = excess
+            && !counts.seats.goes_on(&watching, now)
+        {
             counts.refused[excess as usize] += 1;
             return Err(excess);
         }
         counts.total += 1;
         counts.networks.insert(network, has + 1);
-        Ok(Place { downloads: self.clone(), network })
+        counts.seats.enter(&watching, excess.is_none(), now);
+        Ok(Place { downloads: self.clone(), watching })
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -151,10 +162,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.downloads.counts();
         counts.total -= 1;
-        if let Some(has) = counts.networks.get_mut(&self.network) {
+        counts.seats.leave(&self.watching, Instant::now());
+        let (network, _) = &self.watching;
+        if let Some(has) = counts.networks.get_mut(network) {
             *has -= 1;
             if *has == 0 {
-                counts.networks.remove(&self.network);
+                counts.networks.remove(network);
             }
         }
     }
@@ -190,15 +203,31 @@ mod tests {
     fn an_address_has_so_many_and_all_have_so_many() {
         let trusted = vec![AddressRange::new("192.0.2.0".parse().unwrap(), 24).unwrap()];
         let downloads = Downloads::new(DownloadLimits { total: 5, per_address: 2, trusted });
-        let begin = |address: &str| downloads.begin(address.parse().unwrap());
-        let first = begin("2001:db8::1").unwrap();
-        let second = begin("2001:db8::2").unwrap();
-        assert_eq!(begin("2001:db8::3").unwrap_err(), DownloadExcess::Address, "the /64 is one address");
-        let others = ["192.0.2.7"; 3].map(|address| begin(address).unwrap());
-        assert_eq!(begin("203.0.113.1").unwrap_err(), DownloadExcess::Total);
+        let begin = |address: &str, video| downloads.begin(address.parse().unwrap(), video);
+        let first = begin("2001:db8::1", "one").unwrap();
+        let second = begin("2001:db8::2", "one").unwrap();
+        assert_eq!(begin("2001:db8::3", "two").unwrap_err(), DownloadExcess::Address, "the /64 is one address");
+        let others = ["192.0.2.7"; 3].map(|address| begin(address, "one").unwrap());
+        assert_eq!(begin("203.0.113.1", "one").unwrap_err(), DownloadExcess::Total);
         assert_eq!(DownloadExcess::ALL.map(|excess| downloads.refused(excess)), [1, 1]);
         drop((first, second, others));
-        assert_eq!((downloads.open(), downloads.counts().networks.len()), (0, 0), "nothing is remembered");
-        begin("2001:db8::3").unwrap();
+        assert_eq!((downloads.open(), downloads.counts().networks.len()), (0, 0), "all places are given up");
+        begin("2001:db8::3", "two").unwrap();
+    }
+
+    #[test]
+    fn who_watches_goes_on_while_the_server_is_full() {
+        let downloads = Downloads::new(DownloadLimits { total: 2, per_address: 1, trusted: Vec::new() });
+        let begin = |address: &str, video| downloads.begin(address.parse().unwrap(), video);
+        drop(begin("192.0.2.1", "one").unwrap());
+        let full = [begin("192.0.2.2", "one").unwrap(), begin("192.0.2.3", "one").unwrap()];
+        let paused = begin("192.0.2.1", "one").unwrap();
+        let sought = begin("192.0.2.2", "one").unwrap();
+        assert_eq!(downloads.open(), 4);
+        for (address, video) in [("192.0.2.1", "two"), ("192.0.2.2", "two"), ("192.0.2.4", "one")] {
+            assert_eq!(begin(address, video).unwrap_err(), DownloadExcess::Total, "{address} {video}: it is a new one");
+        }
+        drop((full, paused, sought));
+        assert_eq!((downloads.open(), downloads.counts().networks.len()), (0, 0));
     }
 }

@@ -204,7 +204,8 @@ async fn whole_file(site: &Site, known: &KnownVideo, leave: VideoLeave, asked: &
     }
     let mut response = file_answer(site, file, asked).await?;
     if asked.method == Method::GET && response.status() != StatusCode::NOT_MODIFIED {
-        let place = site.accounts.videos.downloads().begin(asked.address).map_err(Refusal::TooMany)?;
+        let downloads = site.accounts.videos.downloads();
+        let place = downloads.begin(asked.address, &known.video().short_id).map_err(Refusal::TooMany)?;
         response = place.hold(response);
     }
     if download {

@@ -8,6 +8,7 @@ pub(crate) mod intake;
 mod leave;
 mod media;
 pub(crate) mod rules;
+mod seats;
 
 use std::sync::Arc;
 
