@@ -47,13 +47,13 @@ impl Report {
         self.add(Grade::Ok, "configuration", file);
         self.streams(sources, config);
         let rtmps = config.tls.certificate.as_ref().map(|_| (ports::RTMPS, config.rtmps.listen));
-        let ports =
-            [(ports::HTTP, config.http.listen), (ports::RTMP, config.rtmp.listen), (ports::OPS, config.ops.listen)];
-        for (port, address) in ports.into_iter().chain(rtmps) {
+        let ops = config.ops.listen.map(|address| (ports::OPS, address));
+        let ports = [(ports::HTTP, config.http.listen), (ports::RTMP, config.rtmp.listen)];
+        for (port, address) in ports.into_iter().chain(ops).chain(rtmps) {
             self.port(port, address);
         }
         self.tls(config);
-        if !config.ops.listen.ip().is_loopback() {
+        if config.ops.listen.is_some_and(|address| !address.ip().is_loopback()) {
             self.add(Grade::Warn, "ops", "diagnostics answer beyond this machine; set ops.listen to 127.0.0.1:9600");
         }
         let by_https = config.site.public_url.as_ref().is_some_and(|url| url.as_str().starts_with("https://"));

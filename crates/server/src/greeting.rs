@@ -138,12 +138,8 @@ mod tests {
 
     #[test]
     fn a_fresh_key_is_shown_wherever_it_is_to_be_put() {
-        let addresses = Listeners {
-            http: ([0, 0, 0, 0], 8080).into(),
-            rtmp: ([0, 0, 0, 0], 1935).into(),
-            rtmps: None,
-            ops: ([127, 0, 0, 1], 9600).into(),
-        };
+        let addresses =
+            Listeners { http: ([0, 0, 0, 0], 8080).into(), rtmp: ([0, 0, 0, 0], 1935).into(), rtmps: None, ops: None };
         let greet = |config: &Config, key: &str| {
             let fresh_key = Some(Secret::new(key.to_owned()));
             Greeting { config, addresses: &addresses, demo: None, setup: None, fresh_key }.to_string()

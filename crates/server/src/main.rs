@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(settings) => finish(serve::serve(|| load(&settings), None)),
         Command::Demo(settings) => finish(serve::serve(|| load_for_demo(&settings), Some(Demo::new()))),
-        Command::Worker(settings) => finish(work::work(|| load(&settings))),
+        Command::Worker(settings) => finish(load_for_worker(&settings).map_err(Into::into).and_then(work::work)),
         Command::Check(settings) => {
             let report = check::Report::new(&sources(&settings));
             print(&report);
@@ -104,6 +104,13 @@ fn load_for_demo(settings: &Settings) -> Result<Config, ConfigError> {
         config.data_dir.push("demo");
     }
     Ok(config)
+}
+
+/// A worker listens where it is told to, and nowhere else: the default is the server's.
+fn load_for_worker(settings: &Settings) -> Result<Config, ConfigError> {
+    let mut defaults = Config::default();
+    defaults.ops.listen = None;
+    sources(settings).load_over(defaults)
 }
 
 fn finish(result: Result<(), impl Display>) -> ExitCode {

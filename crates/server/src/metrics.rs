@@ -29,9 +29,18 @@ use prometheus_client::{
 };
 use tokio::sync::watch;
 
-/// Where the figures come from.
+/// What any process tells: of itself, and of the jobs.
 #[derive(Clone, Debug)]
-pub(crate) struct Sources {
+pub(crate) struct Process {
+    /// As they were a few seconds ago.
+    jobs: watch::Receiver<Metrics>,
+    /// When the process began to serve, or to work.
+    started: Instant,
+}
+
+/// What a server tells beyond that.
+#[derive(Clone, Debug)]
+pub(crate) struct Serving {
     /// Streams, publishers, players.
     pub(crate) hub: Hub,
     /// Connections.
@@ -40,19 +49,18 @@ pub(crate) struct Sources {
     pub(crate) answers: Answers,
     /// Files of videos.
     pub(crate) downloads: Downloads,
-    /// Work in the background, as it was a few seconds ago.
-    pub(crate) jobs: watch::Receiver<Metrics>,
-    /// When the process began to serve.
-    pub(crate) started: Instant,
 }
 
 /// What is read of the jobs of a kind.
 type Figure = fn(&KindMetrics) -> u64;
 
 /// `GET /metrics`.
-pub(crate) fn router(sources: Sources) -> Router {
+pub(crate) fn router(process: Process, serving: Option<Serving>) -> Router {
     let mut registry = Registry::with_prefix("millrace");
-    registry.register_collector(Box::new(sources));
+    if let Some(serving) = serving {
+        registry.register_collector(Box::new(serving));
+    }
+    registry.register_collector(Box::new(process));
     Router::new().route("/metrics", get(metrics)).with_state(Arc::new(registry))
 }
 
@@ -71,17 +79,23 @@ async fn metrics(State(registry): State<Arc<Registry>>) -> Response {
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-impl Collector for Sources {
+impl Collector for Serving {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut page = Page(encoder);
         self.streams(&mut page, &self.hub.totals())?;
-        self.connections(&mut page)?;
+        self.connections(&mut page)
+    }
+}
+
+impl Collector for Process {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut page = Page(encoder);
         jobs(&mut page, &self.jobs.borrow())?;
         self.process(&mut page)
     }
 }
 
-impl Sources {
+impl Serving {
     fn streams(&self, page: &mut Page<'_>, totals: &HubTotals) -> fmt::Result {
         let states = [("live", totals.live), ("reconnecting", totals.reconnecting), ("waiting", totals.waiting)];
         page.gauges("streams", "Streams by state.", states.map(|(state, n)| ([("state", state)], n)))?;
@@ -118,16 +132,28 @@ impl Sources {
         let answers = classes.into_iter().zip(self.answers.by_class()).map(|(name, (_, n))| ([("status", name)], n));
         page.counters("http_requests", "Requests that were answered, by class of status.", None, answers)
     }
+}
+
+impl Process {
+    /// From now on.
+    pub(crate) fn new(jobs: watch::Receiver<Metrics>) -> Self {
+        Self { jobs, started: Instant::now() }
+    }
 
     fn process(&self, page: &mut Page<'_>) -> fmt::Result {
         let build = [("version", env!("CARGO_PKG_VERSION"))];
         page.gauges("build_info", "What is running; always 1.", [(build, 1)])?;
         let started = SystemTime::now() - self.started.elapsed();
         let started = started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        page.gauges_of("start_time", "When it began to serve.", Some(Unit::Seconds), [([], whole(started))])?;
+        page.gauges_of(
+            "start_time",
+            "When it began to serve, or to work.",
+            Some(Unit::Seconds),
+            [([], whole(started))],
+        )?;
         page.gauges_of(
             "uptime",
-            "For how long it serves.",
+            "For how long it serves, or works.",
             Some(Unit::Seconds),
             [([], whole(self.started.elapsed().as_secs()))],
         )?;

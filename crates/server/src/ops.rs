@@ -1,18 +1,16 @@
-//! Diagnostics for operators: publishers and players with their statistics, as JSON.
+//! Diagnostics of streams for operators: publishers and players with their statistics, as JSON.
 
 use axum::{Json, Router, extract::State, routing::get};
 use millrace_hub::{Hub, PlayerInfo, PublisherInfo, Rates, StreamInfo, StreamState, Traffic};
 use serde::Serialize;
 use time::{OffsetDateTime, serde::rfc3339};
 
-use crate::health::Health;
-
-/// `GET /streams`, `/healthz` and `/readyz`.
-pub(crate) fn router(hub: Hub, health: &Health) -> Router {
-    Router::new().route("/streams", get(streams)).with_state(hub).merge(health.routes())
+/// `GET /streams`.
+pub(crate) fn streams(hub: Hub) -> Router {
+    Router::new().route("/streams", get(list)).with_state(hub)
 }
 
-async fn streams(State(hub): State<Hub>) -> Json<Streams> {
+async fn list(State(hub): State<Hub>) -> Json<Streams> {
     let streams = hub.on_air().into_iter().map(|info| {
         let players = hub.players(&info.id).into_iter().map(Player::from).collect();
         Stream::new(info, players)

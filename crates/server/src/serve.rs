@@ -167,7 +167,7 @@ async fn run(
     info!(
         version = env!("CARGO_PKG_VERSION"),
         http = %addresses.http, rtmp = %addresses.rtmp, rtmps = addresses.rtmps.map(tracing::field::display),
-        ops = %addresses.ops, streams = config.streams.len(),
+        ops = addresses.ops.map(tracing::field::display), streams = config.streams.len(),
         "serving"
     );
     if let Some(words) = certificate.and_then(|certificate| certificate.warning()) {
@@ -248,13 +248,18 @@ fn listen(config: &Config) -> Result<Listeners<TcpListener>, Vec<PortError>> {
     let http = ports::HTTP.listen(config.http.listen);
     let rtmp = ports::RTMP.listen(config.rtmp.listen);
     let rtmps = config.tls.certificate.as_ref().map(|_| ports::RTMPS.listen(config.rtmps.listen)).transpose();
-    let ops = ports::OPS.listen(config.ops.listen);
+    let ops = listen_for_ops(config);
     match (http, rtmp, rtmps, ops) {
         (Ok(http), Ok(rtmp), Ok(rtmps), Ok(ops)) => Ok(Listeners { http, rtmp, rtmps, ops }),
         (http, rtmp, rtmps, ops) => {
             Err([http.err(), rtmp.err(), rtmps.err(), ops.err()].into_iter().flatten().collect())
         }
     }
+}
+
+/// Binds the port for diagnostics, where they are wanted.
+pub(crate) fn listen_for_ops(config: &Config) -> Result<Option<TcpListener>, PortError> {
+    config.ops.listen.map(|address| ports::OPS.listen(address)).transpose()
 }
 
 pub(crate) fn make_data_directory(config: &Config) -> Result<(), ServeError> {
@@ -363,19 +368,19 @@ impl Running<'_> {
 impl Listeners<TcpListener> {
     fn into_tokio(self) -> io::Result<Listeners<tokio::net::TcpListener>> {
         let into = tokio::net::TcpListener::from_std;
-        let rtmps = self.rtmps.map(into).transpose()?;
-        Ok(Listeners { http: into(self.http)?, rtmp: into(self.rtmp)?, rtmps, ops: into(self.ops)? })
+        let (rtmps, ops) = (self.rtmps.map(into).transpose()?, self.ops.map(into).transpose()?);
+        Ok(Listeners { http: into(self.http)?, rtmp: into(self.rtmp)?, rtmps, ops })
     }
 }
 
 impl Listeners<tokio::net::TcpListener> {
     fn addresses(&self) -> io::Result<Listeners<SocketAddr>> {
-        let rtmps = self.rtmps.as_ref().map(tokio::net::TcpListener::local_addr).transpose()?;
+        let address = tokio::net::TcpListener::local_addr;
         Ok(Listeners {
-            http: self.http.local_addr()?,
-            rtmp: self.rtmp.local_addr()?,
-            rtmps,
-            ops: self.ops.local_addr()?,
+            http: address(&self.http)?,
+            rtmp: address(&self.rtmp)?,
+            rtmps: self.rtmps.as_ref().map(address).transpose()?,
+            ops: self.ops.as_ref().map(address).transpose()?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Hub, gateway and site put together as the configuration says.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use axum::{middleware::map_response, response::Response};
 use millrace_gateway::{
@@ -32,8 +32,8 @@ pub(crate) struct Listeners<T> {
     pub(crate) rtmp: T,
     /// The same over TLS, where there is a certificate.
     pub(crate) rtmps: Option<T>,
-    /// Diagnostics.
-    pub(crate) ops: T,
+    /// Diagnostics, where they are wanted.
+    pub(crate) ops: Option<T>,
 }
 
 /// What connections pass through.
@@ -73,15 +73,14 @@ pub(crate) fn start(
     let site = millrace_site::router(hub.clone(), accounts, site_config(config)).merge(health.routes());
     let site = site.layer(map_response(out_of_file));
     let answers = Answers::default();
-    let sources = metrics::Sources {
+    let serving = metrics::Serving {
         hub: hub.clone(),
         admission: Arc::clone(&gate.admission),
         answers: answers.clone(),
         downloads,
-        jobs,
-        started: Instant::now(),
     };
-    let ops = ops::router(hub.clone(), health).merge(metrics::router(sources));
+    let metrics = metrics::router(metrics::Process::new(jobs), Some(serving));
+    let ops = ops::streams(hub.clone()).merge(health.routes()).merge(metrics);
     let mut servers = JoinSet::new();
     let (hub_of_rtmp, leave_of_rtmp, stop_rtmp) = (hub.clone(), Arc::clone(&authorizer), stop.rtmp.clone());
     let (rtmp_config, admission_of_rtmp) = (rtmp_config(config), Arc::clone(&gate.admission));
@@ -96,11 +95,13 @@ pub(crate) fn start(
         http::serve(listeners.http, hub, authorizer, site, http_config, admission, stop_http).await;
         "HTTP"
     });
-    let (ops_config, stop_ops) = (ops_config(config), stop.http.clone());
-    servers.spawn(async move {
-        millrace_gateway::ops::serve(listeners.ops, ops, ops_config, stop_ops).await;
-        "diagnostics"
-    });
+    if let Some(listener) = listeners.ops {
+        let (ops_config, stop_ops) = (ops_config(config), stop.http.clone());
+        servers.spawn(async move {
+            millrace_gateway::ops::serve(listener, ops, ops_config, stop_ops).await;
+            "diagnostics"
+        });
+    }
     servers
 }
 
@@ -158,7 +159,8 @@ fn http_config(config: &Config, answers: Answers, proxies: TrustedProxies) -> Ht
     }
 }
 
-fn ops_config(config: &Config) -> OpsConfig {
+/// How the port for diagnostics behaves.
+pub(crate) fn ops_config(config: &Config) -> OpsConfig {
     OpsConfig { head_timeout: config.http.header_timeout.get(), stall_timeout: config.play.stall_timeout.get() }
 }
 

@@ -11,22 +11,24 @@ use millrace_store::{Kind, Store};
 use millrace_transcode::{Ffmpeg, FfmpegConfig, LadderConfig};
 use millrace_vod::{Workshop, jobs};
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{info, warn};
 
 use crate::{
-    config::{Config, ConfigError},
-    log,
+    config::Config,
+    health::Health,
+    log, metrics,
     serve::{self, ServeError, Signals},
-    storage,
+    storage, wire,
 };
 
-/// Does jobs, and nothing else, until a signal asks to end.
-pub(crate) fn work(load: impl Fn() -> Result<Config, ConfigError>) -> Result<(), ServeError> {
-    let config = load()?;
+/// Does jobs, and tells of that, until a signal asks to end.
+pub(crate) fn work(config: Config) -> Result<(), ServeError> {
     log::start(&config);
+    let ops = serve::listen_for_ops(&config).map_err(|error| ServeError::Ports(vec![error]))?;
     serve::make_data_directory(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let result = runtime.block_on(async {
@@ -36,17 +38,35 @@ pub(crate) fn work(load: impl Fn() -> Result<Config, ConfigError>) -> Result<(),
         let workshop = workshop(&config, &accounts, ffmpeg(&config).await);
         let runner = runner(&config, &accounts, &workshop);
         let _tidying = AbortOnDropHandle::new(tokio::spawn(workshop.keep_tidy()));
-        let stop = CancellationToken::new();
+        let (health, stop, stop_telling) = (Health::default(), CancellationToken::new(), CancellationToken::new());
+        let ops = ops.map(TcpListener::from_std).transpose().map_err(ServeError::Runtime)?;
+        let address = ops.as_ref().map(TcpListener::local_addr).transpose().map_err(ServeError::Runtime)?;
+        let telling = ops.map(|listener| {
+            let (figures, jobs) = watch::channel(Metrics::default());
+            let counting = AbortOnDropHandle::new(tokio::spawn(keep_figures(runner.clone(), figures)));
+            let router = health.routes().merge(metrics::router(metrics::Process::new(jobs), None));
+            let (config, stop) = (wire::ops_config(&config), stop_telling.clone());
+            tokio::spawn(async move {
+                millrace_gateway::ops::serve(listener, router, config, stop).await;
+                drop(counting);
+            })
+        });
         let working = {
             let stop = stop.clone();
             tokio::spawn(async move { runner.run(&stop).await })
         };
-        info!(version = env!("CARGO_PKG_VERSION"), "working");
+        info!(version = env!("CARGO_PKG_VERSION"), ops = address.map(tracing::field::display), "working");
         let signal = signals.end().await;
         info!(signal, "ending");
+        health.drain();
         stop.cancel();
         // One that panicked has said so.
         let _ = working.await;
+        stop_telling.cancel();
+        if let Some(telling) = telling {
+            // Whoever does not take an answer is cut.
+            let _ = timeout(LAST_ANSWERS, telling).await;
+        }
         store.close().await;
         Ok(())
     });
@@ -184,6 +204,8 @@ impl Handler for Tidying {
     }
 }
 
+/// What was asked of a worker that has ended its work is answered for so long.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// So long ended jobs can be looked at.
 const JOBS_ARE_KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// So old figures of jobs are at most.

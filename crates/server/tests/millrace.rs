@@ -79,8 +79,27 @@ impl Server {
     /// The same with further variables in its environment.
     fn start_with(directory: &Directory, command: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let any = "127.0.0.1:0";
+        let arguments = [&["--http", any, "--rtmp", any, "--ops", any], arguments].concat();
+        let (mut server, serving) = Self::spawn(directory, command, "serving", &arguments, variables);
+        let address = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
+        (server.http, server.rtmp, server.ops) = (address("http"), address("rtmp"), address("ops"));
+        server
+    }
+
+    /// A worker, and what it says when it begins. Its ports are nowhere.
+    fn worker(directory: &Directory, arguments: &[&str]) -> (Self, Value) {
+        Self::spawn(directory, "worker", "working", arguments, &[])
+    }
+
+    fn spawn(
+        directory: &Directory,
+        command: &str,
+        begun: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> (Self, Value) {
         let mut child = directory
-            .command(&[command, "--http", any, "--rtmp", any, "--ops", any, "--set", "log.format=json"])
+            .command(&[command, "--set", "log.format=json"])
             .args(arguments)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
@@ -90,12 +109,10 @@ impl Server {
         let (sender, log) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let nowhere = any.parse().unwrap();
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut server = Self { child, log, seen: Vec::new(), http: nowhere, rtmp: nowhere, ops: nowhere };
-        let serving = server.wait_for("serving");
-        let address = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
-        (server.http, server.rtmp, server.ops) = (address("http"), address("rtmp"), address("ops"));
-        server
+        let said = server.wait_for(begun);
+        (server, said)
     }
 
     /// The next line of the log that has this message.
@@ -432,6 +449,45 @@ fn a_port_in_use_names_port_and_holder() {
         "{}",
         text(&output.stdout)
     );
+}
+
+#[test]
+fn a_worker_tells_of_its_work_where_it_is_told_to() {
+    let directory = Directory::new();
+    let (worker, working) = Server::worker(&directory, &["--ops", "127.0.0.1:0"]);
+    let ops: SocketAddr = working["ops"].as_str().unwrap().parse().unwrap();
+    assert_eq!(get(ops, "/healthz"), ("HTTP/1.1 200 OK".to_owned(), "ok\n".to_owned()));
+    assert_eq!(get(ops, "/readyz").1, "ready\n");
+    let deadline = Instant::now() + PATIENCE;
+    // Jobs are counted a moment after the start.
+    let metrics = loop {
+        let (_, metrics) = get(ops, "/metrics");
+        if metrics.contains("millrace_jobs_ended_total") {
+            break metrics;
+        }
+        assert!(Instant::now() < deadline, "{metrics}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert!(metrics.contains("millrace_jobs_running_here{kind=\"jobs.prune\"} 0"), "{metrics}");
+    assert!(metrics.contains("millrace_build_info{"), "{metrics}");
+    assert!(!metrics.contains("millrace_players"), "a worker has none: {metrics}");
+
+    let address = ops.to_string();
+    let output = directory.run(&["worker", "--ops", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(
+        error.contains(&format!("cannot listen on {address} (ops.listen): port {} is held by", ops.port())),
+        "{error}"
+    );
+    assert!(error.contains("choose another with --ops ADDRESS"), "{error}");
+    // The server's default is not a worker's.
+    let (quiet, working) = Server::worker(&directory, &[]);
+    assert_eq!(working.get("ops"), None);
+    for worker in [worker, quiet] {
+        let (status, _, log) = worker.stop();
+        assert!(status.success(), "{log}");
+    }
 }
 
 #[test]

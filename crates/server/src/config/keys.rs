@@ -171,8 +171,9 @@ sections! {
 
     /// Diagnostics for operators. Not meant for the public: keep it on a private address.
     [ops] Ops {
-        /// Where `/streams`, `/metrics` and `/healthz` answer.
-        listen: SocketAddr = "127.0.0.1:9600",
+        /// Where `/streams`, `/metrics` and `/healthz` answer. Empty: nowhere. `millrace worker`, which has no streams, listens
+        /// only where this is set: the default is the server's, and both may be on one machine.
+        listen: Option<SocketAddr> = "127.0.0.1:9600",
     }
 
     /// The web site.

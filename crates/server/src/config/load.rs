@@ -52,7 +52,12 @@ impl fmt::Display for ConfigError {
 impl Sources {
     /// Reads and checks all sources.
     pub(crate) fn load(&self) -> Result<Config, ConfigError> {
-        let mut loader = Loader { config: Config::default(), problems: Vec::new() };
+        self.load_over(Config::default())
+    }
+
+    /// The same with other defaults.
+    pub(crate) fn load_over(&self, defaults: Config) -> Result<Config, ConfigError> {
+        let mut loader = Loader { config: defaults, problems: Vec::new() };
         if let Some(path) = &self.file {
             loader.file(path);
         }
