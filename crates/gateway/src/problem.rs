@@ -93,7 +93,7 @@ impl From<PlayError> for Problem {
     fn from(error: PlayError) -> Self {
         match error {
             PlayError::NotOnAir => Self::not_found(error.to_string()),
-            PlayError::Full => Self::too_many(error.to_string()),
+            PlayError::Full | PlayError::FullForAddress => Self::too_many(error.to_string()),
             _ => Self::unavailable(error.to_string()),
         }
     }

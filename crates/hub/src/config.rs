@@ -1,4 +1,7 @@
+use std::net::IpAddr;
 use std::time::Duration;
+
+use crate::AddressRange;
 
 /// How streams are kept and handed out.
 #[derive(Debug, Clone)]
@@ -32,19 +35,38 @@ pub struct HubConfig {
 }
 
 /// How much there may be at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubLimits {
     /// Streams, those that only wait for their publisher included.
     pub streams: usize,
     /// Publishers.
     pub publishers: usize,
-    /// Players, on all streams.
+    /// Publishers of one address that is not trusted.
+    pub publishers_per_address: usize,
+    /// Players that have a connection of their own, on all streams.
     pub players: usize,
+    /// Such players of one address that is not trusted.
+    pub players_per_address: usize,
+    /// Addresses to which limits of one address do not apply.
+    pub trusted: Vec<AddressRange>,
+}
+
+impl HubLimits {
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|range| range.contains(address))
+    }
 }
 
 impl Default for HubLimits {
     fn default() -> Self {
-        Self { streams: 10_000, publishers: 5_000, players: 100_000 }
+        Self {
+            streams: 10_000,
+            publishers: 5_000,
+            publishers_per_address: 200,
+            players: 100_000,
+            players_per_address: 1_000,
+            trusted: Vec::new(),
+        }
     }
 }
 

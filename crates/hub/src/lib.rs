@@ -22,6 +22,7 @@ mod info;
 mod log_limit;
 mod names;
 mod network;
+mod places;
 mod player;
 mod publisher;
 mod registry;
@@ -46,6 +47,7 @@ pub use millrace_hls::{
 };
 pub use names::{AppName, MAX_NAME, NameError, StreamId, StreamName};
 pub use network::{AddressRange, Network};
+pub use places::RefusedTotals;
 pub use player::{PlayerGuard, PlayerInfo, PlayerStats, Protocol};
 pub use publisher::{CutReason, PublishError, Publisher, PublisherMeta};
 pub use registry::{Hub, PlayError, Subscription};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use crate::registry::Place;
+use crate::places::Place;
 use crate::stats::{Rates, Traffic};
 use crate::totals::Totals;
 
@@ -269,15 +269,17 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::places::{Most, Places};
 
     #[test]
     fn a_player_counts_until_it_leaves_and_its_bytes_stay() {
         let players = Arc::new(Players::default());
-        let total = Arc::default();
-        let peer = "127.0.0.1:5000".parse().unwrap();
-        let a = players.enter(Protocol::HttpFlv, peer, Place::take(&total, 2));
-        let _b = players.enter(Protocol::Rtmp, peer, Place::take(&total, 2));
-        assert!(Place::take(&total, 2).is_none(), "the limit holds");
+        let places = Arc::<Places>::default();
+        let peer: SocketAddr = "127.0.0.1:5000".parse().unwrap();
+        let take = || places.take(peer.ip(), Most { total: 2, of_address: None }).ok();
+        let a = players.enter(Protocol::HttpFlv, peer, take());
+        let _b = players.enter(Protocol::Rtmp, peer, take());
+        assert!(take().is_none(), "the limit holds");
         let traffic = Traffic { video_bytes: 900, video_frames: 9, ..Traffic::default() };
         a.update(1000, traffic, Rates { video_kbit_s: 7, audio_kbit_s: 3, frame_rate: 25.0 }, 1, 2);
         let info = &players.list()[0];
@@ -287,6 +289,6 @@ mod tests {
         drop(a);
         assert_eq!((players.len(), players.bytes()), (1, 1000));
         assert_eq!((totals().players, totals().bytes), (0, 1000), "what was sent stays sent");
-        assert!(Place::take(&total, 2).is_some());
+        assert!(take().is_some());
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::StreamId;
-use crate::registry::Place;
+use crate::places::{Place, Taker};
 use crate::stream::Command;
 
 /// Who publishes, as its protocol knows it.
@@ -59,9 +59,21 @@ pub enum PublishError {
     /// The server has as many publishers or streams as it may have.
     #[error("the server has as many publishers as it may have")]
     Full,
+    /// The address has as many publishers as it may have.
+    #[error("your address has as many publishers as it may have")]
+    FullForAddress,
     /// The server stops.
     #[error("the server is shutting down")]
     ShuttingDown,
+}
+
+impl From<Taker> for PublishError {
+    fn from(taker: Taker) -> Self {
+        match taker {
+            Taker::All => Self::Full,
+            Taker::Address => Self::FullForAddress,
+        }
+    }
 }
 
 impl Publisher {

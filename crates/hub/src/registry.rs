@@ -1,11 +1,12 @@
 //! Who is on air.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use millrace_hls::{Content, HlsFormat};
 use millrace_media::{Frame, VideoConfig};
 use tokio::sync::oneshot;
@@ -16,6 +17,7 @@ use crate::events::{Events, Exchange};
 use crate::format::Format;
 use crate::hls::{EndedHls, HlsReader};
 use crate::info::{StreamInfo, StreamState};
+use crate::places::{Most, Place, Places, Taker};
 use crate::player::{PlayerGuard, PlayerInfo, Protocol};
 use crate::publisher::{CutReason, PublishError, Publisher, PublisherMeta};
 use crate::ring::Ring;
@@ -48,9 +50,21 @@ pub enum PlayError {
     /// The server has as many players or streams as it may have.
     #[error("the server has as many players as it may have")]
     Full,
+    /// The address has as many players as it may have.
+    #[error("your address has as many players as it may have")]
+    FullForAddress,
     /// The server stops.
     #[error("the server is shutting down")]
     ShuttingDown,
+}
+
+impl From<Taker> for PlayError {
+    fn from(taker: Taker) -> Self {
+        match taker {
+            Taker::All => Self::Full,
+            Taker::Address => Self::FullForAddress,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -65,8 +79,8 @@ pub(crate) struct Registry {
     ended: RwLock<HashMap<StreamId, (Instant, EndedHls)>>,
     /// When streams that are off air were last on.
     last_on_air: RwLock<HashMap<StreamId, SystemTime>>,
-    players: Arc<AtomicUsize>,
-    publishers: Arc<AtomicUsize>,
+    players: Arc<Places>,
+    publishers: Arc<Places>,
     closing: AtomicBool,
 }
 
@@ -76,7 +90,7 @@ impl Hub {
     pub fn new(config: HubConfig) -> Self {
         Self {
             registry: Arc::new(Registry {
-                limits: ArcSwap::from_pointee(config.limits),
+                limits: ArcSwap::from_pointee(config.limits.clone()),
                 totals: Arc::default(),
                 events: Exchange::new(),
                 config,
@@ -112,7 +126,10 @@ impl Hub {
             let handle = self.registry.get_or_start(id, self.registry.limits().streams).map_err(|_| {
                 match self.registry.is_closing() {
                     true => PublishError::ShuttingDown,
-                    false => PublishError::Full,
+                    false => {
+                        self.registry.publishers.no_stream();
+                        PublishError::Full
+                    }
                 }
             })?;
             let (reply, answer) = oneshot::channel();
@@ -142,10 +159,16 @@ impl Hub {
         for _ in 0..ATTEMPTS {
             let handle = match wait {
                 // Those who only wait leave room for those who publish.
-                true => self.registry.get_or_start(id, self.registry.limits().streams.div_ceil(2))?,
+                true => {
+                    let started = self.registry.get_or_start(id, self.registry.limits().streams.div_ceil(2));
+                    started.inspect_err(|error| match error {
+                        PlayError::Full => self.registry.players.no_stream(),
+                        _ => {}
+                    })?
+                }
                 false => self.registry.get(id).ok_or(PlayError::NotOnAir)?,
             };
-            let place = self.registry.player_place().ok_or(PlayError::Full)?;
+            let place = self.registry.player_place(peer.ip())?;
             let (reply, answer) = oneshot::channel();
             if handle.commands.send(Command::Play { format, wait, reply }).await.is_ok() {
                 let answer = match wait {
@@ -277,7 +300,7 @@ impl Hub {
     /// All players of all streams.
     #[must_use]
     pub fn player_count(&self) -> usize {
-        self.registry.players.load(Relaxed)
+        self.registry.players.len()
     }
 
     /// What the hub is doing, and has done since it began.
@@ -285,7 +308,9 @@ impl Hub {
     pub fn totals(&self) -> HubTotals {
         let totals = &self.registry.totals;
         let mut all = HubTotals {
-            publishers: self.registry.publishers.load(Relaxed),
+            publishers: self.registry.publishers.len(),
+            refused_publishers: self.registry.publishers.refused(),
+            refused_players: self.registry.players.refused(),
             received: totals.received.traffic(),
             damaged_frames: totals.received.damaged(),
             sent: std::array::from_fn(|n| totals.sent[n].read()),
@@ -350,35 +375,22 @@ impl Hub {
     }
 }
 
-/// One of a limited number, given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    pub(crate) fn take(count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let more = |n| (n < most).then_some(n + 1);
-        count.fetch_update(Relaxed, Relaxed, more).ok().map(|_| Self(Arc::clone(count)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
-
 impl Registry {
-    fn limits(&self) -> HubLimits {
-        **self.limits.load()
+    fn limits(&self) -> Guard<Arc<HubLimits>> {
+        self.limits.load()
     }
 
     /// A publisher's place, where one is free.
-    pub(crate) fn publisher_place(&self) -> Option<Place> {
-        Place::take(&self.publishers, self.limits().publishers)
+    pub(crate) fn publisher_place(&self, address: IpAddr) -> Result<Place, Taker> {
+        let limits = self.limits();
+        let of_address = (!limits.trusts(address)).then_some(limits.publishers_per_address);
+        self.publishers.take(address, Most { total: limits.publishers, of_address })
     }
 
-    pub(crate) fn player_place(&self) -> Option<Place> {
-        Place::take(&self.players, self.limits().players)
+    fn player_place(&self, address: IpAddr) -> Result<Place, Taker> {
+        let limits = self.limits();
+        let of_address = (!limits.trusts(address)).then_some(limits.players_per_address);
+        self.players.take(address, Most { total: limits.players, of_address })
     }
 
     pub(crate) fn is_closing(&self) -> bool {

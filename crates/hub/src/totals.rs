@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use crate::places::RefusedTotals;
 use crate::player::Protocol;
 use crate::stats::Traffic;
 
@@ -16,6 +17,10 @@ pub struct HubTotals {
     pub waiting: usize,
     /// Publishers that are connected.
     pub publishers: usize,
+    /// Publishers that a limit refused.
+    pub refused_publishers: RefusedTotals,
+    /// Players that a limit refused.
+    pub refused_players: RefusedTotals,
     /// What came from publishers.
     pub received: Traffic,
     /// Frames from publishers that could not be read.

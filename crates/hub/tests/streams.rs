@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_hub::{
-    CutReason, EndReason, Ended, Event, Events, Format, HlsFormat, HlsSnapshot, HlsView, Hub, HubConfig, HubLimits,
-    ItemKind, Packet, PlayError, PlaylistQuery, Protocol, PublishError, Publisher, PublisherMeta, Read, ResourceName,
-    Ring, StreamId, StreamState, Subscription, Turn,
+    AddressRange, CutReason, EndReason, Ended, Event, Events, Format, HlsFormat, HlsSnapshot, HlsView, Hub, HubConfig,
+    HubLimits, ItemKind, Packet, PlayError, PlaylistQuery, Protocol, PublishError, Publisher, PublisherMeta, Read,
+    RefusedTotals, ResourceName, Ring, StreamId, StreamState, Subscription, Turn,
 };
 use millrace_media::{AacConfig, AudioConfig, AvcConfig, Frame, Timestamp, TrackKind, Unit, VideoConfig};
 use tokio::task::JoinSet;
@@ -230,8 +230,10 @@ async fn a_changed_configuration_reaches_players_that_are_there_and_those_that_c
 
 #[tokio::test(start_paused = true)]
 async fn limits_refuse_and_give_back() {
-    let hub =
-        Hub::new(HubConfig { limits: HubLimits { publishers: 1, players: 1, streams: 2 }, ..HubConfig::default() });
+    let hub = Hub::new(HubConfig {
+        limits: HubLimits { publishers: 1, players: 1, streams: 2, ..HubLimits::default() },
+        ..HubConfig::default()
+    });
     let mut publisher = begin(&hub).await;
     send(&mut publisher, 0..3).await;
     let other = StreamId::parse("live", "other").unwrap();
@@ -244,7 +246,43 @@ async fn limits_refuse_and_give_back() {
     while hub.info(&id()).is_some() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    hub.publish(&other, meta(true)).await.unwrap();
+    let publisher = hub.publish(&other, meta(true)).await.unwrap();
+    hub.set_limits(HubLimits { streams: 1, ..HubLimits::default() });
+    assert_eq!(hub.publish(&id(), meta(true)).await.unwrap_err(), PublishError::Full);
+    assert_eq!(hub.play(&id(), Format::Rtmp, Protocol::Rtmp, peer(), true).await.unwrap_err(), PlayError::Full);
+    let totals = hub.totals();
+    let once = RefusedTotals { streams: 1, total: 1, of_address: 0 };
+    assert_eq!((totals.refused_publishers, totals.refused_players), (once, once));
+    drop(publisher);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_has_so_many_publishers_and_players() {
+    let limits = HubLimits { publishers_per_address: 1, players_per_address: 1, ..HubLimits::default() };
+    let hub = Hub::new(HubConfig { limits: limits.clone(), ..HubConfig::default() });
+    let from = |last| PublisherMeta { peer: ([192, 0, 2, last], 1).into(), ..meta(true) };
+    let name = |name| StreamId::parse("live", name).unwrap();
+    let mut publisher = begin(&hub).await;
+    send(&mut publisher, 0..3).await;
+    assert_eq!(hub.publish(&name("other"), meta(true)).await.unwrap_err(), PublishError::FullForAddress);
+    let _other = hub.publish(&name("other"), from(1)).await.unwrap();
+    // A takeover is no new one: it is counted where it comes from, and the address that was left may have another.
+    let mut moved = hub.publish(&id(), from(1)).await.unwrap();
+    send(&mut moved, 3..6).await;
+    assert_eq!(hub.publish(&name("third"), from(1)).await.unwrap_err(), PublishError::FullForAddress);
+    hub.publish(&name("third"), meta(true)).await.unwrap();
+
+    let first = play(&hub, Format::Flv).await.unwrap();
+    assert_eq!(play(&hub, Format::Flv).await.unwrap_err(), PlayError::FullForAddress);
+    let elsewhere = ([192, 0, 2, 1], 1).into();
+    hub.play(&id(), Format::Flv, Protocol::HttpFlv, elsewhere, false).await.unwrap();
+    let totals = hub.totals();
+    let refused = |of_address| RefusedTotals { of_address, ..RefusedTotals::default() };
+    assert_eq!((totals.refused_publishers, totals.refused_players), (refused(2), refused(1)));
+    let trusted = vec![AddressRange::new(peer().ip(), 32).unwrap()];
+    hub.set_limits(HubLimits { trusted, ..limits });
+    play(&hub, Format::Flv).await.unwrap();
+    drop(first);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 //! many as it needs (`Port::descriptors`).
 
 use millrace_gateway::admission::{ConnectionLimits, reserve};
+use millrace_hub::AddressRange;
 use millrace_site::DownloadLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -45,9 +46,14 @@ pub(crate) fn connection_limits(config: &Config, files: u64) -> ConnectionLimits
         total,
         per_address: config.limits.connections_per_address.get(),
         per_second: config.limits.connects_per_second.get(),
-        // Those who come through a proxy are many; what they do counts for each, by their own address.
-        trusted: [config.limits.trusted.ranges(), config.http.trusted_proxies.ranges()].concat(),
+        trusted: trusted(config),
     }
+}
+
+/// Addresses to which limits of one address do not apply. Those who come through a proxy are many; what they do counts for
+/// each, by their own address, where the proxy can say it.
+pub(crate) fn trusted(config: &Config) -> Vec<AddressRange> {
+    [config.limits.trusted.ranges(), config.http.trusted_proxies.ranges()].concat()
 }
 
 fn most(limit: Option<u64>) -> u64 {

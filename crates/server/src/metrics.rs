@@ -18,7 +18,7 @@ use millrace_gateway::{
     Answers,
     admission::{Admission, Excess, Port},
 };
-use millrace_hub::{Hub, HubTotals, Protocol};
+use millrace_hub::{Hub, HubTotals, Protocol, RefusedTotals};
 use millrace_jobs::{KindMetrics, Metrics};
 use millrace_site::{DownloadExcess, Downloads};
 use prometheus_client::{
@@ -100,6 +100,14 @@ impl Serving {
         let states = [("live", totals.live), ("reconnecting", totals.reconnecting), ("waiting", totals.waiting)];
         page.gauges("streams", "Streams by state.", states.map(|(state, n)| ([("state", state)], n)))?;
         page.gauge("publishers", "Publishers that are connected.", totals.publishers)?;
+        let limits = |of: RefusedTotals, total, of_address| {
+            [("streams", of.streams), (total, of.total), (of_address, of.of_address)]
+                .map(|(limit, n)| ([("limit", limit)], n))
+        };
+        let refused = limits(totals.refused_publishers, "publishers", "publishers_per_address");
+        page.counters("refused_publishers", "Publishers beyond a limit.", None, refused)?;
+        let refused = limits(totals.refused_players, "players", "players_per_address");
+        page.counters("refused_players", "Players beyond a limit, those of HLS not among them.", None, refused)?;
         let received = totals.received;
         let bytes = [("video", received.video_bytes), ("audio", received.audio_bytes)];
         let help = "Coded media from publishers.";

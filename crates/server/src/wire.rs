@@ -138,7 +138,10 @@ pub(crate) fn hub_limits(config: &Config, open_files: u64) -> HubLimits {
     HubLimits {
         streams: config.limits.streams.get(),
         publishers: config.limits.publishers.get(),
+        publishers_per_address: config.limits.publishers_per_address.get(),
         players: limits::connections(open_files, config.limits.players.get()),
+        players_per_address: config.limits.players_per_address.get(),
+        trusted: limits::trusted(config),
     }
 }
 

@@ -67,10 +67,15 @@ impl Client {
 
 #[tokio::test]
 async fn publishers_are_told_by_the_codes_that_encoders_know() {
-    let server = Server::start(HubConfig {
-        limits: HubLimits { publishers: 1, ..HubLimits::default() },
-        ..HubConfig::default()
-    });
+    let in_all = HubLimits { publishers: 1, ..HubLimits::default() };
+    let of_address = HubLimits { publishers_per_address: 1, ..HubLimits::default() };
+    for limits in [in_all, of_address] {
+        publishers_are_told(limits).await;
+    }
+}
+
+async fn publishers_are_told(limits: HubLimits) {
+    let server = Server::start(HubConfig { limits, ..HubConfig::default() });
     for (path, command, code) in [
         ("Live!/movie-key", "connect", "NetConnection.Connect.Rejected"),
         ("live/wrong-key", "publish", "NetStream.Publish.Denied"),
@@ -114,8 +119,15 @@ async fn players_are_told_by_the_codes_that_players_know() {
 
 #[tokio::test]
 async fn one_player_too_many_is_told_so_on_every_way() {
-    let server =
-        Server::start(HubConfig { limits: HubLimits { players: 1, ..HubLimits::default() }, ..HubConfig::default() });
+    let in_all = HubLimits { players: 1, ..HubLimits::default() };
+    let of_address = HubLimits { players_per_address: 1, ..HubLimits::default() };
+    for (limits, words) in [(in_all, "the server has"), (of_address, "your address has")] {
+        players_are_told(limits, words).await;
+    }
+}
+
+async fn players_are_told(limits: HubLimits, words: &str) {
+    let server = Server::start(HubConfig { limits, ..HubConfig::default() });
     let _show = Show::begin(&server.hub).await;
     let mut first = Player::join(&server, Via::Flv).await;
     first.until(0).await;
@@ -131,6 +143,10 @@ async fn one_player_too_many_is_told_so_on_every_way() {
     assert_eq!(bodies[0], bodies[1]);
     let problem: serde_json::Value = serde_json::from_slice(&bodies[0]).unwrap();
     assert_eq!((&problem["status"], &problem["error_code"]), (&429.into(), &"009".into()));
+    let error = problem["error"].as_str().unwrap();
+    assert!(error.starts_with(words), "{error}");
+    let refused = server.hub.totals().refused_players;
+    assert_eq!(refused.total + refused.of_address, 2);
     let mut ws = Web::connect(&server).await;
     let upgrade = ["GET /live/movie.flv HTTP/1.1", crate::support::player::WS_HEADERS].join("\r\n");
     assert_eq!(ws.ask(&upgrade).await.status, 429);

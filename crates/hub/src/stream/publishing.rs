@@ -11,8 +11,8 @@ use tracing::{debug, info, warn};
 use super::Owner;
 use crate::events::EndReason;
 use crate::info::PublisherInfo;
+use crate::places::Place;
 use crate::publisher::{CutReason, Publication, PublishError, Publisher, PublisherMeta};
-use crate::registry::Place;
 use crate::ring::Earlier;
 use crate::session::Session;
 use crate::{LogLimit, PlayError};
@@ -34,8 +34,11 @@ impl Owner {
         }
         let Some(commands) = self.commands.upgrade() else { return Err(PublishError::ShuttingDown) };
         let place = match self.cut(CutReason::TakenOver) {
-            Some(place) => place,
-            None => self.registry.publisher_place().ok_or(PublishError::Full)?,
+            Some(mut place) => {
+                place.hand_on(meta.peer.ip());
+                place
+            }
+            None => self.registry.publisher_place(meta.peer.ip())?,
         };
         self.publications += 1;
         let (alive, gone) = oneshot::channel();

@@ -334,10 +334,16 @@ sections! {
         trusted: Networks = "127.0.0.0/8, ::1",
         /// Publishers at a time.
         publishers: Whole<1, 100_000> = 5000,
+        /// Publishers at a time from one address.
+        publishers_per_address: Whole<1, 100_000> = 200,
         /// Streams at a time, those included that only wait for their publisher.
         streams: Whole<1, 100_000> = 10000,
-        /// Players at a time, on all streams. Each needs a file descriptor, too.
+        /// Players at a time, on all streams, over RTMP, HTTP-FLV and WebSocket. Each needs a file descriptor, too.
+        /// Viewers of HLS keep no connection, and are not among them.
         players: Whole<1, 1_000_000> = 100000,
+        /// The same from one address. Whole networks may stand behind one; it matters for those who come through a proxy,
+        /// whose connections are not counted by address.
+        players_per_address: Whole<1, 1_000_000> = 1000,
     }
 
     /// Ending in good order.
