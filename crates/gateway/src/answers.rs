@@ -7,6 +7,22 @@ use http::StatusCode;
 #[derive(Debug, Clone, Default)]
 pub struct Answers(Arc<[AtomicU64; 5]>);
 
+/// Counts the bytes of those answers among whose extensions it is, as connections take them. Clones share the counter.
+#[derive(Debug, Clone, Default)]
+pub struct SentBytes(Arc<AtomicU64>);
+
+impl SentBytes {
+    pub(crate) fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Relaxed);
+    }
+
+    /// Bytes so far, heads not among them.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
 impl Answers {
     /// Counts an answer.
     pub(crate) fn count(&self, status: StatusCode) {

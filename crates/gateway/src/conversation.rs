@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
 
+use crate::answers::SentBytes;
 use crate::file_body::{FileSocket, Outbox};
 use crate::paced::Paced;
 use crate::socket::Socket;
@@ -57,8 +58,9 @@ pub(crate) async fn converse<F>(
         let (answering, answer) = (answering.token(), respond(request));
         let outbox = outbox.clone();
         async move {
-            let answer = outbox.take_over(answer.await);
-            Ok::<_, Infallible>(answer.map(|body| Answer { body, _answering: answering }))
+            let mut answer = outbox.take_over(answer.await);
+            let sent = answer.extensions_mut().remove();
+            Ok::<_, Infallible>(answer.map(|body| Answer { body, sent, _answering: answering }))
         }
     });
     let socket = Paced::new(FileSocket::new(socket, outbox.clone()), manners.stall_timeout);
@@ -109,6 +111,7 @@ async fn quiet(answering: &TaskTracker) {
 /// A body that shows for as long as it is being sent that a request is being answered.
 struct Answer {
     body: Body,
+    sent: Option<SentBytes>,
     _answering: TaskTrackerToken,
 }
 
@@ -120,7 +123,11 @@ impl http_body::Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let (Some(sent), Some(Ok(frame))) = (&self.sent, &frame) {
+            sent.add(frame.data_ref().map_or(0, |data| data.len() as u64));
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -186,6 +193,28 @@ mod tests {
         client.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
         assert_eq!(client.read(&mut [0; 16]).await.unwrap(), 0);
         server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_of_an_answer_is_counted_where_that_is_wanted() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, peer) = listener.accept().await.unwrap();
+        let sent = SentBytes::default();
+        let respond = |_| {
+            let mut answer = Response::new(Body::from("hello"));
+            answer.extensions_mut().insert(sent.clone());
+            std::future::ready(answer)
+        };
+        let (first_head_by, shutdown) = (Instant::now() + LONG, &CancellationToken::new());
+        let manners = Manners { first_head_by, head_timeout: LONG, stall_timeout: LONG, keep_alive: true, shutdown };
+        let asking = async {
+            ask(&mut client).await;
+            ask(&mut client).await;
+            drop(client);
+        };
+        tokio::join!(converse(Socket::new(socket, None), peer, manners, respond), asking);
+        assert_eq!(sent.get(), 10);
     }
 
     #[tokio::test]

@@ -32,7 +32,7 @@ mod tls;
 mod walker;
 mod ws_flv;
 
-pub use answers::Answers;
+pub use answers::{Answers, SentBytes};
 pub use file_body::FileBody;
 pub use media_path::{MediaPath, RESERVED_APPS};
 pub use proxies::TrustedProxies;

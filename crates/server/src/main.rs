@@ -24,6 +24,7 @@ mod storage;
 mod streams;
 mod tls;
 mod users;
+mod videos;
 mod wire;
 mod work;
 

@@ -29,6 +29,8 @@ use prometheus_client::{
 };
 use tokio::sync::watch;
 
+use crate::videos::{Kind, VideoTraffic};
+
 /// What any process tells: of itself, and of the jobs.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
@@ -49,6 +51,8 @@ pub(crate) struct Serving {
     pub(crate) answers: Answers,
     /// Files of videos.
     pub(crate) downloads: Downloads,
+    /// What viewers take of videos.
+    pub(crate) videos: VideoTraffic,
 }
 
 /// What is read of the jobs of a kind.
@@ -83,7 +87,8 @@ impl Collector for Serving {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut page = Page(encoder);
         self.streams(&mut page, &self.hub.totals())?;
-        self.connections(&mut page)
+        self.connections(&mut page)?;
+        self.videos(&mut page)
     }
 }
 
@@ -133,12 +138,23 @@ impl Serving {
         page.gauges("connections", "Connections that are open.", open)?;
         let refused = Excess::ALL.map(|excess| ([("limit", excess.as_str())], self.admission.refused(excess)));
         page.counters("refused_connections", "Connections beyond a limit.", None, refused)?;
-        page.gauge("downloads", "Files of videos that are being sent.", self.downloads.open())?;
-        let refused = DownloadExcess::ALL.map(|excess| ([("limit", excess.as_str())], self.downloads.refused(excess)));
-        page.counters("refused_downloads", "Files of videos beyond a limit.", None, refused)?;
         let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
         let answers = classes.into_iter().zip(self.answers.by_class()).map(|(name, (_, n))| ([("status", name)], n));
         page.counters("http_requests", "Requests that were answered, by class of status.", None, answers)
+    }
+
+    fn videos(&self, page: &mut Page<'_>) -> fmt::Result {
+        page.gauge("downloads", "Files of videos that are being sent.", self.downloads.open())?;
+        let refused = DownloadExcess::ALL.map(|excess| ([("limit", excess.as_str())], self.downloads.refused(excess)));
+        page.counters("refused_downloads", "Files of videos beyond a limit.", None, refused)?;
+        let help = "Addresses that asked for something of a video to play within a minute, once for each video.";
+        page.gauge("video_viewers", help, self.videos.viewers())?;
+        let by_kind = |count: fn(&VideoTraffic, Kind) -> u64| {
+            Kind::ALL.map(|kind| ([("kind", kind.as_str())], count(&self.videos, kind)))
+        };
+        let help = "Requests for what there is of videos that were answered with it.";
+        page.counters("video_requests", help, None, by_kind(VideoTraffic::requests))?;
+        page.counters("video_sent", "What was sent of videos.", Some(Unit::Bytes), by_kind(VideoTraffic::sent))
     }
 }
 

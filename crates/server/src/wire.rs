@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{middleware::map_response, response::Response};
+use axum::{
+    middleware::{from_fn_with_state, map_response},
+    response::Response,
+};
 use millrace_gateway::{
     Answers, FileBody, ThumbnailConfig, Tls, TrustedProxies,
     admission::Admission,
@@ -21,6 +24,7 @@ use crate::{
     config::{Config, Language},
     health::Health,
     limits, metrics, ops,
+    videos::{self, VideoTraffic},
 };
 
 /// The listeners, bound before anything starts.
@@ -71,13 +75,14 @@ pub(crate) fn start(
 ) -> JoinSet<&'static str> {
     let downloads = accounts.downloads();
     let site = millrace_site::router(hub.clone(), accounts, site_config(config)).merge(health.routes());
-    let site = site.layer(map_response(out_of_file));
-    let answers = Answers::default();
+    let (answers, videos) = (Answers::default(), VideoTraffic::default());
+    let site = site.layer(map_response(out_of_file)).layer(from_fn_with_state(videos.clone(), videos::count));
     let serving = metrics::Serving {
         hub: hub.clone(),
         admission: Arc::clone(&gate.admission),
         answers: answers.clone(),
         downloads,
+        videos,
     };
     let metrics = metrics::router(metrics::Process::new(jobs), Some(serving));
     let ops = ops::streams(hub.clone()).merge(health.routes()).merge(metrics);
