@@ -175,7 +175,8 @@ impl Admission {
             self.open[port as usize].fetch_add(1, Relaxed);
             return Entrance::Admitted(Permit { admission: Arc::clone(self), network, port });
         };
-        let polite = entry.refusing < MAX_REFUSING_OF_ADDRESS && self.refusing.load(Relaxed) < MAX_REFUSING;
+        let of_address = if trusted { MAX_REFUSING_OF_TRUSTED } else { MAX_REFUSING_OF_ADDRESS };
+        let polite = entry.refusing < of_address && self.refusing.load(Relaxed) < MAX_REFUSING;
         if polite {
             entry.refusing += 1;
             self.refusing.fetch_add(1, Relaxed);
@@ -291,10 +292,12 @@ impl Excess {
     }
 }
 
-/// Connections that are being refused politely at a time. Each takes a socket for two seconds at most.
+/// Connections that are being refused politely at a time. Each takes a socket for three seconds at most.
 const MAX_REFUSING: usize = 128;
 /// Of these from one address, so that a flood from one leaves room for others.
 const MAX_REFUSING_OF_ADDRESS: usize = 8;
+/// The same of one that is trusted: a proxy's clients are many, and one of them may run the server.
+const MAX_REFUSING_OF_TRUSTED: usize = 64;
 /// Addresses of which something is remembered. Those that have no connection are forgotten beyond it.
 const MAX_NETWORKS: usize = 65_536;
 /// The time over which an address may spread its connections, microseconds.

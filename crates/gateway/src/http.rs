@@ -147,24 +147,23 @@ async fn connection(server: Arc<Server>, socket: Socket, peer: SocketAddr, refus
     };
     match first {
         Ok(Ok(Some(request))) => http_flv::play_plain(server, socket, peer, request).await,
-        Ok(Ok(None)) => converse(server, socket, peer, first_head_by, true).await,
+        Ok(Ok(None)) => converse(server, socket, peer, first_head_by, None).await,
         Ok(Err(error)) => debug!(%peer, %error, "HTTP connection lost"),
         Err(_) => debug!(%peer, "HTTP connection closed: no request came"),
     }
 }
 
-/// Tells a connection why it may not come in. Whoever asks after the server's health is answered.
+/// Tells a connection why it may not come in. Whoever asks after the server's health, or runs it, is answered.
 async fn refuse(server: Arc<Server>, mut socket: Socket, peer: SocketAddr, excess: Excess) {
-    let mut first = [0; 24];
+    let mut first = [0; 32];
     let n = match tokio::time::timeout(FIRST_WORDS, socket.peek(&mut first)).await {
         Ok(Ok(n)) => n,
         Ok(Err(_)) => return, // it is gone
         Err(_) => 0,
     };
-    if HEALTH.iter().any(|request| first[..n].starts_with(request)) {
-        // The connection has no place among the others: this request is answered, and no further one.
+    if Exempt::looks_so(&first[..n]) {
         let first_head_by = Instant::now() + server.head_timeout;
-        return converse(server, socket, peer, first_head_by, false).await;
+        return converse(server, socket, peer, first_head_by, Some(excess)).await;
     }
     server.answers.count(StatusCode::TOO_MANY_REQUESTS);
     if socket.write_all(&server.refusals[excess as usize]).await.is_ok() && socket.shutdown().await.is_ok() {
@@ -174,19 +173,31 @@ async fn refuse(server: Arc<Server>, mut socket: Socket, peer: SocketAddr, exces
     }
 }
 
-/// Answers requests through hyper.
-async fn converse(server: Arc<Server>, socket: Socket, peer: SocketAddr, first_head_by: Instant, keep_alive: bool) {
+/// Answers requests through hyper. A connection that may not come in has no place among the others: one request is
+/// answered, and no further one.
+async fn converse(
+    server: Arc<Server>,
+    socket: Socket,
+    peer: SocketAddr,
+    first_head_by: Instant,
+    refusing: Option<Excess>,
+) {
     let manners = Manners {
         first_head_by,
         head_timeout: server.head_timeout,
         stall_timeout: server.hub.config().stall_timeout,
-        keep_alive,
+        keep_alive: refusing.is_none(),
         shutdown: &server.shutdown,
     };
     let respond = |request| {
         let server = Arc::clone(&server);
         async move {
-            let answer = respond(Arc::clone(&server), peer, request).await;
+            let answer = match refusing {
+                Some(excess) if !is_exempt(&server, peer, &request).await => {
+                    Problem::too_many(excess.words()).into_response()
+                }
+                _ => respond(Arc::clone(&server), peer, request).await,
+            };
             server.answers.count(answer.status());
             answer
         }
@@ -198,8 +209,50 @@ async fn converse(server: Arc<Server>, socket: Socket, peer: SocketAddr, first_h
 const REFUSAL: Duration = Duration::from_secs(3);
 /// Of that, so long to say what it wants.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
-/// Requests that are answered however many connections there are.
-const HEALTH: [&[u8]; 4] = [b"GET /healthz ", b"GET /readyz ", b"HEAD /healthz ", b"HEAD /readyz "];
+
+/// What is answered to connections that may not come in, as long as there is room to refuse them politely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exempt {
+    /// To anybody: the server's health, and what it takes to log in.
+    Open,
+    /// To whoever runs the server.
+    Administration,
+}
+
+impl Exempt {
+    const PATHS: [(&str, Self); 7] = [
+        ("/healthz", Self::Open),
+        ("/readyz", Self::Open),
+        ("/login", Self::Open),
+        ("/api/v1/sessions", Self::Open),
+        ("/assets", Self::Open),
+        ("/admin", Self::Administration),
+        ("/api/v1/admin", Self::Administration),
+    ];
+
+    /// Whether a request that begins so may be exempt; [`Self::of`] its path decides.
+    fn looks_so(first: &[u8]) -> bool {
+        let mut words = first.splitn(2, |byte| *byte == b' ').skip(1);
+        words.next().is_some_and(|path| Self::PATHS.iter().any(|(exempt, _)| path.starts_with(exempt.as_bytes())))
+    }
+
+    fn of(path: &str) -> Option<Self> {
+        let below = |of: &str| path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        Self::PATHS.iter().find(|(exempt, _)| below(exempt)).map(|(_, exempt)| *exempt)
+    }
+}
+
+async fn is_exempt(server: &Server, peer: SocketAddr, request: &Request<Incoming>) -> bool {
+    match Exempt::of(request.uri().path()) {
+        None => false,
+        Some(Exempt::Open) => true,
+        Some(Exempt::Administration) => {
+            let client = server.proxies.client(peer, forwarded_for(request.headers()));
+            server.authorizer.administers(text(request.headers().get(header::COOKIE)), client).await
+        }
+    }
+}
+
 /// How often viewers that only stopped asking are let go.
 const SWEEP: Duration = Duration::from_secs(5);
 

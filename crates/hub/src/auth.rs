@@ -18,6 +18,13 @@ pub trait Authorizer: Send + Sync + 'static {
 
     /// May this stream be played?
     fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<Leave, Refusal>>;
+
+    /// Do these cookies, as the header has them, show somebody who runs the server or keeps order on it? Such a one can work
+    /// while it is full. Nobody, unless an implementation knows better.
+    fn administers<'a>(&'a self, cookies: &'a str, peer: SocketAddr) -> BoxFuture<'a, bool> {
+        let _ = (cookies, peer);
+        Box::pin(std::future::ready(false))
+    }
 }
 
 /// Somebody wants to publish.

@@ -3,7 +3,7 @@
 //! Keys are compared as SHA-256 digests in constant time, and all of them every time, so that the time of an answer
 //! tells nothing about a key. Refusals say what is wrong without repeating what was given.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use millrace_gateway::RESERVED_APPS;
@@ -105,6 +105,10 @@ impl Authorizer for Leaves {
                 answer => answer,
             }
         })
+    }
+
+    fn administers<'a>(&'a self, cookies: &'a str, peer: SocketAddr) -> BoxFuture<'a, bool> {
+        self.channels.administers(cookies, peer)
     }
 }
 

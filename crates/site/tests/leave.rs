@@ -6,10 +6,27 @@ mod app;
 use app::channels::{cookies, creator, key, play, publish, publisher, set, site, sound};
 use app::{App, Client, PASSWORD, code};
 use http::{Method, StatusCode, header};
-use millrace_hub::{CutReason, Format, Leave, Protocol, Refusal, StreamId, Subscription};
+use millrace_hub::{Authorizer, CutReason, Format, Leave, Protocol, Refusal, StreamId, Subscription};
 use millrace_store::Role;
 use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+
+#[tokio::test]
+async fn who_runs_the_site_is_known_by_a_session_of_theirs() {
+    let (app, _) = site().await;
+    let administers =
+        async |cookies: &str| app.accounts.channels().administers(cookies, "192.0.2.2:4000".parse().unwrap()).await;
+    let moderator = app.with_role("mod", Role::Moderator).await;
+    assert!(administers(&cookies(&app.browser("ada").await)).await);
+    assert!(administers(&cookies(&moderator)).await);
+    assert!(!administers(&cookies(&creator(&app).await)).await);
+    for strange in ["", "session=", "session=x", "ada=1"] {
+        assert!(!administers(strange).await, "{strange}");
+    }
+    let session = cookies(&moderator);
+    moderator.send(Method::DELETE, "/api/v1/sessions/current", &[], None).await;
+    assert!(!administers(&session).await, "it has ended");
+}
 
 // --- Keys
 

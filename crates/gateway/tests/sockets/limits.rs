@@ -89,6 +89,38 @@ async fn one_connection_too_many_is_told_so_and_those_who_watch_go_on() {
 }
 
 #[tokio::test]
+async fn whoever_runs_the_server_can_work_while_it_is_full() {
+    let server = Server::start_with(HubConfig::default(), ConnectionLimits { total: 1, ..limits() });
+    let _full = connect(server.http).await;
+    eventually(|| server.admission.open(Port::Http) == 1).await;
+    let admin = "cookie: who=admin";
+    let somebody = "cookie: who=somebody";
+    for (request, cookie, status) in [
+        ("GET /admin", admin, 200),
+        ("GET /admin/users?page=2", admin, 200),
+        ("DELETE /api/v1/admin/x", admin, 200),
+        ("GET /admin", somebody, 429),
+        ("POST /api/v1/admin/x", somebody, 429),
+        // Others may log in, and be somebody who runs it then.
+        ("GET /login?next=/admin", somebody, 200),
+        ("POST /api/v1/sessions", somebody, 200),
+        ("GET /assets/site.js", somebody, 200),
+        ("GET /", admin, 429),
+        ("GET /administration", admin, 429),
+        ("GET /admin/../live/movie.flv", somebody, 429),
+        ("GET /live/movie.flv", admin, 429),
+    ] {
+        let mut web = Web::connect(&server).await;
+        let head = web.ask(&format!("{request} HTTP/1.1\r\n{cookie}")).await;
+        assert_eq!(head.status, status, "{request} {cookie}");
+        assert_eq!(head.header("retry-after").is_some(), status == 429, "{request} {cookie}");
+        web.body(&head).await;
+        assert!(web.is_over().await, "the connection has no place: {request}");
+    }
+    assert_eq!(server.admission.open(Port::Http), 1);
+}
+
+#[tokio::test]
 async fn an_address_may_have_so_many_connections_and_others_are_not_concerned() {
     let server = Server::start_with(HubConfig::default(), ConnectionLimits { per_address: 2, ..limits() });
     let kept = [connect_from([127, 0, 0, 2], server.http).await, connect_from([127, 0, 0, 2], server.rtmp).await];

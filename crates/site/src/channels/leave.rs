@@ -1,9 +1,9 @@
 //! Leave to publish and to play, as the live core asks for it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use millrace_hub::{Authorizer, BoxFuture, Grant, Leave, PlayRequest, PublishRequest, Refusal, StreamName};
-use millrace_store::{At, Error, StreamKey, UserState};
+use millrace_store::{At, Error, Role, StreamKey, UserState};
 
 use super::tokens::Bearer;
 use super::{Channels, Known, keys};
@@ -43,6 +43,20 @@ impl Authorizer for Channels {
             let address = request.peer.ip().to_canonical();
             let leave = self.leave_by(&known, token, request.cookies, address).await.map_err(unavailable)?;
             leave.ok_or(Refusal::NotAllowed("this stream is not for everybody; log in, or ask its owner"))
+        })
+    }
+
+    fn administers<'a>(&'a self, cookies: &'a str, peer: SocketAddr) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let Some(session) = value_of(cookies.split(';').map(str::trim), COOKIE) else { return false };
+            let address = peer.ip().to_canonical().to_string();
+            match self.inner.sessions.by_cookie(session, &address, At::now()).await {
+                Ok(actor) => actor.is_some_and(|actor| actor.user.role >= Role::Moderator),
+                Err(error) => {
+                    tracing::error!(%error, "the database failed");
+                    false
+                }
+            }
         })
     }
 }
