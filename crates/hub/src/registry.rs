@@ -161,9 +161,10 @@ impl Hub {
                 // Those who only wait leave room for those who publish.
                 true => {
                     let started = self.registry.get_or_start(id, self.registry.limits().streams.div_ceil(2));
-                    started.inspect_err(|error| match error {
-                        PlayError::Full => self.registry.players.no_stream(),
-                        _ => {}
+                    started.inspect_err(|error| {
+                        if *error == PlayError::Full {
+                            self.registry.players.no_stream();
+                        }
                     })?
                 }
                 false => self.registry.get(id).ok_or(PlayError::NotOnAir)?,
