@@ -96,6 +96,10 @@ fn an_upload_goes_on_after_the_server_was_killed_and_plays_as_it_is() {
         let (played, original) = (decoded(&hls, track), decoded(&file, track));
         assert_eq!(from_zero(played), from_zero(original), "{track}");
     }
+    let metrics = String::from_utf8(http::get(server.ops, "/metrics").body).unwrap();
+    let whole = format!("millrace_video_sent_bytes_total{{kind=\"file\"}} {}\n", bytes.len());
+    assert!(metrics.contains(&whole), "what the kernel sends is counted as well: {metrics}");
+    assert!(metrics.contains("millrace_video_viewers 1\n"), "{metrics}");
 }
 
 #[test]
