@@ -141,7 +141,7 @@ impl Objects {
     }
 
     /// Begins an object that is written bit by bit. Nothing of it is there before [`Writer::finish`]. A writer to disk has
-    /// 2 MiB in memory at most, one to a bucket 32 MiB; it takes up to 78 GiB there, [`put_file`](Self::put_file) more.
+    /// 2 MiB in memory at most, one to a bucket 24 MiB; it takes up to 78 GiB there, [`put_file`](Self::put_file) more.
     ///
     /// # Errors
     /// What the storage says.

@@ -145,7 +145,7 @@ fn part_size(size: u64) -> usize {
 /// Bytes of a part, except the last. Storages ask for 5 MiB at least.
 const MIN_PART: usize = 8 << 20;
 /// Parts that are under way at a time.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 2;
 /// The most parts of an object: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>.
 const MAX_PARTS: u64 = 10_000;
 
