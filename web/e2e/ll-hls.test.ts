@@ -38,11 +38,12 @@ describe('Chromium', () => {
     return { viewer, asked };
   }
 
-  test('plays by parts, near live and without a stall for a minute', { timeout: 300_000 }, async () => {
+  test('plays by parts, near live and without a stall for a minute', { timeout: 180_000 }, async () => {
     const { viewer, asked } = await open('ll-hls');
-    // Where the machine is too busy for the publisher or the browser to keep time, a later minute will do.
+    // Where the machine is too busy for the publisher or the browser to keep time, a later minute will do, or another viewer:
+    // whoever fell behind takes a minute to come near again.
     const looks: (Look & { waits: number })[] = [];
-    const minute = await until('a minute near live without a stall', 240_000, async () => {
+    const minute = await until('a minute near live without a stall', 120_000, async () => {
       await viewer.page.waitForTimeout(400);
       looks.push({ ...(await viewer.look()), waits: await countedWaits(viewer) });
       while (looks[0]?.waits !== looks.at(-1)?.waits || looks.some((look) => !isPlaying(look))) looks.shift();
