@@ -161,7 +161,7 @@ impl Objects {
     }
 
     /// Takes a finished file over. On the disk that the objects are on it is moved, which takes no time; elsewhere it is
-    /// copied. In the end it is no longer at `path`; after an error it still is.
+    /// copied, as it is read. In the end it is no longer at `path`; after an error it still is.
     ///
     /// # Errors
     /// [`Error::File`] where there is no file at `path`, and what the storage says.
@@ -182,16 +182,11 @@ impl Objects {
     pub async fn put_file_as(&self, key: &Key, path: &Path) -> Result<(), Error> {
         match &self.backend {
             Backend::Disk(disk) => disk.take(key, path).await,
-            Backend::S3(_) => self.upload(key, path).await,
+            Backend::S3(s3) => {
+                s3.put_file(key, &disk::open_file(path).await?).await?;
+                tokio::fs::remove_file(path).await.map_err(|source| Error::file(path, source))
+            }
         }
-    }
-
-    async fn upload(&self, key: &Key, path: &Path) -> Result<(), Error> {
-        let file = disk::open_file(path).await?;
-        let mut writer = self.write_as(key.clone(), Some(file.size())).await?;
-        writer.write_all(file.stream(iter::once(0..file.size()))).await?;
-        writer.finish().await?;
-        tokio::fs::remove_file(path).await.map_err(|source| Error::file(path, source))
     }
 
     /// Opens what is under a key, to read parts of it.

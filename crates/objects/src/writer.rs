@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::disk::{Disk, DiskWriter};
 use crate::s3::{S3, S3Writer};
-use crate::{Chunks, Error, Key};
+use crate::{Error, Key};
 
 /// An object that is being written. Dropped before it is finished, it leaves nothing behind.
 #[derive(Debug)]
@@ -52,13 +52,6 @@ impl Writer {
             self.target = None;
         }
         done
-    }
-
-    pub(crate) async fn write_all(&mut self, mut chunks: Chunks) -> Result<(), Error> {
-        while let Some(chunk) = chunks.next().await {
-            self.write(chunk?).await?;
-        }
-        Ok(())
     }
 
     /// Makes the object appear, with all that was written.

@@ -1,12 +1,13 @@
 //! Objects in a bucket of S3, or of what speaks like it.
 //!
 //! What is written in parts and never finished costs room there that no list shows. A writer that is dropped takes its
-//! parts away; what a killed process leaves, the bucket's own rule for incomplete uploads has to.
+//! parts away, and so does a file that does not arrive; what a killed process leaves, the bucket's own rule for incomplete uploads has to.
 
 mod read;
+mod send;
 mod write;
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::place::{Access, Bucket, origin};
 use crate::{Entry, Error, Key};
 
 pub(crate) use read::RemoteFile;
+use send::Sender;
 pub(crate) use write::S3Writer;
 
 /// A bucket.
@@ -32,6 +34,7 @@ pub(crate) struct S3 {
     store: AmazonS3,
     /// The same, as viewers reach it.
     public: Option<AmazonS3>,
+    sender: Sender,
     bucket: Bucket,
     prefix: Path,
 }
@@ -46,7 +49,9 @@ impl S3 {
             None => None,
         };
         let prefix = bucket.prefix.split('/').filter(|name| !name.is_empty()).collect();
-        Ok(Self { store, public, bucket, prefix })
+        let sender = Sender::new(endpoint.as_deref().unwrap_or_default())
+            .map_err(|error| Error::Remote { bucket: bucket.name.clone(), says: error.to_string() })?;
+        Ok(Self { store, public, sender, bucket, prefix })
     }
 
     pub(crate) fn bucket(&self) -> &Bucket {
@@ -194,7 +199,7 @@ fn client(bucket: &Bucket, endpoint: Option<&str>, access: &Access) -> Result<Am
 }
 
 fn options(endpoint: &str) -> ClientOptions {
-    let (scheme, host) = endpoint.split_once("://").unwrap_or_default();
+    let (scheme, _) = endpoint.split_once("://").unwrap_or_default();
     let mut options = ClientOptions::new()
         .with_user_agent(HeaderValue::from_static("millrace"))
         .with_allow_http(scheme == "http")
@@ -203,7 +208,7 @@ fn options(endpoint: &str) -> ClientOptions {
         .with_timeout_disabled()
         .with_read_timeout(READ_TIMEOUT)
         .with_default_content_type("application/octet-stream");
-    if host.split(':').next() == Some("localhost") {
+    if is_localhost(endpoint) {
         options = options.with_dns_resolver(Arc::new(Localhost));
     }
     // For those who get objects straight from the storage.
@@ -218,9 +223,16 @@ struct Localhost;
 
 impl DnsResolver for Localhost {
     fn resolve(&self, _: &str) -> DnsFuture {
-        Box::pin(std::future::ready(Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])))
+        Box::pin(std::future::ready(Ok(LOCALHOST.to_vec())))
     }
 }
+
+fn is_localhost(endpoint: &str) -> bool {
+    let (_, host) = endpoint.split_once("://").unwrap_or_default();
+    host.split(':').next() == Some("localhost")
+}
+
+const LOCALHOST: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 fn is_credential(key: &AmazonS3ConfigKey) -> bool {
     use AmazonS3ConfigKey as Is;

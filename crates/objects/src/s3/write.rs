@@ -137,7 +137,7 @@ async fn give_up(mut parts: Box<dyn MultipartUpload>) {
 }
 
 /// Bytes of a part, so that `size` bytes fit into what may be sent.
-fn part_size(size: u64) -> usize {
+pub(super) fn part_size(size: u64) -> usize {
     let needed = size.div_ceil(MAX_PARTS).next_multiple_of(1 << 20);
     usize::try_from(needed).map_or(usize::MAX, |needed| needed.max(MIN_PART))
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -10,7 +12,7 @@ use s3s::auth::SimpleAuth;
 use s3s::host::SingleDomain;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Storage, keys, pattern, read};
 
@@ -135,4 +137,40 @@ async fn a_file_stays_where_the_storage_fails() {
     }
     let key = storage.objects.put_file("mp4", &path).await.unwrap();
     assert!(read(&storage.objects, &key).await == pattern(20 << 20));
+}
+
+/// The way to a server, on which the first connections are lost that send parts.
+async fn losing(server: SocketAddr, connections: usize) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, lost) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
+    let count = Arc::clone(&lost);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = [0; 512];
+            let n = client.peek(&mut head).await.unwrap_or(0);
+            if head[..n].starts_with(b"PUT") && count.load(Relaxed) < connections {
+                count.fetch_add(1, Relaxed);
+                continue;
+            }
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(server).await.unwrap();
+                // Whoever goes first ends it.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    (address, lost)
+}
+
+#[tokio::test]
+async fn a_part_that_is_lost_on_its_way_is_sent_again() {
+    let storage = by_path().await;
+    let (address, lost) = losing(serve(storage.directory.path()).await, 2).await;
+    let objects = open("s3://media/site?endpoint=http://ADDRESS", address, "secret").unwrap();
+    let path = storage.directory.path().join("upload");
+    std::fs::write(&path, pattern(20 << 20)).unwrap();
+    let key = objects.put_file("mp4", &path).await.unwrap();
+    assert_eq!(lost.load(Relaxed), 2);
+    assert!(read(&objects, &key).await == pattern(20 << 20));
+    assert!(!path.exists());
 }
