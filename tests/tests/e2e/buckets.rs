@@ -104,6 +104,35 @@ fn send_all(server: &Server, creator: &Creator, upload: &Upload, bytes: &[u8]) -
     sender
 }
 
+/// Counts the most memory that a server has from here on.
+fn count_peak(server: &Server) {
+    fs::write(format!("/proc/{}/clear_refs", server.process().pid()), "5").unwrap();
+}
+
+/// The most memory that it has had since, bytes.
+fn peak(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process().pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn a_large_file_goes_into_a_bucket_without_being_held_in_memory() {
+    let s3 = S3::start();
+    let server = server(&s3, Addressing::Path, &["ffmpeg.path=/nonexistent/ffmpeg"]);
+    let creator = Creator::set_up(&server);
+    let (_file, bytes) = mp4(&Recipe::new(1));
+    // What is needed once and for all.
+    creator.publish(&padded(&bytes, 9 << 20));
+    count_peak(&server);
+    let before = peak(&server);
+    let large = padded(&bytes, 160 << 20);
+    let video = creator.publish(&large);
+    let more = peak(&server).saturating_sub(before);
+    assert!(more < 2 << 20, "{more} bytes more for a file of {}", large.len());
+    assert!(http::get(server.http, &format!("/videos/{video}")).body == large);
+}
+
 #[test]
 fn an_upload_to_a_bucket_goes_on_wherever_the_server_is_killed() {
     let s3 = S3::start();

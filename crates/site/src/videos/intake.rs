@@ -54,7 +54,7 @@ pub(crate) struct Intake {
     pub(crate) staging: Staging,
     /// The uploads that are being received.
     receiving: Arc<Mutex<HashSet<UploadId>>>,
-    /// Files go to a bucket by parts in memory.
+    /// Files go to a bucket a few at a time, so that each arrives.
     handing_over: Arc<Semaphore>,
 }
 
