@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::Body;
+use super::list::Part;
 use super::refusals::Refusals;
 use super::users::audit_with;
 use super::videos::watchable;
@@ -224,24 +225,6 @@ pub(crate) struct Search {
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
-}
-
-/// Which part of a list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Part {
-    /// How many items at most.
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
-impl Part {
-    fn request(part: Result<Query<Self>, QueryRejection>) -> Result<PageRequest, Problem> {
-        let Query(part) = part.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
-        super::list::request(part.limit, part.cursor)
-    }
 }
 
 /// List the comments on a video

@@ -1,8 +1,29 @@
 //! Lists, page by page.
 
+use axum::extract::{Query, rejection::QueryRejection};
 use millrace_store::PageRequest;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::{ErrorCode, Problem};
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Part {
+    /// How many items at most.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl Part {
+    pub(crate) fn request(part: Result<Query<Self>, QueryRejection>) -> Result<PageRequest, Problem> {
+        let Query(part) = part.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+        self::request(part.limit, part.cursor)
+    }
+}
 
 /// The part of a list that the parameters `limit` and `cursor` ask for.
 pub(crate) fn request(limit: Option<u32>, cursor: Option<String>) -> Result<PageRequest, Problem> {

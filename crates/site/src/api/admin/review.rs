@@ -6,30 +6,19 @@ use axum::response::Response;
 use millrace_store::{Action, NewAuditEntry, Report as ReportRow, Review, VideoState};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::accounts::permissions::Act;
 use crate::accounts::rules::incorrect;
 use crate::accounts::sessions::Actor;
 use crate::actor::Address;
 use crate::api::body::Body;
-use crate::api::list;
+use crate::api::list::Part;
 use crate::api::refusals::Refusals;
 use crate::api::reports::Reason;
 use crate::api::videos::{Video, VideoPage, changeable, failed, show};
 use crate::videos::rules;
 use crate::{ErrorCode, Problem, Site};
-
-/// Which part of a list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Part {
-    /// How many items at most.
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
 
 /// What a moderator decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -134,8 +123,7 @@ pub(crate) async fn list(
     part: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<VideoPage>, Problem> {
     actor.must(Act::ManageVideos)?;
-    let Query(part) = part.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
-    let page = list::request(part.limit, part.cursor)?;
+    let page = Part::request(part)?;
     let page = site.accounts.store.videos_in_review(&page).await.map_err(Problem::database)?;
     Ok(Json(VideoPage { items: page.items.into_iter().map(Video::new).collect(), next_cursor: page.next }))
 }
@@ -192,8 +180,7 @@ pub(crate) async fn reports(
     part: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<ReportPage>, Problem> {
     actor.must(Act::ManageVideos)?;
-    let Query(part) = part.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
-    let page = list::request(part.limit, part.cursor)?;
+    let page = Part::request(part)?;
     let page = site.accounts.store.open_reports(&page).await.map_err(Problem::database)?;
     Ok(Json(ReportPage { items: page.items.into_iter().map(Report::from).collect(), next_cursor: page.next }))
 }

@@ -3,26 +3,15 @@
 use axum::Json;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use millrace_store::{At, Error, PageRequest};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use time::OffsetDateTime;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
-use crate::api::list;
+use crate::api::list::Part;
 use crate::api::refusals::Refusals;
-use crate::{ErrorCode, Problem, Site};
-
-/// Which part of the trash.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Part {
-    /// How many items at most.
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
+use crate::{Problem, Site};
 
 /// A video in the trash.
 #[derive(Debug, Serialize, ToSchema)]
@@ -91,7 +80,6 @@ pub(crate) async fn all(
     part: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<TrashPage>, Problem> {
     actor.must(Act::ManageVideos)?;
-    let Query(part) = part.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
-    let page = list::request(part.limit, part.cursor)?;
+    let page = Part::request(part)?;
     TrashPage::of(&site, &page).await.map(Json).map_err(Problem::database)
 }
