@@ -263,25 +263,26 @@ impl Store {
         Ok(page.page(found, |found| found.comment.id.as_str()))
     }
 
-    /// The comments and replies that wait to be approved, the longest first: on an account's videos, or on all; without those
-    /// on videos in the trash.
+    /// The comments and replies that wait to be approved, as `reader` sees them, the longest first: on the videos of `owner`, or
+    /// on all; without those on videos in the trash.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn all_held_comments(
         &self,
         owner: Option<&UserId>,
+        reader: Option<&UserId>,
         page: &PageRequest,
     ) -> Result<Page<HeldComment>, Error> {
         let (above, count) = (page.above(), page.rows());
         let found = match owner {
             Some(owner) => {
                 let sql = held!("AND comments.id > $2 AND channels.owner_id = $3 ORDER BY comments.id LIMIT $4");
-                rows!(self.pool, fetch_all, HeldComment, sql, "", above, owner, count)?
+                rows!(self.pool, fetch_all, HeldComment, sql, name(reader), above, owner, count)?
             }
             None => {
                 let sql = held!("AND comments.id > $2 ORDER BY comments.id LIMIT $3");
-                rows!(self.pool, fetch_all, HeldComment, sql, "", above, count)?
+                rows!(self.pool, fetch_all, HeldComment, sql, name(reader), above, count)?
             }
         };
         Ok(page.page(found, |found| found.listed.comment.id.as_str()))

@@ -269,11 +269,11 @@ async fn held_comments_are_seen_by_their_authors(store: Store) {
     };
     assert_eq!((count(None).await, count(Some(&talk.owner)).await, count(Some(&other)).await), (2, 2, 0));
     for (owner, some) in [(None, true), (Some(&talk.owner.id), true), (Some(&other.id), false)] {
-        let first = talk.store.all_held_comments(owner, &PageRequest { limit: 1, after: None }).await.unwrap();
+        let first = talk.store.all_held_comments(owner, None, &PageRequest { limit: 1, after: None }).await.unwrap();
         assert_eq!(first.next.is_some(), some);
         let Some(after) = first.next else { continue };
         let page = PageRequest { limit: 1, after: Some(after) };
-        let second = talk.store.all_held_comments(owner, &page).await.unwrap();
+        let second = talk.store.all_held_comments(owner, None, &page).await.unwrap();
         let (one, two) = (&first.items[0], &second.items[0]);
         assert!(one.listed.comment.id < two.listed.comment.id && second.next.is_none(), "the longest first");
         assert_eq!((one.video_title.as_str(), &one.video_owner), ("A video", &talk.owner.id));

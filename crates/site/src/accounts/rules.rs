@@ -70,8 +70,8 @@ const MAX_DISPLAY_NAME: usize = 80;
 const MAX_BIO: usize = 1000;
 /// RFC 5321, 4.5.3.1.3.
 const MAX_EMAIL: usize = 254;
-/// Names that could be mistaken for the site itself.
-const RESERVED: [&str; 11] = [
+/// Names that could be mistaken for the site itself, and pages of the studio, which has channels beside them.
+const RESERVED: [&str; 12] = [
     "admin",
     "administrator",
     "moderator",
@@ -82,6 +82,7 @@ const RESERVED: [&str; 11] = [
     "root",
     "me",
     "videos",
+    "comments",
     "trash",
 ];
 

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::channels::owned;
-use super::invitations::Range;
+use super::list::Part;
 use super::refusals::Refusals;
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
@@ -89,7 +89,7 @@ pub(crate) fn mean_viewers(row: &LiveSession) -> Option<f64> {
 /// List a channel's broadcasts
 #[utoipa::path(get, path = "/api/v1/channels/{handle}/broadcasts", operation_id = "list_broadcasts", tag = "channels", params(
     ("handle" = String, Path, description = "The channel's handle"),
-    Range,
+    Part,
 ), responses(
     (status = 200, description = "A page of broadcasts", body = BroadcastPage),
     Refusals,
@@ -98,10 +98,10 @@ pub(crate) async fn list(
     State(site): State<Site>,
     actor: Actor,
     Path(handle): Path<String>,
-    range: Result<Query<Range>, QueryRejection>,
+    range: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<BroadcastPage>, Problem> {
     let channel = owned(&site, &actor, &handle, Act::ManageChannels).await?;
-    let page = Range::page(range)?;
+    let page = Part::request(range)?;
     let page = site.accounts.store.live_sessions(&channel.id, &page).await.map_err(Problem::database)?;
     Ok(Json(BroadcastPage { items: page.items.into_iter().map(Into::into).collect(), next_cursor: page.next }))
 }

@@ -127,9 +127,10 @@ pub(crate) struct WaitingPage {
 
 impl WaitingPage {
     /// Of those on the videos of an account, or on all.
-    async fn of(site: &Site, owner: Option<&UserId>, page: &PageRequest) -> Result<Self, Error> {
-        let store = &site.accounts.store;
-        let (page, count) = (store.all_held_comments(owner, page).await?, store.count_held_comments(owner).await?);
+    async fn of(site: &Site, reader: &Actor, owner: Option<&UserId>, page: &PageRequest) -> Result<Self, Error> {
+        let (store, reader) = (&site.accounts.store, &reader.user.id);
+        let found = store.all_held_comments(owner, Some(reader), page).await?;
+        let (page, count) = (found, store.count_held_comments(owner).await?);
         let items = page.items.into_iter().map(|held| WaitingComment {
             comment: Comment::new(held.listed, &held.video_owner),
             video_title: held.video_title,
@@ -243,7 +244,7 @@ pub(crate) async fn list(
     Path(id): Path<String>,
     search: Result<Query<Search>, QueryRejection>,
 ) -> Result<Json<ThreadPage>, Problem> {
-    let Query(search) = search.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let search = super::list::asked(search)?;
     let page = super::list::request(search.limit, search.cursor)?;
     let known = asker.watches(&site, &id).await?;
     let store = &site.accounts.store;
@@ -357,7 +358,7 @@ pub(crate) async fn held_of_mine(
 ) -> Result<Json<WaitingPage>, Problem> {
     actor.must(Act::OwnChannels)?;
     let page = Part::request(part)?;
-    WaitingPage::of(&site, Some(&actor.user.id), &page).await.map(Json).map_err(Problem::database)
+    WaitingPage::of(&site, &actor, Some(&actor.user.id), &page).await.map(Json).map_err(Problem::database)
 }
 
 /// List the comments of the site that wait to be approved
@@ -375,7 +376,7 @@ pub(crate) async fn held_of_all(
 ) -> Result<Json<WaitingPage>, Problem> {
     actor.must(Act::ManageVideos)?;
     let page = Part::request(part)?;
-    WaitingPage::of(&site, None, &page).await.map(Json).map_err(Problem::database)
+    WaitingPage::of(&site, &actor, None, &page).await.map(Json).map_err(Problem::database)
 }
 
 /// What is changed of a comment.

@@ -60,7 +60,7 @@ pub(crate) async fn listen(
     headers: HeaderMap,
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(which) = which.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let which = super::list::asked(which)?;
     let subject = match which.stream {
         None => Subject::List,
         Some(id) => {

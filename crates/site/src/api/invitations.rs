@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use http::StatusCode;
-use millrace_store::{Action, At, Error, Link, LinkId, LinkKind, NewLink, PageRequest};
+use millrace_store::{Action, At, Error, Link, LinkId, LinkKind, NewLink};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::body::Body;
-use super::list;
+use super::list::Part;
 use super::users::audit;
 use crate::accounts::permissions::Act;
 use crate::accounts::secret::Secret;
@@ -67,25 +67,6 @@ pub(crate) struct InvitationPage {
     next_cursor: Option<String>,
 }
 
-/// Which part of a list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Range {
-    /// How many items at most.
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
-impl Range {
-    /// The part that was asked for.
-    pub(super) fn page(asked: Result<Query<Self>, QueryRejection>) -> Result<PageRequest, Problem> {
-        let Query(range) = asked.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
-        list::request(range.limit, range.cursor)
-    }
-}
-
 /// Invite somebody
 #[utoipa::path(post, path = "/api/v1/invitations", operation_id = "create_invitation", tag = "users",
 request_body = NewInvitation, responses(
@@ -136,7 +117,7 @@ pub(crate) async fn create(
 }
 
 /// List invitations that nobody has used yet
-#[utoipa::path(get, path = "/api/v1/invitations", operation_id = "list_invitations", tag = "users", params(Range), responses(
+#[utoipa::path(get, path = "/api/v1/invitations", operation_id = "list_invitations", tag = "users", params(Part), responses(
     (status = 200, description = "A page of invitations", body = InvitationPage),
     (status = 400, description = "A parameter is not correct", body = Problem, content_type = "application/problem+json"),
     (status = 401, description = "Not logged in", body = Problem, content_type = "application/problem+json"),
@@ -145,10 +126,10 @@ pub(crate) async fn create(
 pub(crate) async fn list(
     State(site): State<Site>,
     actor: Actor,
-    range: Result<Query<Range>, QueryRejection>,
+    part: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<InvitationPage>, Problem> {
     actor.must(Act::ManageUsers)?;
-    let page = Range::page(range)?;
+    let page = Part::request(part)?;
     let page = site.accounts.store.links(LinkKind::Invitation, &page).await.map_err(Problem::database)?;
     Ok(Json(InvitationPage { items: page.items.into_iter().map(Invitation::from).collect(), next_cursor: page.next }))
 }

@@ -20,9 +20,15 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) fn request(part: Result<Query<Self>, QueryRejection>) -> Result<PageRequest, Problem> {
-        let Query(part) = part.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+        let part = asked(part)?;
         self::request(part.limit, part.cursor)
     }
+}
+
+/// The parameters of a request.
+pub(crate) fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    let wrong = |rejection: QueryRejection| Problem::new(ErrorCode::BadRequest, rejection.body_text());
+    query.map(|Query(asked)| asked).map_err(wrong)
 }
 
 /// The part of a list that the parameters `limit` and `cursor` ask for.
@@ -32,11 +38,15 @@ pub(crate) fn request(limit: Option<u32>, cursor: Option<String>) -> Result<Page
         let words = format!("limit is {limit}, but must be between 1 and {MAX_LIMIT}");
         return Err(Problem::new(ErrorCode::BadRequest, words));
     }
-    // The database's own text, which neither takes a NUL nor is longer than an id.
-    if cursor.as_ref().is_some_and(|cursor| cursor.len() > MAX_CURSOR || cursor.contains('\0')) {
+    if cursor.as_deref().is_some_and(|cursor| !is_cursor(cursor)) {
         return Err(Problem::new(ErrorCode::BadRequest, "cursor is not one that this list handed out"));
     }
     Ok(PageRequest { limit, after: cursor })
+}
+
+/// Whether a list may have handed this out: it is the database's own text, which neither takes a NUL nor is longer than an id.
+pub(crate) fn is_cursor(text: &str) -> bool {
+    text.len() <= MAX_CURSOR && !text.contains('\0')
 }
 
 const DEFAULT_LIMIT: u32 = 50;

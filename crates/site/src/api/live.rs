@@ -210,7 +210,7 @@ pub(crate) async fn list(
     State(site): State<Site>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<LivePage>, Problem> {
-    let Query(wanted) = wanted.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let wanted = super::list::asked(wanted)?;
     let category = wanted.category.as_deref().unwrap_or_default();
     rules::category(category).map_err(incorrect)?;
     let language = wanted.language.as_deref().unwrap_or_default();
@@ -263,7 +263,7 @@ pub(crate) async fn one(
     Path((app, name)): Path<(String, String)>,
     with: Result<Query<With>, QueryRejection>,
 ) -> Result<Json<LiveStream>, Problem> {
-    let Query(With { token }) = with.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let With { token } = super::list::asked(with)?;
     let ticket = Ticket { actor: actor.as_ref(), headers: &headers, address, token: token.as_deref() };
     let sight = site.sight(&app, &name, ticket).await?;
     if sight.as_ref().is_some_and(|sight| !sight.allowed) {

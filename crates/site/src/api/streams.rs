@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::{Path, Query, State, rejection::PathRejection, rejection::QueryRejection};
 use http::StatusCode;
 use millrace_store::Action;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use time::OffsetDateTime;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
 use crate::actor::Address;
-use crate::api::list;
+use crate::api::list::Part;
 use crate::api::live::{LiveAudio, LiveState, LiveVideo};
 use crate::api::refusals::Refusals;
 use crate::api::users::audit_with;
@@ -104,17 +104,6 @@ pub(crate) struct PlayerPage {
     next_cursor: Option<String>,
 }
 
-/// Which part of a list is asked for.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Range {
-    /// How many items at most.
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// Get a stream's publisher
 ///
 /// Needs the role of a moderator.
@@ -161,17 +150,16 @@ pub(crate) async fn disconnect_publisher(
 #[utoipa::path(get, path = "/api/v1/live/{app}/{name}/players", operation_id = "list_players", tag = "live", params(
     ("app" = String, Path, description = "The app", example = "live"),
     ("name" = String, Path, description = "The stream's public name", example = "movie"),
-    Range,
+    Part,
 ), responses((status = 200, description = "A page of players", body = PlayerPage), Refusals))]
 pub(crate) async fn players(
     State(site): State<Site>,
     actor: Actor,
     Path((app, name)): Path<(String, String)>,
-    range: Result<Query<Range>, QueryRejection>,
+    part: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<PlayerPage>, Problem> {
     actor.must(Act::ManageStreams)?;
-    let Query(range) = range.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
-    let page = list::request(range.limit, range.cursor)?;
+    let page = Part::request(part)?;
     let after = match page.after.as_deref().map(str::parse::<u64>) {
         None => None,
         Some(Ok(after)) => Some(after),

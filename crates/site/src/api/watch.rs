@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::body::Body;
 use super::channels::{changed, none, owned};
-use super::invitations::Range;
+use super::list::Part;
 use super::refusals::Refusals;
 use crate::accounts::permissions::Act;
 use crate::accounts::rules as account_rules;
@@ -185,7 +185,7 @@ pub(crate) struct ViewerPage {
 /// List who may watch a private channel
 #[utoipa::path(get, path = "/api/v1/channels/{handle}/viewers", operation_id = "list_invited", tag = "channels", params(
     ("handle" = String, Path, description = "The channel's handle"),
-    Range,
+    Part,
 ), responses(
     (status = 200, description = "A page of accounts", body = ViewerPage),
     Refusals,
@@ -194,10 +194,10 @@ pub(crate) async fn viewers(
     State(site): State<Site>,
     actor: Actor,
     Path(handle): Path<String>,
-    range: Result<Query<Range>, QueryRejection>,
+    range: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<ViewerPage>, Problem> {
     let channel = owned(&site, &actor, &handle, Act::ManageChannels).await?;
-    let page: PageRequest = Range::page(range)?;
+    let page: PageRequest = Part::request(range)?;
     let page = site.accounts.store.invited_viewers(&channel.id, &page).await.map_err(Problem::database)?;
     let items = page.items.into_iter().map(|user| Viewer { handle: user.handle, display_name: user.display_name });
     Ok(Json(ViewerPage { items: items.collect(), next_cursor: page.next }))

@@ -3,6 +3,7 @@
 use millrace_store::{Error, PageRequest, Store, UserId};
 
 use super::{Avatar, When};
+use crate::api::list::is_cursor;
 use crate::i18n::Messages;
 use crate::rich_text::RichText;
 
@@ -35,9 +36,14 @@ impl Held {
         cursor: Option<String>,
         t: &Messages,
     ) -> Result<Self, Error> {
-        let after = cursor.filter(|cursor| cursor.len() <= 100 && !cursor.contains('\0'));
-        let page = store.all_held_comments(owner, &PageRequest { limit: PAGE, after }).await?;
+        let after = cursor.filter(|cursor| is_cursor(cursor));
+        let part = async |after| store.all_held_comments(owner, None, &PageRequest { limit: PAGE, after }).await;
         let count = store.count_held_comments(owner).await?;
+        let (is_later, mut page) = (after.is_some(), part(after).await?);
+        if is_later && page.items.is_empty() {
+            // All that stood there was decided on meanwhile.
+            page = part(None).await?;
+        }
         let comments = page.items.into_iter().map(|found| {
             let (comment, page) = (found.listed.comment, format!("/w/{}", found.listed.video_short_id));
             // Of one that is deleted with its author nothing waits.

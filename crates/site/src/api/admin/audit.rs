@@ -71,7 +71,7 @@ pub(crate) async fn list(
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<LogPage>, Problem> {
     actor.must(Act::RunSite)?;
-    let Query(which) = which.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let which = list::asked(which)?;
     let page = list::request(which.limit, which.cursor)?;
     let action = match which.action {
         Some(text) => Some(Action::try_from(text).map_err(|_| {

@@ -14,6 +14,7 @@ use crate::actor::Address;
 use crate::api::list;
 use crate::api::refusals::Refusals;
 use crate::api::users::audit_with;
+use crate::api::videos::view::CANCELLED;
 use crate::{ErrorCode, Problem, Site};
 
 /// Something that is done in the background.
@@ -191,7 +192,7 @@ pub(crate) async fn list(
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<JobPage>, Problem> {
     actor.must(Act::RunSite)?;
-    let Query(which) = which.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let which = list::asked(which)?;
     let page = list::request(which.limit, which.cursor)?;
     let filter = JobFilter { state: which.state.map(Into::into), kind: which.kind.as_deref(), ..JobFilter::default() };
     let page = site.accounts.store.jobs(&filter, &page).await.map_err(Problem::database)?;
@@ -325,5 +326,3 @@ fn none() -> Problem {
 
 /// Kinds of jobs without which a video may not become one to watch.
 const MAKE_PLAYABLE: [&str; 3] = [OpenVideo::KIND, ProcessVideo::KIND, MakeRendition::KIND];
-/// Why a video failed whose work was cancelled.
-const CANCELLED: &str = "its processing was cancelled";

@@ -4,16 +4,16 @@ use axum::Json;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use millrace_store::{At, Error, JobFilter, JobState, PageRequest};
 use millrace_vod::jobs::{Reconcile, Work};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use time::OffsetDateTime;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
-use crate::api::list;
+use crate::api::list::Part;
 use crate::api::refusals::Refusals;
 use crate::dashboard::{Disk, disk};
-use crate::{ErrorCode, Problem, Site};
+use crate::{Problem, Site};
 
 /// How much is stored.
 #[derive(Debug, Serialize, ToSchema)]
@@ -93,30 +93,18 @@ pub(crate) struct Reconciled {
     pub(crate) note: String,
 }
 
-/// Which accounts.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Range {
-    /// How many accounts at most.
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// See how much is stored
-#[utoipa::path(get, path = "/api/v1/admin/storage", operation_id = "get_storage", tag = "admin", params(Range), responses(
+#[utoipa::path(get, path = "/api/v1/admin/storage", operation_id = "get_storage", tag = "admin", params(Part), responses(
     (status = 200, description = "The numbers", body = Storage),
     Refusals,
 ))]
 pub(crate) async fn get(
     State(site): State<Site>,
     actor: Actor,
-    range: Result<Query<Range>, QueryRejection>,
+    part: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<Storage>, Problem> {
     actor.must(Act::RunSite)?;
-    let Query(range) = range.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
-    let page = list::request(range.limit, range.cursor)?;
+    let page = Part::request(part)?;
     stored(&site, &page).await.map(Json).map_err(Problem::database)
 }
 

@@ -73,7 +73,7 @@ pub(crate) async fn list(
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<AccountPage>, Problem> {
     actor.must(Act::ManageUsers)?;
-    let Query(which) = which.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let which = list::asked(which)?;
     let words = which.search.as_deref().unwrap_or_default();
     if words.chars().count() > MAX_SEARCH {
         return Err(Problem::new(ErrorCode::BadRequest, "search must have at most 100 letters"));

@@ -3,7 +3,7 @@
 pub(crate) mod changed;
 pub(crate) mod shown;
 pub(crate) mod trash;
-mod view;
+pub(crate) mod view;
 
 use std::sync::Arc;
 

@@ -133,7 +133,7 @@ pub(crate) async fn list(
     State(site): State<Site>,
     search: Result<Query<Search>, QueryRejection>,
 ) -> Result<Json<VideoPage>, Problem> {
-    let Query(search) = search.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let search = lists::asked(search)?;
     let words = search.q.unwrap_or_default();
     if words.chars().count() > channels::MAX_QUERY {
         return Err(incorrect("q must have at most 200 letters"));
@@ -194,7 +194,7 @@ pub(crate) async fn mine(
     search: Result<Query<OwnSearch>, QueryRejection>,
 ) -> Result<Json<VideoPage>, Problem> {
     actor.must(Act::OwnChannels)?;
-    let Query(search) = search.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let search = lists::asked(search)?;
     let shelf = if search.trash { Shelf::Trash } else { Shelf::Kept };
     let page = lists::request(search.limit, search.cursor)?;
     Ok(Json(own_page(&site, &actor, shelf, &page).await?))

@@ -452,6 +452,6 @@ fn millis(thousandths: i64) -> f64 {
 }
 
 /// What is said of work that an operator ended, as it is of a video that was to become playable by it.
-const CANCELLED: &str = "its processing was cancelled";
+pub(crate) const CANCELLED: &str = "its processing was cancelled";
 /// Jobs of one video that are shown.
 const MAX_WORK: u32 = 50;

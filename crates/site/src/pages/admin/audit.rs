@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::super::{Shell, render};
 use super::{Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
+use crate::api::list::is_cursor;
 use crate::{Site, visitor::Visitor};
 
 #[derive(Template)]
@@ -48,7 +49,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
     let actor = which.actor.unwrap_or_default().trim().trim_start_matches('@').to_lowercase();
     let action = which.action.and_then(|action| Action::try_from(action).ok());
     let filter = AuditFilter { actor: Some(actor.as_str()).filter(|actor| !actor.is_empty()), action };
-    let after = which.cursor.filter(|cursor| cursor.len() <= 100 && !cursor.contains('\0'));
+    let after = which.cursor.filter(|cursor| is_cursor(cursor));
     let page = match site.accounts.store.find_audit(&filter, &PageRequest { limit: 100, after }).await {
         Ok(page) => page,
         Err(error) => return failed(error),

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::super::{Shell, render};
 use super::{End, Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
+use crate::api::list::is_cursor;
 use crate::settings::RegistrationMode;
 use crate::{Site, visitor::Visitor};
 
@@ -41,7 +42,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
         Ok(entered) => entered,
         Err(instead) => return *instead,
     };
-    let after = which.cursor.filter(|cursor| cursor.len() <= 100 && !cursor.contains('\0'));
+    let after = which.cursor.filter(|cursor| is_cursor(cursor));
     let page = match site.accounts.store.links(LinkKind::Invitation, &PageRequest { limit: 50, after }).await {
         Ok(page) => page,
         Err(error) => return failed(error),

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::super::{Shell, render};
 use super::{Due, Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
+use crate::api::list::is_cursor;
 use crate::work_words::{sentence, translated};
 use crate::{Site, i18n::Messages, visitor::Visitor};
 
@@ -85,7 +86,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
     };
     let state = which.state.and_then(|state| JobState::try_from(state).ok());
     let kind = which.kind.filter(|kind| kind.len() <= 100 && kind.bytes().all(is_of_kinds)).unwrap_or_default();
-    let cursor = which.cursor.filter(|cursor| cursor.len() <= 100 && !cursor.contains('\0'));
+    let cursor = which.cursor.filter(|cursor| is_cursor(cursor));
     let narrowed = state.is_some() || !kind.is_empty();
     let here = format!("/admin/jobs?state={}&kind={kind}", state.map_or("", JobState::as_str));
     let (store, now) = (&site.accounts.store, OffsetDateTime::now_utc());

@@ -11,6 +11,7 @@ use super::super::held::Held;
 use super::super::{Shell, render};
 use super::{Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
+use crate::api::list::is_cursor;
 use crate::headers::PagePolicy;
 use crate::{Site, i18n::Messages, visitor::Visitor};
 
@@ -65,10 +66,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
         Ok(entered) => entered,
         Err(instead) => return *instead,
     };
-    let part = |cursor: Option<String>, limit| PageRequest {
-        limit,
-        after: cursor.filter(|cursor| cursor.len() <= 100 && !cursor.contains('\0')),
-    };
+    let part = |cursor: Option<String>, limit| PageRequest { limit, after: cursor.filter(|cursor| is_cursor(cursor)) };
     let store = &site.accounts.store;
     let read = async {
         let videos = store.videos_in_review(&part(which.cursor, VIDEOS)).await?;

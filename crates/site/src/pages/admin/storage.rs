@@ -12,6 +12,7 @@ use super::dashboard::size;
 use super::{Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
 use crate::api::admin::storage::stored;
+use crate::api::list::is_cursor;
 use crate::work_words::translated;
 use crate::{Site, visitor::Visitor};
 
@@ -60,7 +61,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
         Ok(entered) => entered,
         Err(instead) => return *instead,
     };
-    let after = which.cursor.filter(|cursor| cursor.len() <= 100 && !cursor.contains('\0'));
+    let after = which.cursor.filter(|cursor| is_cursor(cursor));
     let stored = match stored(&site, &PageRequest { limit: ACCOUNTS, after }).await {
         Ok(stored) => stored,
         Err(error) => return failed(error),

@@ -11,6 +11,7 @@ use super::super::{Shell, render};
 use super::{End, Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
 use crate::api::admin::trash::{TrashPage, TrashedVideo};
+use crate::api::list::is_cursor;
 use crate::i18n::Messages;
 use crate::{Site, visitor::Visitor};
 
@@ -45,7 +46,7 @@ pub(super) async fn page(State(site): State<Site>, visitor: Visitor, Query(which
         Ok(entered) => entered,
         Err(instead) => return *instead,
     };
-    let after = which.cursor.filter(|cursor| cursor.len() <= 100 && !cursor.contains('\0'));
+    let after = which.cursor.filter(|cursor| is_cursor(cursor));
     let page = match TrashPage::of(&site, &PageRequest { limit: VIDEOS, after }).await {
         Ok(page) => page,
         Err(error) => return failed(error),

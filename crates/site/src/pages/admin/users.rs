@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::super::{Avatar, Shell, error, render};
 use super::{Moment, Rail, enter, failed};
 use crate::accounts::permissions::{Act, may_change};
+use crate::api::list::is_cursor;
 use crate::{Site, visitor::Visitor};
 
 #[derive(Template)]
@@ -154,7 +155,7 @@ pub(super) async fn one(State(site): State<Site>, visitor: Visitor, Path(handle)
 }
 
 fn page_from(cursor: Option<String>) -> PageRequest {
-    PageRequest { limit: ROWS, after: cursor.filter(|cursor| cursor.len() <= 100 && !cursor.contains('\0')) }
+    PageRequest { limit: ROWS, after: cursor.filter(|cursor| is_cursor(cursor)) }
 }
 
 fn rows(users: &[User], shell: &Shell) -> Vec<Row> {

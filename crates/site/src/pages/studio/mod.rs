@@ -18,6 +18,7 @@ use super::{Avatar, Shell, error, render};
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
 use crate::api::broadcasts::mean_viewers;
+use crate::api::list::is_cursor;
 use crate::api::site::publish_url;
 use crate::channels::{keys, rules};
 use crate::headers::PagePolicy;
@@ -181,8 +182,7 @@ async fn channel(
         Err(response) => return *response,
     };
     let store = &site.accounts.store;
-    let page =
-        PageRequest { limit: BROADCASTS, after: cursor.filter(|cursor| cursor.len() < 100 && !cursor.contains('\0')) };
+    let page = PageRequest { limit: BROADCASTS, after: cursor.filter(|cursor| is_cursor(cursor)) };
     let (keys, broadcasts) =
         match (store.stream_keys_of(&channel.id).await, store.live_sessions(&channel.id, &page).await) {
             (Ok(keys), Ok(broadcasts)) => (keys, broadcasts),

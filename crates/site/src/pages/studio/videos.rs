@@ -4,11 +4,13 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use millrace_store::{PageRequest, Shelf, UserId};
+use millrace_vod::jobs::{MakePictures, MakeRendition, Work};
 use time::OffsetDateTime;
 
 use super::{Cursor, enter};
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
+use crate::api::list::is_cursor;
 use crate::api::videos::{
     FailedWork, OwnPart, ProcessingState, ReviewState, Video, VideoMedia, VideoVisibility, VideoWork, own_page,
 };
@@ -213,7 +215,7 @@ async fn rows(
     cursor: Option<String>,
     t: &'static Messages,
 ) -> Result<(Vec<Row>, Option<String>), Problem> {
-    let after = cursor.filter(|cursor| cursor.len() < 100 && !cursor.contains('\0'));
+    let after = cursor.filter(|cursor| is_cursor(cursor));
     let page = own_page(site, actor, shelf, &PageRequest { limit: VIDEOS, after }).await?;
     let now = OffsetDateTime::now_utc();
     Ok((page.items.iter().map(|video| Row::new(video, actor, t, now)).collect(), page.next_cursor))
@@ -331,11 +333,11 @@ fn notes(own: &OwnPart, work: Option<&VideoWork>, ready: bool, t: &Messages) -> 
 fn lacking(failed: &FailedWork, t: &Messages) -> String {
     let reason = translated(&failed.error, t);
     match (failed.kind.as_str(), &failed.size) {
-        ("video.transcode", Some(size)) if size.bytes().all(|letter| letter.is_ascii_digit()) => {
+        (MakeRendition::KIND, Some(size)) if size.bytes().all(|letter| letter.is_ascii_digit()) => {
             t.with("studio.lacks_size", "size", size).replace("{reason}", &reason)
         }
-        ("video.transcode", _) => t.with("studio.lacks_sound", "reason", reason),
-        ("video.pictures", _) => t.with("studio.lacks_pictures", "reason", reason),
+        (MakeRendition::KIND, _) => t.with("studio.lacks_sound", "reason", reason),
+        (MakePictures::KIND, _) => t.with("studio.lacks_pictures", "reason", reason),
         _ => t.with("studio.lacks_processing", "reason", reason),
     }
 }
@@ -346,8 +348,8 @@ fn doing(work: &VideoWork, t: &Messages) -> String {
         return t.get("studio.work_waits").to_owned();
     }
     let what = t.get(match work.kind.as_str() {
-        "video.pictures" => "studio.work_pictures",
-        "video.transcode" => "studio.work_transcode",
+        MakePictures::KIND => "studio.work_pictures",
+        MakeRendition::KIND => "studio.work_transcode",
         _ => "studio.work_process",
     });
     let percent = percent(work.progress);
