@@ -16,6 +16,7 @@ use crate::format::{Format, Tracks};
 use crate::gop::{GopCache, kind_of};
 use crate::hls::{Hls, HlsReader, HlsShared};
 use crate::info::{AudioInfo, PublisherInfo, StreamInfo, StreamState, VideoInfo};
+use crate::places::Place;
 use crate::player::Players;
 use crate::publisher::{CutReason, Publication, PublishError, Publisher, PublisherMeta};
 use crate::registry::Registry;
@@ -100,6 +101,8 @@ struct Owner {
     registry: Arc<Registry>,
     commands: mpsc::WeakSender<Command>,
     publication: Option<Publication>,
+    /// The place of a publisher that may return.
+    kept_place: Option<Place>,
     publications: u64,
     /// Whether the log is told of the newest publication: not where its peer publishes again and again.
     told: bool,
@@ -149,6 +152,7 @@ impl Owner {
             shared,
             commands,
             publication: None,
+            kept_place: None,
             publications: 0,
             told: true,
             publisher: None,

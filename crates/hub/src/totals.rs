@@ -15,7 +15,7 @@ pub struct HubTotals {
     pub reconnecting: usize,
     /// Streams that only wait for a publisher.
     pub waiting: usize,
-    /// Publishers that are connected.
+    /// Publishers that are connected, or may yet return.
     pub publishers: usize,
     /// Publishers that a limit refused.
     pub refused_publishers: RefusedTotals,

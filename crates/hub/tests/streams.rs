@@ -525,6 +525,27 @@ async fn a_takeover_needs_no_second_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_publisher_that_may_return_keeps_its_place() {
+    let hub =
+        Hub::new(HubConfig { limits: HubLimits { publishers: 1, ..HubLimits::default() }, ..HubConfig::default() });
+    let other = StreamId::parse("live", "other").unwrap();
+    let mut lost = begin(&hub).await;
+    send(&mut lost, 0..30).await;
+    let _player = play(&hub, Format::Flv).await.unwrap();
+    drop(lost);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(hub.info(&id()).unwrap().state, StreamState::Reconnecting);
+    assert_eq!(hub.publish(&other, meta(true)).await.unwrap_err(), PublishError::Full);
+    let returned = begin(&hub).await;
+    assert_eq!(hub.publish(&other, meta(true)).await.unwrap_err(), PublishError::Full);
+    drop(returned);
+    while hub.info(&id()).is_some() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    hub.publish(&other, meta(true)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_publisher_that_returns_within_a_gop_is_not_seen_before_its_keyframe() {
     let hub = Hub::new(HubConfig::default());
     let mut publisher = begin(&hub).await;

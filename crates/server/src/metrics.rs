@@ -104,7 +104,7 @@ impl Serving {
     fn streams(&self, page: &mut Page<'_>, totals: &HubTotals) -> fmt::Result {
         let states = [("live", totals.live), ("reconnecting", totals.reconnecting), ("waiting", totals.waiting)];
         page.gauges("streams", "Streams by state.", states.map(|(state, n)| ([("state", state)], n)))?;
-        page.gauge("publishers", "Publishers that are connected.", totals.publishers)?;
+        page.gauge("publishers", "Publishers that are connected, or may yet return.", totals.publishers)?;
         let limits = |of: RefusedTotals, total, of_address| {
             [("streams", of.streams), (total, of.total), (of_address, of.of_address)]
                 .map(|(limit, n)| ([("limit", limit)], n))

@@ -33,7 +33,7 @@ impl Owner {
             return Err(PublishError::Busy);
         }
         let Some(commands) = self.commands.upgrade() else { return Err(PublishError::ShuttingDown) };
-        let place = match self.cut(CutReason::TakenOver) {
+        let place = match self.cut(CutReason::TakenOver).or_else(|| self.kept_place.take()) {
             Some(mut place) => {
                 place.hand_on(meta.peer.ip());
                 place
@@ -78,7 +78,7 @@ impl Owner {
 
     /// The publisher is gone: the stream ends, or waits for its return.
     pub(super) fn publisher_gone(&mut self, finished: bool) {
-        self.publication = None;
+        let place = self.publication.take().map(|publication| publication.place);
         self.flush();
         let grace = self.registry.config.publish_grace;
         let (ended, reason) = match finished {
@@ -104,6 +104,7 @@ impl Owner {
                 info!(stream = %self.shared.id, grace_s = grace.as_secs_f32(), "publisher lost, waiting for its return");
             }
             self.grace_until = Some(Instant::now() + grace);
+            self.kept_place = place;
             if let Some(hls) = &mut self.hls {
                 hls.interrupt();
             }
