@@ -3,7 +3,7 @@
 //! A plain HTTP-FLV player, recognised by peeking at its first request, is given to a walker before
 //! the HTTP library takes the connection. All other requests go through hyper.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use millrace_hub::{Authorizer, Format, Hub, Leave, PlayRequest, Protocol, Subscription};
+use millrace_hub::{Authorizer, Credentials, Format, Hub, Leave, PlayRequest, Protocol, Subscription};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -46,6 +46,34 @@ pub struct HttpConfig {
     pub answers: Answers,
     /// Proxies in front.
     pub proxies: TrustedProxies,
+    /// Who watches what the site serves.
+    pub watching: Watching,
+}
+
+/// Tells whether an address watches something that the site serves: by requests that stand alone, so that it may come back to
+/// a full server.
+#[derive(Clone)]
+pub struct Watching(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
+
+impl Watching {
+    /// As this says.
+    #[must_use]
+    pub fn new(watches: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(watches))
+    }
+}
+
+impl Default for Watching {
+    /// Nobody does.
+    fn default() -> Self {
+        Self::new(|_| false)
+    }
+}
+
+impl std::fmt::Debug for Watching {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watching(…)")
+    }
 }
 
 /// Serves HTTP until `shutdown`, and then until the last connection is closed. Players stay until
@@ -86,7 +114,8 @@ pub async fn serve(
         })
     };
     let door = Door { admission, port: Port::Http, stall_timeout, hurried: refusals };
-    let watches = |address| server.audience.watches(address);
+    let Watching(watches_files) = config.watching;
+    let watches = |address| server.audience.watches(address) || watches_files(address);
     accept(listener, door, shutdown, watches, |socket, peer, refusing| {
         connection(Arc::clone(&server), socket, peer, refusing)
     })
@@ -136,9 +165,7 @@ impl Server {
 
 async fn connection(server: Arc<Server>, socket: Socket, peer: SocketAddr, refusing: Option<Refusing>) {
     if let Some(refusing) = refusing {
-        // Who does not take the refusal in time is closed.
-        let _ = tokio::time::timeout(REFUSAL, refuse(server, socket, peer, refusing.excess)).await;
-        return;
+        return refuse(server, socket, peer, refusing.excess).await;
     }
     let first_head_by = Instant::now() + server.head_timeout;
     let first = tokio::select! {
@@ -161,16 +188,21 @@ async fn refuse(server: Arc<Server>, mut socket: Socket, peer: SocketAddr, exces
         Ok(Err(_)) => return, // it is gone
         Err(_) => 0,
     };
+    // Who does not take what it is told in time is closed.
     if Exempt::looks_so(&first[..n]) {
-        let first_head_by = Instant::now() + server.head_timeout;
-        return converse(server, socket, peer, first_head_by, Some(excess)).await;
+        let first_head_by = Instant::now() + server.head_timeout.min(REFUSAL);
+        let _ = tokio::time::timeout(EXEMPT, converse(server, socket, peer, first_head_by, Some(excess))).await;
+        return;
     }
     server.answers.count(StatusCode::TOO_MANY_REQUESTS);
-    if socket.write_all(&server.refusals[excess as usize]).await.is_ok() && socket.shutdown().await.is_ok() {
-        // A connection that is closed over unread input is reset, and the answer would be lost.
-        let mut unread = [0; 1024];
-        while socket.read(&mut unread).await.is_ok_and(|n| n > 0) {}
-    }
+    let refused = async {
+        if socket.write_all(&server.refusals[excess as usize]).await.is_ok() && socket.shutdown().await.is_ok() {
+            // A connection that is closed over unread input is reset, and the answer would be lost.
+            let mut unread = [0; 1024];
+            while socket.read(&mut unread).await.is_ok_and(|n| n > 0) {}
+        }
+    };
+    let _ = tokio::time::timeout(REFUSAL, refused).await;
 }
 
 /// Answers requests through hyper. A connection that may not come in has no place among the others: one request is
@@ -205,10 +237,12 @@ async fn converse(
     conversation::converse(socket, peer, manners, respond).await;
 }
 
-/// A connection that is refused may take so long.
-const REFUSAL: Duration = Duration::from_secs(3);
-/// Of that, so long to say what it wants.
+/// A connection that may not come in has so long to say what it wants.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
+/// So long to take its refusal, or to say the rest of what it wants that is answered all the same.
+const REFUSAL: Duration = Duration::from_secs(3);
+/// And so long for that, with the answer: a server that is full may be slow.
+const EXEMPT: Duration = Duration::from_secs(15);
 
 /// What is answered to connections that may not come in, as long as there is room to refuse them politely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,7 +261,8 @@ impl Exempt {
         ("/api/v1/sessions", Self::Open),
         ("/assets", Self::Open),
         ("/admin", Self::Administration),
-        ("/api/v1/admin", Self::Administration),
+        // Whoever runs the server ends streams, and locks accounts, by paths of which it is not said who takes them.
+        ("/api/v1", Self::Administration),
     ];
 
     /// Whether a request that begins so may be exempt; [`Self::of`] its path decides.
@@ -247,8 +282,13 @@ async fn is_exempt(server: &Server, peer: SocketAddr, request: &Request<Incoming
         None => false,
         Some(Exempt::Open) => true,
         Some(Exempt::Administration) => {
-            let client = server.proxies.client(peer, forwarded_for(request.headers()));
-            server.authorizer.administers(text(request.headers().get(header::COOKIE)), client).await
+            let headers = request.headers();
+            let credentials = Credentials {
+                cookies: text(headers.get(header::COOKIE)),
+                authorization: text(headers.get(header::AUTHORIZATION)),
+                peer: server.proxies.client(peer, forwarded_for(headers)),
+            };
+            server.authorizer.administers(credentials).await
         }
     }
 }

@@ -19,10 +19,10 @@ pub trait Authorizer: Send + Sync + 'static {
     /// May this stream be played?
     fn play<'a>(&'a self, request: PlayRequest<'a>) -> BoxFuture<'a, Result<Leave, Refusal>>;
 
-    /// Do these cookies, as the header has them, show somebody who runs the server or keeps order on it? Such a one can work
-    /// while it is full. Nobody, unless an implementation knows better.
-    fn administers<'a>(&'a self, cookies: &'a str, peer: SocketAddr) -> BoxFuture<'a, bool> {
-        let _ = (cookies, peer);
+    /// Is this a request of somebody who runs the server or keeps order on it? Such a one can work while it is full. Nobody,
+    /// unless an implementation knows better.
+    fn administers<'a>(&'a self, credentials: Credentials<'a>) -> BoxFuture<'a, bool> {
+        let _ = credentials;
         Box::pin(std::future::ready(false))
     }
 }
@@ -50,6 +50,17 @@ pub struct PlayRequest<'a> {
     /// The cookies that came with it, as the header has them; empty where there are none. May hold secrets.
     pub cookies: &'a str,
     /// Where the player connects from.
+    pub peer: SocketAddr,
+}
+
+/// By what a request over HTTP shows whose it is. May hold secrets.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    /// Its cookies, as the header has them; empty where there are none.
+    pub cookies: &'a str,
+    /// Its `Authorization`; empty where there is none.
+    pub authorization: &'a str,
+    /// Where it comes from.
     pub peer: SocketAddr,
 }
 

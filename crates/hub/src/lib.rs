@@ -34,7 +34,7 @@ mod stream;
 mod totals;
 mod window;
 
-pub use auth::{Authorizer, BoxFuture, Grant, Leave, PlayRequest, PublishRequest, Refusal};
+pub use auth::{Authorizer, BoxFuture, Credentials, Grant, Leave, PlayRequest, PublishRequest, Refusal};
 pub use config::{HubConfig, HubLimits, MAX_GOP_COUNT};
 pub use events::{EndReason, Ended, Event, Events};
 pub use format::Format;

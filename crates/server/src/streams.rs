@@ -3,12 +3,13 @@
 //! Keys are compared as SHA-256 digests in constant time, and all of them every time, so that the time of an answer
 //! tells nothing about a key. Refusals say what is wrong without repeating what was given.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use millrace_gateway::RESERVED_APPS;
 use millrace_hub::{
-    AppName, Authorizer, BoxFuture, Grant, Leave, PlayRequest, PublishRequest, Refusal, StreamId, StreamName,
+    AppName, Authorizer, BoxFuture, Credentials, Grant, Leave, PlayRequest, PublishRequest, Refusal, StreamId,
+    StreamName,
 };
 use millrace_site::Channels;
 use sha2::{Digest, Sha256};
@@ -107,8 +108,8 @@ impl Authorizer for Leaves {
         })
     }
 
-    fn administers<'a>(&'a self, cookies: &'a str, peer: SocketAddr) -> BoxFuture<'a, bool> {
-        self.channels.administers(cookies, peer)
+    fn administers<'a>(&'a self, credentials: Credentials<'a>) -> BoxFuture<'a, bool> {
+        self.channels.administers(credentials)
     }
 }
 

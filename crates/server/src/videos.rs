@@ -1,13 +1,13 @@
-//! What viewers of videos take, for `/metrics`: seen in what the site answers below `/videos/`.
+//! Who watches videos, and what they take: seen in what the site answers below `/videos/`.
 //!
 //! Invariant: what is kept of viewers is bounded by [`MAX_VIEWERS`], whoever comes.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -50,6 +50,8 @@ struct Figures {
 #[derive(Debug, Default)]
 struct Viewers {
     seen: HashMap<(Network, u64), Instant>,
+    /// When an address was last seen, whatever it watches.
+    addresses: HashMap<Network, Instant>,
     hasher: RandomState,
     /// When it was last looked who is gone, where there was no room.
     looked: Option<Instant>,
@@ -83,46 +85,67 @@ impl VideoTraffic {
 
     /// Who has asked for something to play within the last minute.
     pub(crate) fn viewers(&self) -> usize {
-        let mut viewers = self.0.viewers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut viewers = self.seen();
         viewers.forget(Instant::now());
         viewers.seen.len()
     }
 
-    fn watches(&self, client: SocketAddr, id: &str) {
-        self.0.viewers.lock().unwrap_or_else(PoisonError::into_inner).watches(client.ip().into(), id, Instant::now());
+    /// Whether an address watches something, or did a while ago: it may be in a pause.
+    pub(crate) fn watches(&self, address: IpAddr) -> bool {
+        self.seen().watches(address.into(), Instant::now())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Viewers> {
+        // They are never left half changed.
+        self.0.viewers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Viewers {
-    fn watches(&mut self, client: Network, id: &str, now: Instant) {
+    fn watches(&self, client: Network, now: Instant) -> bool {
+        self.addresses.get(&client).is_some_and(|seen| now.saturating_duration_since(*seen) < COMES_BACK_WITHIN)
+    }
+
+    fn saw(&mut self, client: Network, id: &str, now: Instant) {
         let viewer = (client, self.hasher.hash_one(id));
         let is_full = self.seen.len() >= MAX_VIEWERS && !self.seen.contains_key(&viewer);
-        if is_full && self.looked.is_none_or(|looked| now.duration_since(looked) >= LOOKED_EVERY) {
+        let too_many = is_full || self.addresses.len() >= MAX_VIEWERS && !self.addresses.contains_key(&client);
+        if too_many && self.looked.is_none_or(|looked| now.duration_since(looked) >= LOOKED_EVERY) {
             self.looked = Some(now);
             self.forget(now);
         }
         if !is_full || self.seen.len() < MAX_VIEWERS {
             self.seen.insert(viewer, now);
         }
+        if self.addresses.len() < MAX_VIEWERS || self.addresses.contains_key(&client) {
+            self.addresses.insert(client, now);
+        }
     }
 
     fn forget(&mut self, now: Instant) {
         self.seen.retain(|_, seen| now.saturating_duration_since(*seen) < WATCHES_FOR);
+        self.addresses.retain(|_, seen| now.saturating_duration_since(*seen) < COMES_BACK_WITHIN);
     }
 }
 
 /// Counts what is answered of videos.
 pub(crate) async fn count(State(traffic): State<VideoTraffic>, request: Request, next: Next) -> Response {
-    let Some((id, kind)) = asked(request.uri().path()) else { return next.run(request).await };
+    // Others, such as what a browser asks before it asks for a file of another site, take nothing.
+    let takes = matches!(*request.method(), Method::GET | Method::HEAD);
+    let Some((id, kind)) = asked(request.uri().path()).filter(|_| takes) else { return next.run(request).await };
     let plays =
         matches!(kind, Kind::File | Kind::Segment) && request.method() == Method::GET && !downloads(request.uri());
-    let viewer = request.extensions().get().filter(|_| plays).map(|ConnectInfo(client)| (*client, id.to_owned()));
+    let viewer = request
+        .extensions()
+        .get()
+        .filter(|_| plays)
+        .map(|ConnectInfo(client): &ConnectInfo<SocketAddr>| (client.ip(), id.to_owned()));
     let mut response = next.run(request).await;
     if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
         traffic.0.requests[kind as usize].fetch_add(1, Relaxed);
         response.extensions_mut().insert(traffic.0.sent[kind as usize].clone());
         if let Some((client, id)) = viewer {
-            traffic.watches(client, &id);
+            traffic.seen().saw(client.into(), &id, Instant::now());
         }
     }
     response
@@ -146,7 +169,9 @@ fn downloads(uri: &Uri) -> bool {
 
 /// So long after it asked for something to play somebody is taken to watch it.
 const WATCHES_FOR: Duration = Duration::from_secs(60);
-/// Viewers that are told apart; further ones are not counted.
+/// So long after it somebody is let in beyond the limits of those who come anew.
+const COMES_BACK_WITHIN: Duration = Duration::from_secs(10 * 60);
+/// Viewers that are told apart, and addresses; further ones are not counted.
 const MAX_VIEWERS: usize = 131_072;
 /// Where there are so many, it is looked so often who is gone.
 const LOOKED_EVERY: Duration = Duration::from_secs(10);
@@ -184,10 +209,12 @@ mod tests {
             assert!(ask(Method::GET, last, path).await, "{path}");
         }
         assert!(ask(Method::HEAD, 4, "/videos/one").await);
+        assert!(!ask(Method::OPTIONS, 4, "/videos/one").await, "it takes nothing");
         assert!(!ask(Method::GET, 4, "/videos/two").await, "there is none");
         assert!(!ask(Method::GET, 4, "/other").await);
         assert_eq!(Kind::ALL.map(|kind| traffic.requests(kind)), [3, 2, 1, 1]);
         assert_eq!(traffic.viewers(), 2);
+        assert_eq!([1, 2, 3, 4].map(|last| traffic.watches([192, 0, 2, last].into())), [true, true, false, false]);
     }
 
     #[test]
@@ -196,13 +223,17 @@ mod tests {
         let network = |n: u32| Network::V4(n.into());
         let at = |seconds| start + Duration::from_secs(seconds);
         for n in 0..MAX_VIEWERS as u32 + 10 {
-            viewers.watches(network(n), "one", start);
+            viewers.saw(network(n), "one", start);
         }
-        assert_eq!(viewers.seen.len(), MAX_VIEWERS);
-        viewers.watches(network(0), "one", at(59));
-        viewers.watches(network(0), "two", at(60));
+        assert_eq!((viewers.seen.len(), viewers.addresses.len()), (MAX_VIEWERS, MAX_VIEWERS));
+        viewers.saw(network(0), "one", at(59));
+        viewers.saw(network(0), "two", at(60));
         assert_eq!(viewers.seen.len(), 2, "room was made");
         viewers.forget(at(119));
         assert_eq!(viewers.seen.len(), 1);
+        assert!(viewers.watches(network(1), at(599)) && !viewers.watches(network(1), at(600)), "a pause has an end");
+        assert!(viewers.watches(network(0), at(600)));
+        viewers.forget(at(600));
+        assert_eq!(viewers.addresses.len(), 1);
     }
 }

@@ -9,7 +9,7 @@ use axum::{
 use millrace_gateway::{
     Answers, FileBody, ThumbnailConfig, Tls, TrustedProxies,
     admission::Admission,
-    http::{self, HttpConfig},
+    http::{self, HttpConfig, Watching},
     ops::OpsConfig,
     rtmp::{self, RtmpConfig, RtmpListeners},
 };
@@ -77,6 +77,7 @@ pub(crate) fn start(
     let site = millrace_site::router(hub.clone(), accounts, site_config(config)).merge(health.routes());
     let (answers, videos) = (Answers::default(), VideoTraffic::default());
     let site = site.layer(map_response(out_of_file)).layer(from_fn_with_state(videos.clone(), videos::count));
+    let watched = videos.clone();
     let serving = metrics::Serving {
         hub: hub.clone(),
         admission: Arc::clone(&gate.admission),
@@ -95,7 +96,9 @@ pub(crate) fn start(
         "RTMP"
     });
     let (hub, stop_http) = (hub.clone(), stop.http.clone());
-    let (http_config, admission) = (http_config(config, answers, gate.proxies.clone()), Arc::clone(&gate.admission));
+    let watching = Watching::new(move |address| watched.watches(address));
+    let http_config = HttpConfig { watching, ..http_config(config, answers, gate.proxies.clone()) };
+    let admission = Arc::clone(&gate.admission);
     servers.spawn(async move {
         http::serve(listeners.http, hub, authorizer, site, http_config, admission, stop_http).await;
         "HTTP"
@@ -164,6 +167,7 @@ fn http_config(config: &Config, answers: Answers, proxies: TrustedProxies) -> Ht
         },
         answers,
         proxies,
+        watching: Watching::default(),
     }
 }
 

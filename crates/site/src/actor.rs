@@ -69,16 +69,11 @@ impl axum::extract::OptionalFromRequestParts<Site> for Actor {
 async fn who(parts: &mut Parts, site: &Site) -> Result<Option<Actor>, Problem> {
     let (sessions, now) = (&site.accounts.sessions, At::now());
     if let Some(given) = parts.headers.get(header::AUTHORIZATION) {
-        let token = given.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-        let actor = match token {
-            Some(token) => sessions.by_token(token.trim(), now).await.map_err(Problem::database)?,
-            None => None,
-        };
+        let text = given.to_str().unwrap_or_default();
+        let actor = sessions.by_authorization(text, now).await.map_err(Problem::database)?;
         // A token that is no good is no visit of somebody unknown.
-        return match actor {
-            Some(actor) => Ok(Some(actor)),
-            None => Err(Problem::new(ErrorCode::Unauthenticated, "the token is wrong or no longer valid")),
-        };
+        let wrong = || Problem::new(ErrorCode::Unauthenticated, "the token is wrong or no longer valid");
+        return actor.map(Some).ok_or_else(wrong);
     }
     let Some(text) = cookie(&parts.headers, COOKIE) else { return Ok(None) };
     sessions.by_cookie(text, &address_of(&parts.extensions).to_string(), now).await.map_err(Problem::database)

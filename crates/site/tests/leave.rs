@@ -6,26 +6,38 @@ mod app;
 use app::channels::{cookies, creator, key, play, publish, publisher, set, site, sound};
 use app::{App, Client, PASSWORD, code};
 use http::{Method, StatusCode, header};
-use millrace_hub::{Authorizer, CutReason, Format, Leave, Protocol, Refusal, StreamId, Subscription};
+use millrace_hub::{Authorizer, Credentials, CutReason, Format, Leave, Protocol, Refusal, StreamId, Subscription};
 use millrace_store::Role;
 use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 #[tokio::test]
-async fn who_runs_the_site_is_known_by_a_session_of_theirs() {
+async fn who_runs_the_site_is_known_by_a_session_or_a_token_of_theirs() {
     let (app, _) = site().await;
-    let administers =
-        async |cookies: &str| app.accounts.channels().administers(cookies, "192.0.2.2:4000".parse().unwrap()).await;
+    let (channels, peer) = (app.accounts.channels(), "192.0.2.2:4000".parse().unwrap());
+    let by = async |cookies: &str, authorization: &str| {
+        channels.administers(Credentials { cookies, authorization, peer }).await
+    };
+    let administers = async |cookies: &str| by(cookies, "").await;
     let moderator = app.with_role("mod", Role::Moderator).await;
     assert!(administers(&cookies(&app.browser("ada").await)).await);
-    assert!(administers(&cookies(&moderator)).await);
-    assert!(!administers(&cookies(&creator(&app).await)).await);
+    let (moderator_session, creator) = (cookies(&moderator), creator(&app).await);
+    assert!(administers(&moderator_session).await);
+    assert!(!administers(&cookies(&creator)).await);
     for strange in ["", "session=", "session=x", "ada=1"] {
         assert!(!administers(strange).await, "{strange}");
     }
-    let session = cookies(&moderator);
+    let token = async |client: &Client<'_>| {
+        let made = client.post("/api/v1/tokens", json!({ "name": "x", "scopes": ["account"] })).await;
+        format!("Bearer {}", made.json["token"].as_str().unwrap())
+    };
+    assert!(by("", &token(&moderator).await).await);
+    assert!(!by("", &token(&creator).await).await);
+    for strange in ["Bearer", "Bearer ", "Bearer x", "Basic x"] {
+        assert!(!by(&moderator_session, strange).await, "{strange}");
+    }
     moderator.send(Method::DELETE, "/api/v1/sessions/current", &[], None).await;
-    assert!(!administers(&session).await, "it has ended");
+    assert!(!administers(&moderator_session).await, "it has ended");
 }
 
 // --- Keys

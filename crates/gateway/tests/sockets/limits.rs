@@ -10,7 +10,7 @@ use millrace_rtmp::{ClientSession, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::server::{connect, connect_from};
+use crate::support::server::{VIEWER, connect, connect_from};
 use crate::support::{Player, Server, Show, Via, Web, eventually, soon, unbroken};
 
 fn limits() -> ConnectionLimits {
@@ -95,10 +95,14 @@ async fn whoever_runs_the_server_can_work_while_it_is_full() {
     eventually(|| server.admission.open(Port::Http) == 1).await;
     let admin = "cookie: who=admin";
     let somebody = "cookie: who=somebody";
-    for (request, cookie, status) in [
+    for (request, credentials, status) in [
         ("GET /admin", admin, 200),
+        ("GET /api/v1/admin/jobs", "authorization: Bearer admin", 200),
+        ("GET /api/v1/admin/jobs", "authorization: Bearer somebody", 429),
         ("GET /admin/users?page=2", admin, 200),
         ("DELETE /api/v1/admin/x", admin, 200),
+        ("DELETE /api/v1/live/movie/publisher", admin, 200),
+        ("GET /api/v1/videos", somebody, 429),
         ("GET /admin", somebody, 429),
         ("POST /api/v1/admin/x", somebody, 429),
         // Others may log in, and be somebody who runs it then.
@@ -111,9 +115,9 @@ async fn whoever_runs_the_server_can_work_while_it_is_full() {
         ("GET /live/movie.flv", admin, 429),
     ] {
         let mut web = Web::connect(&server).await;
-        let head = web.ask(&format!("{request} HTTP/1.1\r\n{cookie}")).await;
-        assert_eq!(head.status, status, "{request} {cookie}");
-        assert_eq!(head.header("retry-after").is_some(), status == 429, "{request} {cookie}");
+        let head = web.ask(&format!("{request} HTTP/1.1\r\n{credentials}")).await;
+        assert_eq!(head.status, status, "{request} {credentials}");
+        assert_eq!(head.header("retry-after").is_some(), status == 429, "{request} {credentials}");
         web.body(&head).await;
         assert!(web.is_over().await, "the connection has no place: {request}");
     }
@@ -150,6 +154,17 @@ async fn there_is_always_room_for_whom_the_operator_trusts() {
         kept.push(web.socket);
     }
     assert_eq!(Web::connect(&server).await.ask("GET / HTTP/1.1").await.status, 429, "the reserve has an end");
+}
+
+#[tokio::test]
+async fn who_watches_what_the_site_serves_comes_back_to_a_full_server() {
+    let server = Server::start_with(HubConfig::default(), ConnectionLimits { total: 1, ..limits() });
+    let _full = connect(server.http).await;
+    eventually(|| server.admission.open(Port::Http) == 1).await;
+    for (address, status) in [(VIEWER, 200), ([127, 0, 0, 5], 429)] {
+        let mut web = Web { socket: connect_from(address, server.http).await, buffer: BytesMut::new() };
+        assert_eq!(web.ask("GET /videos/x HTTP/1.1").await.status, status, "{address:?}");
+    }
 }
 
 /// Whoever watches by requests that stand alone has to come back all the time.

@@ -318,7 +318,7 @@ sections! {
     [limits] Limits {
         /// Connections at a time, HTTP and RTMP together. Each needs a file descriptor (`ulimit -n`), and no more are
         /// admitted than the system gives; one over RTMPS needs three, and counts as three. A sixteenth more is kept
-        /// for trusted addresses and for viewers of HLS.
+        /// for trusted addresses and for viewers of HLS and of videos.
         connections: Whole<16, 1_000_000> = 100000,
         /// Connections at a time from one address. Whole networks may stand behind one.
         connections_per_address: Whole<1, 1_000_000> = 1000,

@@ -81,11 +81,10 @@ impl Sessions {
         Ok(Some(actor))
     }
 
-    /// Whose token this is.
-    pub(crate) async fn by_token(&self, text: &str, now: At) -> Result<Option<Actor>, Error> {
-        let Some(text) = text.strip_prefix(TOKEN_PREFIX).filter(|text| secret::is_secret(text)) else {
-            return Ok(None);
-        };
+    /// Whose token this `Authorization` has (RFC 6750 section 2.1).
+    pub(crate) async fn by_authorization(&self, text: &str, now: At) -> Result<Option<Actor>, Error> {
+        let token = text.strip_prefix("Bearer ").and_then(|token| token.trim().strip_prefix(TOKEN_PREFIX));
+        let Some(text) = token.filter(|text| secret::is_secret(text)) else { return Ok(None) };
         let hash = secret::hash(text);
         let missed = match self.known.get(&hash, now) {
             Ok(actor) => return Ok(Some(actor)),

@@ -1,9 +1,11 @@
 //! Leave to publish and to play, as the live core asks for it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use millrace_hub::{Authorizer, BoxFuture, Grant, Leave, PlayRequest, PublishRequest, Refusal, StreamName};
-use millrace_store::{At, Error, Role, StreamKey, UserState};
+use millrace_hub::{
+    Authorizer, BoxFuture, Credentials, Grant, Leave, PlayRequest, PublishRequest, Refusal, StreamName,
+};
+use millrace_store::{At, Error, StreamKey, UserState};
 
 use super::tokens::Bearer;
 use super::{Channels, Known, keys};
@@ -46,12 +48,18 @@ impl Authorizer for Channels {
         })
     }
 
-    fn administers<'a>(&'a self, cookies: &'a str, peer: SocketAddr) -> BoxFuture<'a, bool> {
+    fn administers<'a>(&'a self, credentials: Credentials<'a>) -> BoxFuture<'a, bool> {
+        let Credentials { cookies, authorization, peer } = credentials;
         Box::pin(async move {
-            let Some(session) = value_of(cookies.split(';').map(str::trim), COOKIE) else { return false };
-            let address = peer.ip().to_canonical().to_string();
-            match self.inner.sessions.by_cookie(session, &address, At::now()).await {
-                Ok(actor) => actor.is_some_and(|actor| actor.user.role >= Role::Moderator),
+            let (sessions, now) = (&self.inner.sessions, At::now());
+            let actor = if authorization.is_empty() {
+                let Some(session) = value_of(cookies.split(';').map(str::trim), COOKIE) else { return false };
+                sessions.by_cookie(session, &peer.ip().to_canonical().to_string(), now).await
+            } else {
+                sessions.by_authorization(authorization, now).await
+            };
+            match actor {
+                Ok(actor) => actor.is_some_and(|actor| may(actor.user.role, Act::ManageStreams)),
                 Err(error) => {
                     tracing::error!(%error, "the database failed");
                     false

@@ -1,5 +1,5 @@
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -11,7 +11,8 @@ use axum::{Extension, Router};
 use millrace_gateway::admission::{Admission, ConnectionLimits};
 use millrace_gateway::{Answers, ThumbnailConfig, TrustedProxies, http, rtmp};
 use millrace_hub::{
-    AddressRange, Authorizer, BoxFuture, Grant, Hub, HubConfig, Leave, PlayRequest, PublishRequest, Refusal, StreamId,
+    AddressRange, Authorizer, BoxFuture, Credentials, Grant, Hub, HubConfig, Leave, PlayRequest, PublishRequest,
+    Refusal, StreamId,
 };
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -42,7 +43,9 @@ impl Server {
         let thumbnails = ThumbnailConfig { enabled: false, ..ThumbnailConfig::default() };
         let proxy = AddressRange::new(PROXY.into(), 32).unwrap();
         let proxies = TrustedProxies::new(vec![proxy]);
-        let config = http::HttpConfig { head_timeout: LONG, thumbnails, answers: Answers::default(), proxies };
+        let watching = http::Watching::new(|address| address == IpAddr::from(VIEWER));
+        let config =
+            http::HttpConfig { head_timeout: LONG, thumbnails, answers: Answers::default(), proxies, watching };
         let site = Router::new().route("/who", get(who)).fallback(|| async { "the site" });
         let web = http::serve(
             http_listener,
@@ -126,6 +129,9 @@ pub(crate) fn eventually(mut condition: impl FnMut() -> bool) -> impl Future<Out
 /// Where a trusted proxy is.
 pub(crate) const PROXY: [u8; 4] = [127, 0, 0, 80];
 
+/// Where somebody watches what the site serves.
+pub(crate) const VIEWER: [u8; 4] = [127, 0, 0, 81];
+
 /// The site's page that says who asks, and over what.
 async fn who(ConnectInfo(client): ConnectInfo<SocketAddr>, scheme: Option<Extension<Scheme>>) -> String {
     format!("{} {}", client.ip(), scheme.map_or("http".to_owned(), |Extension(scheme)| scheme.to_string()))
@@ -176,7 +182,8 @@ impl Authorizer for Rules {
         })
     }
 
-    fn administers<'a>(&'a self, cookies: &'a str, _: SocketAddr) -> BoxFuture<'a, bool> {
-        Box::pin(std::future::ready(cookies == "who=admin"))
+    fn administers<'a>(&'a self, credentials: Credentials<'a>) -> BoxFuture<'a, bool> {
+        let known = credentials.cookies == "who=admin" || credentials.authorization == "Bearer admin";
+        Box::pin(std::future::ready(known))
     }
 }
