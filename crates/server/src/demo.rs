@@ -1,5 +1,5 @@
-//! The demonstration channel: FFmpeg makes a picture with a clock and a quiet tone, and publishes them over RTMP to
-//! our own port, as any encoder would.
+//! The demonstration: an administrator's account, and its channel. FFmpeg makes a picture with a clock and a quiet tone, and
+//! publishes them over RTMP to our own port, as any encoder would.
 //!
 //! FFmpeg ends with us: on a signal it is asked to, when dropped it is killed, and if this process dies it loses its
 //! connection and gives up by itself.
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use millrace_hub::StreamId;
+use millrace_site::{Accounts, OperatorError};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -21,33 +21,49 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    config::{Config, StreamEntry},
+    config::{Config, Secret},
     ffmpeg::{self, Ffmpeg, Font},
     secrets,
 };
 
+/// How to log in to a demonstration.
+#[derive(Debug)]
+pub(crate) struct LogIn {
+    /// The administrator's name.
+    pub(crate) name: &'static str,
+    /// Its password, where it was made just now.
+    pub(crate) password: Option<Secret>,
+}
+
 /// The publisher of the demonstration channel.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Demo {
-    stream: StreamEntry,
+    accounts: Accounts,
+}
+
+/// Takes a stream out of `config` that has the channel's name.
+pub(crate) fn make_room(config: &mut Config) {
+    config.streams.retain(|entry| (entry.id.app.as_str(), entry.id.name.as_str()) != (APP, NAME));
+}
+
+/// Path of the channel's page.
+pub(crate) fn page() -> String {
+    format!("/@{NAME}")
+}
+
+/// Makes the account and its channel, on a site that is new.
+pub(crate) async fn set_up(accounts: &Accounts, is_new: bool) -> Result<LogIn, OperatorError> {
+    let password = is_new.then(secrets::stream_key);
+    if let Some(password) = &password {
+        accounts.add_administrator(NAME, password.expose()).await?;
+        accounts.key_of_channel(NAME, TITLE).await?;
+    }
+    Ok(LogIn { name: NAME, password })
 }
 
 impl Demo {
-    /// A channel with a key of its own.
-    pub(crate) fn new() -> Self {
-        let id = StreamId::parse(APP, NAME).expect("these are names");
-        Self { stream: StreamEntry { id, key: secrets::stream_key() } }
-    }
-
-    /// Adds the channel to `config`, in place of one of the same name.
-    pub(crate) fn add_to(&self, config: &mut Config) {
-        config.streams.retain(|entry| entry.id != self.stream.id);
-        config.streams.push(self.stream.clone());
-    }
-
-    /// Path of the channel's page.
-    pub(crate) fn page() -> String {
-        format!("/@{NAME}")
+    pub(crate) fn new(accounts: Accounts) -> Self {
+        Self { accounts }
     }
 
     /// Keeps the channel on air until `stop`, by starting FFmpeg as often as it takes.
@@ -69,11 +85,16 @@ impl Demo {
 
     /// Publishes until FFmpeg ends, and tells why it did. None when it was asked to.
     async fn publish_once(&self, ffmpeg: &Ffmpeg, rtmp: SocketAddr, stop: &CancellationToken) -> Option<String> {
-        let mut child = match self.command(ffmpeg, rtmp).spawn() {
+        // Asked each time: its owner may reset it.
+        let key = match self.accounts.key_of_channel(NAME, TITLE).await {
+            Ok(key) => key,
+            Err(error) => return Some(error.to_string()),
+        };
+        let mut child = match command(ffmpeg, rtmp, &key).spawn() {
             Ok(child) => child,
             Err(error) => return Some(error.to_string()),
         };
-        info!(stream = %self.stream, "the demonstration channel starts");
+        info!(stream = format!("{APP}/{NAME}"), "the demonstration channel starts");
         let stderr = child.stderr.take();
         let ended = async {
             let words = last_words(stderr).await;
@@ -82,7 +103,7 @@ impl Demo {
         tokio::select! {
             (status, words) = ended => {
                 // FFmpeg repeats the address that it cannot reach, and with it the key.
-                let words = words.replace(self.stream.key.expose(), "…");
+                let words = words.replace(&key, "…");
                 let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
                 Some(if words.is_empty() { status } else { format!("{words} ({status})") })
             }
@@ -92,31 +113,22 @@ impl Demo {
             }
         }
     }
+}
 
-    fn command(&self, ffmpeg: &Ffmpeg, rtmp: SocketAddr) -> Command {
-        let url = format!("rtmp://{}/{}/{}", reachable(rtmp), self.stream.id.app, self.stream.key.expose());
-        let mut command = Command::new(&ffmpeg.path);
-        command
-            .args([
-                "-nostdin",
-                "-hide_banner",
-                "-loglevel",
-                "error",
-                "-re",
-                "-f",
-                "lavfi",
-                "-i",
-                &graph(ffmpeg.drawtext),
-            ])
-            .args(["-map", "0:v", "-map", "0:a"])
-            .args(ENCODING)
-            .args(["-f", "flv", "-flvflags", "no_duration_filesize", &url])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command
-    }
+fn command(ffmpeg: &Ffmpeg, rtmp: SocketAddr, key: &str) -> Command {
+    let url = format!("rtmp://{}/{APP}/{key}", reachable(rtmp));
+    let mut command = Command::new(&ffmpeg.path);
+    command
+        .args(["-nostdin", "-hide_banner", "-loglevel", "error"])
+        .args(["-re", "-f", "lavfi", "-i", &graph(ffmpeg.drawtext)])
+        .args(["-map", "0:v", "-map", "0:a"])
+        .args(ENCODING)
+        .args(["-f", "flv", "-flvflags", "no_duration_filesize", &url])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
 }
 
 /// Asks FFmpeg to end, so that the stream ends in good order, and kills it where it does not.
@@ -189,7 +201,7 @@ fn text() -> String {
     };
     let (title, digits) = (title.display(), digits.display());
     format!(
-        ",drawtext=fontfile={title}:fontcolor=white:fontsize=72:x=590:y=170:text='Millrace demo',\
+        ",drawtext=fontfile={title}:fontcolor=white:fontsize=72:x=590:y=170:text='{TITLE}',\
          drawtext=fontfile={digits}:fontcolor=white:fontsize=84:x=588:y=300:\
          text='%{{localtime\\:%T}}.%{{eif\\:mod(floor(time(0)*1000),1000)\\:d\\:3}}',\
          drawtext=fontfile={digits}:fontcolor=white@0.75:fontsize=36:x=592:y=430:text='on air %{{pts\\:hms}}'"
@@ -197,7 +209,9 @@ fn text() -> String {
 }
 
 const APP: &str = "live";
+/// Of account and channel.
 const NAME: &str = "demo";
+const TITLE: &str = "Millrace demo";
 
 /// 720p, 30 pictures and at most 2.5 Mbit in a second, a keyframe every two; nothing that adds delay.
 const ENCODING: [&str; 28] = [
@@ -241,17 +255,18 @@ const LONGEST_LINE: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use millrace_hub::StreamId;
+
     use super::*;
+    use crate::config::StreamEntry;
 
     #[test]
-    fn the_channel_has_a_key_of_its_own_and_takes_its_name() {
+    fn its_name_is_taken_from_a_stream_of_the_configuration_and_from_no_other() {
+        let entry = |app, name| StreamEntry { id: StreamId::parse(app, name).unwrap(), key: secrets::stream_key() };
         let mut config = Config::default();
-        let (first, second) = (Demo::new(), Demo::new());
-        first.add_to(&mut config);
-        second.add_to(&mut config);
-        assert_eq!(config.streams.len(), 1);
-        assert_eq!(config.streams[0].to_string(), "live/demo");
-        assert!(config.streams[0].key == second.stream.key && first.stream.key != second.stream.key);
+        config.streams = vec![entry("live", "demo"), entry("live", "movie"), entry("other", "demo")];
+        make_room(&mut config);
+        assert_eq!(config.streams.iter().map(ToString::to_string).collect::<Vec<_>>(), ["live/movie", "other/demo"]);
     }
 
     #[test]

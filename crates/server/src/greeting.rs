@@ -10,7 +10,7 @@ use millrace_site::SetupLink;
 
 use crate::{
     config::{Config, Secret},
-    demo::Demo,
+    demo::{self, LogIn},
     secrets,
     wire::Listeners,
 };
@@ -30,15 +30,6 @@ pub(crate) fn print(
     let _ = write!(stdout.lock(), "{greeting}");
 }
 
-/// The administrator of a demonstration.
-#[derive(Debug)]
-pub(crate) struct LogIn {
-    /// Its name.
-    pub(crate) name: &'static str,
-    /// Its password, where it was made just now.
-    pub(crate) password: Option<Secret>,
-}
-
 struct Greeting<'a> {
     config: &'a Config,
     addresses: &'a Listeners<SocketAddr>,
@@ -55,7 +46,7 @@ impl fmt::Display for Greeting<'_> {
         let (http, rtmp) = (as_host(self.addresses.http), as_host(self.addresses.rtmp));
         writeln!(f, "\nMillrace {}\n", env!("CARGO_PKG_VERSION"))?;
         if self.demo.is_some() {
-            writeln!(f, "  Open     http://{http}{}", Demo::page())?;
+            writeln!(f, "  Open     http://{http}{}", demo::page())?;
         }
         writeln!(f, "  Site     http://{http}/")?;
         if let Some(link) = self.setup {
@@ -75,7 +66,7 @@ impl fmt::Display for Greeting<'_> {
         }
         writeln!(f, "  Publish  rtmp://{rtmp}/live")?;
         writeln!(f, "  Stop     Ctrl-C\n")?;
-        if self.config.streams.is_empty() && !self.config.publish.open {
+        if self.config.streams.is_empty() && !self.config.publish.open && self.demo.is_none() {
             write_first_stream(f, &http, &rtmp, self.fresh_key.as_ref(), self.setup.is_some())?;
         }
         Ok(())

@@ -39,7 +39,6 @@ use clap::Parser;
 use crate::{
     cli::{Cli, Command, Settings, StorageCommand},
     config::{Config, ConfigError, Sources},
-    demo::Demo,
 };
 
 #[global_allocator]
@@ -47,8 +46,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Serve(settings) => finish(serve::serve(|| load(&settings), None)),
-        Command::Demo(settings) => finish(serve::serve(|| load_for_demo(&settings), Some(Demo::new()))),
+        Command::Serve(settings) => finish(serve::serve(|| load(&settings), false)),
+        Command::Demo(settings) => finish(serve::serve(|| load_for_demo(&settings), true)),
         Command::Worker(settings) => finish(load_for_worker(&settings).map_err(Into::into).and_then(work::work)),
         Command::Check(settings) => {
             let report = check::Report::new(&sources(&settings));

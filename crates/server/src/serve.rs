@@ -23,15 +23,15 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::{Config, ConfigError},
-    demo::Demo,
+    demo::{self, Demo},
     ffmpeg::Ffmpeg,
-    greeting::{self, LogIn},
+    greeting,
     health::Health,
     limits, log,
     mail::{self, MailError},
     notify::{self, Watchdog},
     ports::{self, PortError},
-    secrets, storage,
+    storage,
     streams::{ConfiguredStreams, Leaves},
     tls::{self, Certificate, TlsError},
     wire::{self, Gate, Listeners, Stop},
@@ -89,11 +89,13 @@ pub(crate) enum ServeError {
     Ended(String),
 }
 
-/// Serves until a signal asks to end. `load` reads the configuration, now and on each SIGHUP.
-pub(crate) fn serve(load: impl Fn() -> Result<Config, ConfigError>, demo: Option<Demo>) -> Result<(), ServeError> {
+/// Serves until a signal asks to end, as a demonstration or not. `load` reads the configuration, now and on each SIGHUP.
+pub(crate) fn serve(load: impl Fn() -> Result<Config, ConfigError>, demonstrate: bool) -> Result<(), ServeError> {
     let load = || {
         let mut config = load()?;
-        demo.iter().for_each(|demo| demo.add_to(&mut config));
+        if demonstrate {
+            demo::make_room(&mut config);
+        }
         Ok::<_, ConfigError>(config)
     };
     let config = load()?;
@@ -103,7 +105,7 @@ pub(crate) fn serve(load: impl Fn() -> Result<Config, ConfigError>, demo: Option
     let listeners = listen(&config).map_err(ServeError::Ports)?;
     make_data_directory(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
-    let result = runtime.block_on(run(&config, load, demo.clone(), open_files, certificate, listeners));
+    let result = runtime.block_on(run(&config, load, demonstrate, open_files, certificate, listeners));
     // What is still running has had its time.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
@@ -112,7 +114,7 @@ pub(crate) fn serve(load: impl Fn() -> Result<Config, ConfigError>, demo: Option
 async fn run(
     config: &Config,
     load: impl Fn() -> Result<Config, ConfigError>,
-    demo: Option<Demo>,
+    demonstrate: bool,
     open_files: u64,
     certificate: Option<Certificate>,
     listeners: Listeners<TcpListener>,
@@ -142,9 +144,9 @@ async fn run(
     downloads.set_limits(limits::download_limits(config));
     accounts.load_settings().await?;
     let mut setup = accounts.setup_link().await?;
-    let log_in = match demo {
-        Some(_) => Some(set_up_demo(&accounts, setup.take().is_some()).await?),
-        None => None,
+    let log_in = match demonstrate {
+        true => Some(demo::set_up(&accounts, setup.take().is_some()).await?),
+        false => None,
     };
     let following = AbortOnDropHandle::new(tokio::spawn(accounts.follow()));
     let configured = Arc::clone(&streams);
@@ -163,7 +165,7 @@ async fn run(
         let stop = stop.rtmp.clone();
         tokio::spawn(async move { runner.run(&stop).await })
     };
-    let resuming = AbortOnDropHandle::new(tokio::spawn(keep_receiving(accounts)));
+    let resuming = AbortOnDropHandle::new(tokio::spawn(keep_receiving(accounts.clone())));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         http = %addresses.http, rtmp = %addresses.rtmp, rtmps = addresses.rtmps.map(tracing::field::display),
@@ -174,7 +176,10 @@ async fn run(
         warn!("{words}");
     }
     greeting::print(config, &addresses, log_in.as_ref(), setup.as_ref());
-    let demo = start_demo(config, demo, addresses.rtmp, &stop.rtmp).await;
+    let demo = match demonstrate {
+        true => start_demo(config, Demo::new(accounts), addresses.rtmp, &stop.rtmp).await,
+        false => None,
+    };
     let running = Running { config, streams: &streams, hub: &hub, gate: &gate, downloads, open_files };
 
     notify::ready();
@@ -267,17 +272,6 @@ pub(crate) fn make_data_directory(config: &Config) -> Result<(), ServeError> {
     std::fs::create_dir_all(&path).map_err(|source| ServeError::DataDirectory { path, source })
 }
 
-/// A demonstration sets itself up.
-async fn set_up_demo(accounts: &Accounts, is_new: bool) -> Result<LogIn, ServeError> {
-    let name = "demo";
-    if !is_new {
-        return Ok(LogIn { name, password: None });
-    }
-    let password = secrets::stream_key();
-    accounts.add_administrator(name, password.expose()).await?;
-    Ok(LogIn { name, password: Some(password) })
-}
-
 pub(crate) fn site_key(config: &Config) -> Result<SiteKey, ServeError> {
     if let Some(key) = &config.site.key {
         return Ok(SiteKey::from_hex(key.expose()).expect("the configuration takes nothing else"));
@@ -294,13 +288,8 @@ async fn keep_receiving(accounts: Accounts) {
     }
 }
 
-async fn start_demo(
-    config: &Config,
-    demo: Option<Demo>,
-    rtmp: SocketAddr,
-    stop: &CancellationToken,
-) -> Option<JoinHandle<()>> {
-    let (demo, path) = (demo?, config.ffmpeg.path.clone());
+async fn start_demo(config: &Config, demo: Demo, rtmp: SocketAddr, stop: &CancellationToken) -> Option<JoinHandle<()>> {
+    let path = config.ffmpeg.path.clone();
     let found = tokio::task::spawn_blocking(move || Ffmpeg::find(&path)).await.ok().flatten();
     match found {
         None => warn!(

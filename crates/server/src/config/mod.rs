@@ -13,5 +13,6 @@ mod value;
 pub(crate) use keys::Config;
 pub(crate) use load::{ConfigError, Flag, Sources};
 pub(crate) use reference::reference;
+#[cfg(test)]
 pub(crate) use streams::StreamEntry;
 pub(crate) use value::{Language, LogFormat, Secret};

@@ -1,13 +1,15 @@
 //! What the operator does with accounts at the command line, while the server runs or not.
 
 use millrace_store::{
-    Action, At, Error, LinkKind, NewAuditEntry, NewLink, NewUser, PageRequest, Role, User, UserId, UserState,
+    Action, At, Channel, Error, LinkKind, NewAuditEntry, NewChannel, NewLink, NewUser, PageRequest, Role, User, UserId,
+    UserState,
 };
 use time::Duration;
 
 use super::Accounts;
 use super::rules;
 use super::secret::Secret;
+use crate::channels::{keys, rules as channel_rules};
 
 /// A link to set a new password with. Whoever has it has the account.
 pub struct ResetLink {
@@ -33,6 +35,22 @@ pub enum OperatorError {
 }
 
 impl Accounts {
+    /// Makes a channel with its first stream key, which is a secret.
+    pub(crate) async fn make_channel(
+        &self,
+        owner_id: &UserId,
+        handle: &str,
+        title: &str,
+    ) -> Result<(Channel, String), Error> {
+        let search_text = channel_rules::search_text(handle, title, "", "[]");
+        let most = channel_rules::MAX_CHANNELS;
+        let new = NewChannel { owner_id, handle, title, search_text: &search_text, most };
+        let channel = self.store.create_channel(&new).await?;
+        let (_, key) = keys::add(&self.store, &self.sealer, &channel.id, "", None).await?;
+        self.channels.changed(handle).await?;
+        Ok((channel, key))
+    }
+
     /// Makes a link for that account, which works for so long; earlier ones work no more.
     pub(crate) async fn reset_link(
         &self,
@@ -95,6 +113,30 @@ impl Accounts {
         self.store.delete_links(LinkKind::Setup, None).await?;
         self.note(Action::Setup, &handle).await?;
         Ok(())
+    }
+
+    /// A key to publish with to the channel of an account that has the account's handle. What there is not yet is made.
+    ///
+    /// # Errors
+    /// When there is no account of that name, or the channel is another's, or the database fails.
+    pub async fn key_of_channel(&self, handle: &str, title: &str) -> Result<String, OperatorError> {
+        let user = self.find(handle).await?;
+        let Some(channel) = self.store.channel_by_handle(&user.handle).await? else {
+            let (_, key) = self.make_channel(&user.id, &user.handle, title).await?;
+            self.note(Action::CreateChannel, &user.handle).await?;
+            return Ok(key);
+        };
+        if channel.owner_id != user.id {
+            return Err(OperatorError::Incorrect("the channel of this name is another account's"));
+        }
+        let keys = self.store.stream_keys_of(&channel.id).await?;
+        let usable = keys.iter().filter(|key| key.expires_at.is_none());
+        if let Some(key) = usable.filter_map(|key| keys::read(&self.sealer, key)).next() {
+            return Ok(key);
+        }
+        let (_, key) = keys::add(&self.store, &self.sealer, &channel.id, "", None).await?;
+        self.note(Action::ResetKey, &user.handle).await?;
+        Ok(key)
     }
 
     /// Makes a link with which the owner of that account sets a new password.

@@ -4,10 +4,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use millrace_store::{
-    Action, Channel as Row, ChannelChange as Change, ChannelFilter, ChannelOrder, Error, NewChannel as New,
-    NewStreamKey, Visibility,
-};
+use millrace_store::{Action, Channel as Row, ChannelChange as Change, ChannelFilter, ChannelOrder, Error, Visibility};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
@@ -20,7 +17,7 @@ use crate::accounts::permissions::Act;
 use crate::accounts::rules::{self as account_rules, incorrect};
 use crate::accounts::sessions::Actor;
 use crate::actor::Address;
-use crate::channels::{keys, rules};
+use crate::channels::rules;
 use crate::pictures;
 use crate::source::DEFAULT_APP;
 use crate::{ErrorCode, LiveUrls, Problem, Site};
@@ -194,7 +191,7 @@ pub(crate) async fn list(
     State(site): State<Site>,
     search: Result<Query<Search>, QueryRejection>,
 ) -> Result<Json<ChannelPage>, Problem> {
-    let Query(search) = search.map_err(|rejection| Problem::new(ErrorCode::BadRequest, rejection.body_text()))?;
+    let search = super::list::asked(search)?;
     let query = search.q.unwrap_or_default();
     if query.chars().count() > MAX_QUERY {
         return Err(incorrect("q must have at most 200 letters"));
@@ -261,22 +258,8 @@ pub(crate) async fn create(
         return Err(Problem::new(ErrorCode::Conflict, "a stream of the server's configuration has this name"));
     }
     let title = rules::title(body.title.as_deref().unwrap_or(&handle)).map_err(incorrect)?;
-    let search_text = rules::search_text(&handle, title, "", "[]");
-    let most = rules::MAX_CHANNELS;
-    let new = New { owner_id: &actor.user.id, handle: &handle, title, search_text: &search_text, most };
-    let store = &site.accounts.store;
-    let channel = store.create_channel(&new).await.map_err(failed)?;
-    let made = keys::make(&site.accounts.sealer, &channel.id);
-    let key = NewStreamKey {
-        channel_id: &channel.id,
-        label: "",
-        key_hash: made.hash,
-        sealed_key: &made.sealed,
-        expires_at: None,
-    };
-    store.create_stream_key(&key).await.map_err(Problem::database)?;
+    let (channel, _) = site.accounts.make_channel(&actor.user.id, &handle, title).await.map_err(failed)?;
     audit(&site, &actor, Action::CreateChannel, &handle, address).await?;
-    changed(&site, &handle).await?;
     Ok((StatusCode::CREATED, tagged(&site, channel)).into_response())
 }
 

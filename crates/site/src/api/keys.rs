@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use millrace_store::{Action, At, Error, KeyId, NewStreamKey, StreamKey as Row};
+use millrace_store::{Action, At, Error, KeyId, StreamKey as Row};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -114,12 +114,10 @@ pub(crate) async fn create(
     if store.stream_keys_of(&channel.id).await.map_err(Problem::database)?.len() >= rules::MAX_KEYS {
         return Err(Problem::new(ErrorCode::Conflict, "there are as many keys as there may be; delete one"));
     }
-    let made = keys::make(&site.accounts.sealer, &channel.id);
-    let new =
-        NewStreamKey { channel_id: &channel.id, label, key_hash: made.hash, sealed_key: &made.sealed, expires_at };
-    let row = store.create_stream_key(&new).await.map_err(Problem::database)?;
+    let added = keys::add(store, &site.accounts.sealer, &channel.id, label, expires_at).await;
+    let (row, key) = added.map_err(Problem::database)?;
     audit(&site, &actor, Action::ResetKey, &handle, address).await?;
-    Ok((StatusCode::CREATED, Json(StreamKey { key: Some(made.key), ..StreamKey::new(&site, &row) })))
+    Ok((StatusCode::CREATED, Json(StreamKey { key: Some(key), ..StreamKey::new(&site, &row) })))
 }
 
 /// Reset a stream key

@@ -1,6 +1,6 @@
 //! Stream keys: secrets of 256 bits, which their owner may look at again.
 
-use millrace_store::{ChannelId, Hash, StreamKey};
+use millrace_store::{At, ChannelId, Error, Hash, NewStreamKey, Store, StreamKey};
 
 use crate::accounts::seal::Sealer;
 use crate::accounts::secret::{self, Secret};
@@ -11,6 +11,19 @@ pub(crate) struct Made {
     pub(crate) key: String,
     pub(crate) hash: Hash,
     pub(crate) sealed: Vec<u8>,
+}
+
+/// Makes a further key for a channel, and tells what it is, which is a secret.
+pub(crate) async fn add(
+    store: &Store,
+    sealer: &Sealer,
+    channel: &ChannelId,
+    label: &str,
+    expires_at: Option<At>,
+) -> Result<(StreamKey, String), Error> {
+    let made = make(sealer, channel);
+    let new = NewStreamKey { channel_id: channel, label, key_hash: made.hash, sealed_key: &made.sealed, expires_at };
+    Ok((store.create_stream_key(&new).await?, made.key))
 }
 
 /// Makes a key for a channel.
