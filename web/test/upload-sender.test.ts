@@ -1,7 +1,7 @@
 import type * as Library from 'tus-js-client';
 import { beforeEach, expect, test, vi } from 'vitest';
 
-import { Sender, type Told } from '../src/site/upload-sender';
+import { giveUp, Sender, type Told } from '../src/site/upload-sender';
 
 vi.mock('../src/lib/messages', () => ({ t: (key: string) => key }));
 
@@ -9,9 +9,12 @@ vi.mock('../src/lib/messages', () => ({ t: (key: string) => key }));
 class Tus {
   static all: Tus[] = [];
   static ended: string[] = [];
+  /** What the server answers who ends one. */
+  static answer = 204;
   static terminate(url: string): Promise<void> {
     Tus.ended.push(url);
-    return Promise.resolve();
+    if (Tus.answer === 204) return Promise.resolve();
+    return Promise.reject(Object.assign(new Error('refused'), { originalResponse: { getStatus: () => Tus.answer } }));
   }
   url: string | null = null;
   starts = 0;
@@ -54,6 +57,7 @@ beforeEach(() => {
   vi.clearAllMocks();
   Tus.all = [];
   Tus.ended = [];
+  Tus.answer = 204;
   const library = new Promise<void>((resolve) => (loaded = resolve));
   load = () => library.then(() => ({ Upload: Tus }) as unknown as typeof Library);
 });
@@ -139,6 +143,12 @@ test('what is there from before goes on, or is ended, by its id', async () => {
   the().made('/api/v1/uploads/3');
   await one.end();
   expect(Tus.ended).toEqual(['/api/v1/uploads/3']);
+});
+
+test.for([[204, true], [404, true], [409, false]] as const)('cancelled with the answer %i, that it is gone is %s', async ([answer, gone]) => {
+  Tus.answer = answer;
+  loaded();
+  expect(await giveUp('3', load)).toBe(gone);
 });
 
 test('a broken line is tried again by itself, unless it is paused meanwhile', async () => {

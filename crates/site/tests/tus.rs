@@ -470,7 +470,7 @@ async fn an_upload_that_is_given_up_leaves_nothing_and_one_that_was_received_its
 }
 
 #[tokio::test]
-async fn an_upload_is_given_up_between_its_last_byte_and_its_place() {
+async fn an_upload_that_was_received_is_neither_offered_nor_given_up_before_its_file_is_in_its_place() {
     let app = site().await;
     let creator = app.browser("cora").await;
     let begun = begin(&creator, clip().len(), PUBLIC).await;
@@ -479,9 +479,10 @@ async fn an_upload_is_given_up_between_its_last_byte_and_its_place() {
     // As it is while its file is moved.
     let upload: UploadId = place.rsplit('/').next().unwrap().parse().unwrap();
     app.store.seal_upload(&upload, millrace_objects::Key::new("mp4").as_str()).await.unwrap();
-    assert_eq!(send(&creator, "DELETE", place, &[TUS], b"").await.status, StatusCode::NO_CONTENT);
-    assert_eq!(own_videos(&creator).await, [Value::Null; 0], "no video waits for a file that does not come");
-    assert_eq!(on_their_way(&app), 0);
+    assert_eq!(creator.get("/api/v1/users/me/uploads").await.json["items"], json!([]));
+    assert_eq!(send(&creator, "DELETE", place, &[TUS], b"").await.status, StatusCode::CONFLICT);
+    assert_eq!(own_videos(&creator).await[0]["state"], "received");
+    assert_eq!(on_their_way(&app), 1, "nor is its file");
 }
 
 // --- What is seen on a connection alone

@@ -101,12 +101,12 @@ impl Store {
         Ok(rows!(self.pool, fetch_optional, Upload, "SELECT * FROM uploads WHERE video_id = $1", video)?)
     }
 
-    /// A user's uploads that are on their way, the oldest first.
+    /// A user's uploads of which more is to come, the oldest first.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn uploads_of(&self, user: &UserId) -> Result<Vec<Upload>, Error> {
-        let sql = "SELECT * FROM uploads WHERE user_id = $1 AND done_at IS NULL ORDER BY id";
+        let sql = "SELECT * FROM uploads WHERE user_id = $1 AND object_key IS NULL ORDER BY id";
         Ok(rows!(self.pool, fetch_all, Upload, sql, user)?)
     }
 
@@ -160,16 +160,19 @@ impl Store {
         Ok(rows!(self.pool, fetch_all, Upload, sql, now, most)?)
     }
 
-    /// Gives an upload up, with the video that it was to become. One that was received stays.
+    /// Gives an upload up, with the video that it was to become. Of one that was received the video stays, and all of it as
+    /// long as its file is not in its place: this is `false`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn delete_upload(&self, id: &UploadId) -> Result<(), Error> {
+    pub async fn delete_upload(&self, id: &UploadId) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
-        let sql = "DELETE FROM videos WHERE id = (SELECT video_id FROM uploads WHERE id = $1 AND done_at IS NULL)";
-        run_in!(tx, sql, id)?;
-        run_in!(tx, "DELETE FROM uploads WHERE id = $1", id)?;
-        tx.commit().await
+        let sql =
+            "DELETE FROM uploads WHERE id = $1 AND (object_key IS NULL OR done_at IS NOT NULL) RETURNING video_id";
+        let Some((video,)) = rows_in!(tx, fetch_optional, (VideoId,), sql, id)? else { return Ok(false) };
+        run_in!(tx, "DELETE FROM videos WHERE id = $1 AND state = 'uploading'", &video)?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// The same for one that rested until `now`. One that is whole by then stays, and so does one of which more came: this is

@@ -327,7 +327,7 @@ async fn uploads_are_so_many_and_end() {
     assert_eq!(site.store.announced_bytes().await.unwrap(), 1 << 33);
     assert!(!site.store.expire_upload(&upload.id, end).await.unwrap(), "more of it came");
     assert!(site.store.expire_upload(&upload.id, end.plus(WEEK)).await.unwrap());
-    site.store.delete_upload(&upload.id).await.unwrap();
+    assert!(!site.store.delete_upload(&upload.id).await.unwrap());
     assert!(site.store.video(&one.id).await.unwrap().is_none(), "nothing is left of what never came");
     assert!(site.store.video(&two.id).await.unwrap().is_some());
 }
@@ -470,6 +470,8 @@ async fn an_upload_is_received_once_with_the_job_that_goes_on() {
     assert!(site.store.refers_to("a").await.unwrap() && !site.store.is_picture("a").await.unwrap());
     let later = new.expires_at.plus(WEEK);
     assert!(!site.store.expire_upload(&upload.id, later).await.unwrap(), "it does not rest: it is received");
+    assert!(!site.store.delete_upload(&upload.id).await.unwrap());
+    assert!(site.store.uploads_of(&site.owner.id).await.unwrap().is_empty(), "nothing more is to come");
     let job = NewJob::new("video.process", "{}".to_owned()).about("one");
     site.store.receive_upload(&upload.id, &file(FileKind::Original, "", "a"), &job).await.unwrap();
     let again = site.store.receive_upload(&upload.id, &file(FileKind::Original, "", "b"), &job).await;
@@ -480,6 +482,6 @@ async fn an_upload_is_received_once_with_the_job_that_goes_on() {
     let page = PageRequest { limit: 9, after: None };
     assert_eq!(site.store.jobs(&JobFilter::default(), &page).await.unwrap().items.len(), 1);
     assert_eq!(site.store.stored_bytes_of(&site.owner.id).await.unwrap(), 100, "it is counted once");
-    site.store.delete_upload(&upload.id).await.unwrap();
+    assert!(site.store.delete_upload(&upload.id).await.unwrap());
     assert_eq!(state().await, VideoState::Received, "what was received stays");
 }

@@ -195,9 +195,9 @@ fn an_upload_to_a_bucket_goes_on_wherever_the_server_is_killed() {
 }
 
 #[test]
-fn an_upload_that_is_given_up_on_its_way_to_a_bucket_leaves_nothing() {
+fn a_video_that_is_deleted_on_its_way_to_a_bucket_leaves_nothing() {
     let s3 = S3::start();
-    let server = server(&s3, Addressing::Path, &["ffmpeg.path=/nonexistent/ffmpeg"]);
+    let server = server(&s3, Addressing::Path, &["ffmpeg.path=/nonexistent/ffmpeg", "trash.keep=0s"]);
     let creator = Creator::set_up(&server);
     let (_file, bytes) = mp4(&Recipe::new(1));
     s3.hold();
@@ -205,8 +205,13 @@ fn an_upload_that_is_given_up_on_its_way_to_a_bucket_leaves_nothing() {
     let mut sender = send_all(&server, &creator, &upload, &bytes);
     eventually("it is on its way to the bucket", || (s3.held() > 0).then_some(()));
     let given_up = creator.send("DELETE", &upload.place, &["Tus-Resumable: 1.0.0"], b"");
-    assert_eq!(given_up.status, 204);
-    assert_eq!(creator.send("GET", &format!("/api/v1/videos/{}", upload.video), &[], b"").status, 404);
+    assert_eq!(given_up.status, 409, "it is received already");
+    let video = format!("/api/v1/videos/{}", upload.video);
+    assert_eq!(creator.send("DELETE", &video, &[], b"").status, 200);
+    eventually("it is out of the trash", || {
+        creator.run_timer("videos.purge");
+        (creator.send("GET", &video, &[], b"").status == 404).then_some(())
+    });
     s3.release();
     // The answer is there once the server is done with it.
     sender.response(true);

@@ -41,7 +41,7 @@ export class Sender {
   #had = 0;
   #counted = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #ended = (): void => undefined;
+  #ended: (gone: boolean) => void = () => undefined;
 
   constructor(
     private readonly sent: Sent,
@@ -64,8 +64,8 @@ export class Sender {
     this.#halt();
   }
 
-  /** Gives up. Resolves when nothing of it is at the server. */
-  end(): Promise<void> {
+  /** Gives up. Resolves when nothing of it is at the server, or to `false` where it was received before. */
+  end(): Promise<boolean> {
     this.#wish = 'end';
     return new Promise((resolve) => {
       this.#ended = resolve;
@@ -102,8 +102,7 @@ export class Sender {
   }
 
   async #terminate(): Promise<void> {
-    await giveUp(this.#id, this.load);
-    this.#ended();
+    this.#ended(await giveUp(this.#id, this.load));
   }
 
   #failed(error: Tus.DetailedError | null): void {
@@ -163,12 +162,17 @@ export class Sender {
   }
 }
 
-/** Ends an upload by its id, where there is one. Where the server cannot be told, it gives up by itself what rests. */
-export async function giveUp(id: string, load = loadTus): Promise<void> {
+/**
+ * Ends an upload by its id, where there is one; `false` where it was received before. Where the server cannot be told, it
+ * gives up by itself what rests.
+ */
+export async function giveUp(id: string, load = loadTus): Promise<boolean> {
   try {
     if (id) await (await load()).Upload.terminate(`${ENDPOINT}/${id}`);
-  } catch {
-    // It was gone, or cannot be told.
+    return true;
+  } catch (error) {
+    // Otherwise it was gone, or cannot be told.
+    return (error as Partial<Tus.DetailedError>).originalResponse?.getStatus() !== 409;
   }
 }
 

@@ -208,7 +208,8 @@ class Uploads {
 
   async #cancel(entry: Entry): Promise<void> {
     this.#stop(entry, 'cancelled', t('upload_cancelled'));
-    await (entry.sender ? entry.sender.end() : giveUp(entry.id));
+    const gone = await (entry.sender ? entry.sender.end() : giveUp(entry.id));
+    if (!gone) this.#stop(entry, 'received', t('upload_received'));
     await refreshVideos();
   }
 

@@ -341,7 +341,10 @@ pub(crate) async fn create_video(
 #[utoipa::path(delete, path = "/api/v1/uploads/{id}", operation_id = "delete_upload", tag = "videos",
 params(("id" = String, Path, description = "The upload's id")), responses(
     (status = 204, description = "It is gone"),
-    NotTaken, Refusals,
+    (status = 409, description = "It was received a moment ago, and is on its way to its place", body = Problem,
+     content_type = "application/problem+json"),
+    (status = 412, description = "The request is not of tus 1.0.0", body = Problem, content_type = "application/problem+json"),
+    Refusals,
 ))]
 pub(crate) async fn delete(
     State(site): State<Site>,
@@ -351,8 +354,10 @@ pub(crate) async fn delete(
 ) -> Result<Response, Problem> {
     of_this_version(&headers)?;
     let upload = own(&site, &actor, &id).await?;
-    site.accounts.videos.give_up(&upload.id).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    match site.accounts.videos.give_up(&upload.id).await? {
+        true => Ok(StatusCode::NO_CONTENT.into_response()),
+        false => Err(Problem::new(ErrorCode::Conflict, "the upload was received; delete its video instead")),
+    }
 }
 
 /// Takes the place of other methods for those who can send none but POST (tus 1.0, X-HTTP-Method-Override).

@@ -300,7 +300,7 @@ impl Videos {
         self.changed(&video.short_id).await.map_err(Problem::database)
     }
 
-    /// Whether its video is there still: it goes with an upload that is given up, and with its account.
+    /// Whether its video is there still: it goes with its account, and out of the trash.
     async fn is_wanted(&self, upload: &Upload) -> Result<bool, Problem> {
         Ok(self.store.video(&upload.video_id).await.map_err(Problem::database)?.is_some())
     }
@@ -341,11 +341,15 @@ impl Videos {
         self.vod.objects().size(&key).await.ok() == u64::try_from(upload.length).ok()
     }
 
-    /// Gives an upload up, with what came of it and the video that it was to become.
-    pub(crate) async fn give_up(&self, id: &UploadId) -> Result<(), Problem> {
+    /// Gives an upload up, with what came of it and the video that it was to become. `false` where it is received, and on its
+    /// way to its place.
+    pub(crate) async fn give_up(&self, id: &UploadId) -> Result<bool, Problem> {
         let intake = self.intake()?;
-        self.store.delete_upload(id).await.map_err(Problem::database)?;
-        intake.staging.remove(id).await.map_err(|error| disk(&error))
+        let given_up = self.store.delete_upload(id).await.map_err(Problem::database)?;
+        if given_up {
+            intake.staging.remove(id).await.map_err(|error| disk(&error))?;
+        }
+        Ok(given_up)
     }
 
     fn refusal(&self, error: AppendError) -> Problem {
