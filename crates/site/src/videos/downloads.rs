@@ -55,7 +55,9 @@ struct Counts {
 #[derive(Debug)]
 pub(crate) struct Place {
     downloads: Downloads,
-    watching: Watching,
+    network: Network,
+    /// The seat of one who watches.
+    seat: Option<Watching>,
 }
 
 /// A body that keeps its place until it is sent, or nobody wants it any more.
@@ -112,35 +114,45 @@ impl Downloads {
         self.counts().refused[excess as usize]
     }
 
-    /// A place for an answer with bytes of the video of that short id.
-    pub(crate) fn begin(&self, address: IpAddr, video: &str) -> Result<Place, DownloadExcess> {
+    /// A place for an answer with bytes of a video's file; with its short id for one who watches it.
+    pub(crate) fn begin(&self, address: IpAddr, watched: Option<&str>) -> Result<Place, DownloadExcess> {
         let network = Network::from(address);
-        let (watching, now) = ((network, Box::from(video)), Instant::now());
+        let (seat, now) = (watched.map(|video| (network, Box::from(video))), Instant::now());
         let mut counts = self.counts();
         let has = counts.networks.get(&network).copied().unwrap_or(0);
-        let trusted = || counts.limits.trusted.iter().any(|range| range.contains(address));
-        let excess = if counts.total >= counts.limits.total {
-            Some(DownloadExcess::Total)
-        } else if has >= counts.limits.per_address && !trusted() {
-            Some(DownloadExcess::Address)
-        } else {
-            None
-        };
+        let excess = counts.excess(address, has, 1);
+        // For those who go on there is as much room again.
+        let goes_on =
+            |seat: &Watching| counts.seats.goes_on(seat, now) && counts.excess(address, has, ROOM_TO_GO_ON).is_none();
         if let Some(excess) = excess
-            && !counts.seats.goes_on(&watching, now)
+            && !seat.as_ref().is_some_and(goes_on)
         {
             counts.refused[excess as usize] += 1;
             return Err(excess);
         }
         counts.total += 1;
         counts.networks.insert(network, has + 1);
-        counts.seats.enter(&watching, excess.is_none(), now);
-        Ok(Place { downloads: self.clone(), watching })
+        if let Some(seat) = &seat {
+            counts.seats.enter(seat, excess.is_none(), now);
+        }
+        Ok(Place { downloads: self.clone(), network, seat })
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // They are never left half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    /// Which limit, so many times over, there is no room below: for one more at an address that has so many.
+    fn excess(&self, address: IpAddr, has: usize, times: usize) -> Option<DownloadExcess> {
+        let limits = &self.limits;
+        if self.total >= limits.total.saturating_mul(times) {
+            return Some(DownloadExcess::Total);
+        }
+        let full = has >= limits.per_address.saturating_mul(times);
+        (full && !limits.trusted.iter().any(|range| range.contains(address))).then_some(DownloadExcess::Address)
     }
 }
 
@@ -162,12 +174,13 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.downloads.counts();
         counts.total -= 1;
-        counts.seats.leave(&self.watching, Instant::now());
-        let (network, _) = &self.watching;
-        if let Some(has) = counts.networks.get_mut(network) {
+        if let Some(seat) = &self.seat {
+            counts.seats.leave(seat, Instant::now());
+        }
+        if let Some(has) = counts.networks.get_mut(&self.network) {
             *has -= 1;
             if *has == 0 {
-                counts.networks.remove(network);
+                counts.networks.remove(&self.network);
             }
         }
     }
@@ -193,6 +206,9 @@ impl http_body::Body for Placed {
     }
 }
 
+/// Those who go on may be so many times as many as those who come.
+const ROOM_TO_GO_ON: usize = 2;
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -203,7 +219,7 @@ mod tests {
     fn an_address_has_so_many_and_all_have_so_many() {
         let trusted = vec![AddressRange::new("192.0.2.0".parse().unwrap(), 24).unwrap()];
         let downloads = Downloads::new(DownloadLimits { total: 5, per_address: 2, trusted });
-        let begin = |address: &str, video| downloads.begin(address.parse().unwrap(), video);
+        let begin = |address: &str, video| downloads.begin(address.parse().unwrap(), Some(video));
         let first = begin("2001:db8::1", "one").unwrap();
         let second = begin("2001:db8::2", "one").unwrap();
         assert_eq!(begin("2001:db8::3", "two").unwrap_err(), DownloadExcess::Address, "the /64 is one address");
@@ -218,7 +234,7 @@ mod tests {
     #[test]
     fn who_watches_goes_on_while_the_server_is_full() {
         let downloads = Downloads::new(DownloadLimits { total: 2, per_address: 1, trusted: Vec::new() });
-        let begin = |address: &str, video| downloads.begin(address.parse().unwrap(), video);
+        let begin = |address: &str, video| downloads.begin(address.parse().unwrap(), Some(video));
         drop(begin("192.0.2.1", "one").unwrap());
         let full = [begin("192.0.2.2", "one").unwrap(), begin("192.0.2.3", "one").unwrap()];
         let paused = begin("192.0.2.1", "one").unwrap();
@@ -228,6 +244,21 @@ mod tests {
             assert_eq!(begin(address, video).unwrap_err(), DownloadExcess::Total, "{address} {video}: it is a new one");
         }
         drop((full, paused, sought));
+        assert_eq!((downloads.open(), downloads.counts().networks.len()), (0, 0));
+    }
+
+    #[test]
+    fn seats_are_for_those_who_watch_and_are_no_way_around_a_limit() {
+        let downloads = Downloads::new(DownloadLimits { total: 100, per_address: 2, trusted: Vec::new() });
+        let begin = |video| downloads.begin("192.0.2.1".parse().unwrap(), video);
+        for video in ["one", "two", "three"] {
+            drop([begin(Some(video)).unwrap(), begin(Some(video)).unwrap()]);
+        }
+        let full = [begin(None).unwrap(), begin(None).unwrap()];
+        assert_eq!(begin(None).unwrap_err(), DownloadExcess::Address, "a copy that is taken has no seat");
+        let gone_on = [begin(Some("one")).unwrap(), begin(Some("two")).unwrap()];
+        assert_eq!(begin(Some("three")).unwrap_err(), DownloadExcess::Address, "all seats together have a bound, too");
+        drop((full, gone_on));
         assert_eq!((downloads.open(), downloads.counts().networks.len()), (0, 0));
     }
 }

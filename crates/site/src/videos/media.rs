@@ -205,7 +205,8 @@ async fn whole_file(site: &Site, known: &KnownVideo, leave: VideoLeave, asked: &
     let mut response = file_answer(site, file, asked).await?;
     if asked.method == Method::GET && response.status() != StatusCode::NOT_MODIFIED {
         let downloads = site.accounts.videos.downloads();
-        let place = downloads.begin(asked.address, &known.video().short_id).map_err(Refusal::TooMany)?;
+        let watched = (!download).then_some(known.video().short_id.as_str());
+        let place = downloads.begin(asked.address, watched).map_err(Refusal::TooMany)?;
         response = place.hold(response);
     }
     if download {
