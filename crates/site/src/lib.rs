@@ -38,6 +38,7 @@ mod settings;
 mod source;
 mod videos;
 mod visitor;
+mod whole;
 mod work_words;
 mod workers;
 
@@ -80,6 +81,7 @@ pub fn router(live: impl LiveSource, accounts: Accounts, config: SiteConfig) -> 
         .method_not_allowed_fallback(pages::error::method_not_allowed)
         .layer(CatchPanicLayer::custom(pages::error::on_panic))
         .layer(middleware::from_fn_with_state(site.clone(), pages::error::explain_panic))
+        .layer(middleware::from_fn(whole::done_whole))
         .layer(middleware::from_fn_with_state(site.clone(), actor::own_pages_only))
         .layer(middleware::from_fn_with_state(site.clone(), readable::only_readable))
         .layer(middleware::from_fn(headers::secure))
