@@ -14,7 +14,7 @@ use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::write::part_size;
+use super::write::{given_up, part_size};
 use super::{CONNECT_TIMEOUT, LOCALHOST, READ_TIMEOUT, RETRIES, S3, is_localhost};
 use crate::{Blob, Error, Key};
 
@@ -124,9 +124,7 @@ impl Drop for Begun {
         let (s3, path, id) = (Arc::clone(&self.s3), self.path.clone(), std::mem::take(&mut self.id));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                if let Err(error) = s3.store.abort_multipart(&path, &id).await {
-                    tracing::warn!(%error, "the parts of an upload that was given up could not be taken away");
-                }
+                given_up(s3.store.abort_multipart(&path, &id).await);
             });
         }
     }

@@ -131,7 +131,12 @@ impl Drop for Upload {
 }
 
 async fn give_up(mut parts: Box<dyn MultipartUpload>) {
-    if let Err(error) = parts.abort().await {
+    given_up(parts.abort().await);
+}
+
+/// Says where parts of an upload stay that nobody wants.
+pub(super) fn given_up(result: object_store::Result<()>) {
+    if let Err(error) = result {
         tracing::warn!(%error, "the parts of an upload that was given up could not be taken away");
     }
 }
