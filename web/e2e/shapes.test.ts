@@ -97,7 +97,12 @@ test('sound that begins later than the pictures stays where it is', async () => 
 });
 
 test('4K plays', async () => {
-  const page = await watch(await creator.clip('4K.mp4', SECONDS, [...H264, '-s', '3840x2160', ...AAC]));
+  const id = await creator.upload(await creator.clip('4K.mp4', SECONDS, [...H264, '-s', '3840x2160', ...AAC]), '4K');
+  const playlist = `${server.origin}/videos/${id}/index.m3u8`;
+  await until('a smaller size is made', 60_000, async () => {
+    return (await (await creator.page.request.get(playlist)).text()).split('RESOLUTION=').length === 3;
+  });
+  const page = await visit(browser, `${server.origin}/w/${id}`);
   await reaches(page, 0.6);
   await page.getByRole('button', { name: 'Settings' }).click();
   await page.getByText('2160p', { exact: true }).click();
@@ -108,7 +113,7 @@ test('4K plays', async () => {
   });
   expect(80 - ((await shown(page)) ?? 0)).toBeOneOf([0, 1, 2]);
   await page.context().close();
-});
+}, 120_000);
 
 test('sound alone plays', async () => {
   const page = await watch(await creator.clip('sound.m4a', SECONDS, ['-vn', ...AAC]));
