@@ -262,9 +262,12 @@ mod tests {
 
     #[test]
     fn its_name_is_taken_from_a_stream_of_the_configuration_and_from_no_other() {
-        let entry = |app, name| StreamEntry { id: StreamId::parse(app, name).unwrap(), key: secrets::stream_key() };
-        let mut config = Config::default();
-        config.streams = vec![entry("live", "demo"), entry("live", "movie"), entry("other", "demo")];
+        let entry = |app, name| StreamEntry {
+            id: StreamId::parse(app, name).expect("these are names"),
+            key: secrets::stream_key(),
+        };
+        let streams = vec![entry("live", "demo"), entry("live", "movie"), entry("other", "demo")];
+        let mut config = Config { streams, ..Config::default() };
         make_room(&mut config);
         assert_eq!(config.streams.iter().map(ToString::to_string).collect::<Vec<_>>(), ["live/movie", "other/demo"]);
     }
