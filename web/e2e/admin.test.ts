@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { accessible, axe } from './axe.ts';
 import { launch, SCREENS } from './browser.ts';
-import { Server } from './server.ts';
+import { AGAIN, Server } from './server.ts';
 
 let server: Server;
 let browser: Browser;
@@ -172,7 +172,7 @@ test('a new video waits for a moderator, is approved, and is reported', async ()
   await ada.getByText('Saved.').waitFor();
 
   const api = `${server.origin}/api/v1`;
-  const invited = await ada.context().request.post(`${api}/invitations`, { data: {} });
+  const invited = await ada.context().request.post(`${api}/invitations`, { data: {}, ...AGAIN });
   const mia = await visitor(((await invited.json()) as { path: string }).path);
   await enter(mia, 'mia', 'Register');
   await mia.waitForURL('**/settings');
@@ -221,12 +221,12 @@ test('a new video waits for a moderator, is approved, and is reported', async ()
   await ada.getByText('No report is open.').waitFor();
 
   // Links of a new account wait for the video's owner, who finds them in the studio, and for moderators.
-  const other = await ada.context().request.post(`${api}/invitations`, { data: {} });
+  const other = await ada.context().request.post(`${api}/invitations`, { data: {}, ...AGAIN });
   const vic = await visitor(((await other.json()) as { path: string }).path);
   await enter(vic, 'vic', 'Register');
   await vic.waitForURL('**/settings');
   for (const text of ['see https://one.example/', 'and https://two.example/']) {
-    const said = await vic.context().request.post(`${api}/videos/${id}/comments`, { data: { text } });
+    const said = await vic.context().request.post(`${api}/videos/${id}/comments`, { data: { text }, ...AGAIN });
     expect(((await said.json()) as { held: boolean }).held).toBe(true);
   }
   await go(mia, '/studio');

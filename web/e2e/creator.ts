@@ -10,7 +10,7 @@ import type { Browser, Page } from 'playwright-core';
 
 import { SCREENS } from './browser.ts';
 import { numberedPicture } from './playback-clock.ts';
-import { FFMPEG, type Server, until } from './server.ts';
+import { AGAIN, FFMPEG, type Server, until } from './server.ts';
 
 /** What the API tells of a video. */
 export interface Video {
@@ -38,7 +38,7 @@ export class Creator {
     await page.getByRole('button', { name: 'Set up this site' }).click();
     await page.waitForURL('**/admin**');
     const data = { handle: 'night-market', title: 'Night market 夜市' };
-    const made = await page.request.post(`${server.origin}/api/v1/channels`, { data });
+    const made = await page.request.post(`${server.origin}/api/v1/channels`, { data, ...AGAIN });
     if (!made.ok()) throw new Error(await made.text());
     return new Creator(server, page, await mkdtemp(join(tmpdir(), 'millrace-clips-')));
   }
@@ -62,7 +62,7 @@ export class Creator {
   async upload(path: string, title: string, description = ''): Promise<string> {
     const file = { name: basename(path), mimeType: 'application/octet-stream', buffer: await readFile(path) };
     const multipart = { title, description, visibility: 'public', channel: 'night-market', file };
-    const made = await this.page.request.post(`${this.server.origin}/api/v1/videos`, { multipart });
+    const made = await this.page.request.post(`${this.server.origin}/api/v1/videos`, { multipart, ...AGAIN });
     if (made.status() !== 201) throw new Error(`${title}: ${await made.text()}`);
     const { id } = (await made.json()) as Video;
     await until(`${title} is ready`, 60_000, async () => {
@@ -74,7 +74,7 @@ export class Creator {
   }
 
   async told(id: string): Promise<Video> {
-    return (await this.page.request.get(`${this.server.origin}/api/v1/videos/${id}`)).json() as Promise<Video>;
+    return (await this.page.request.get(`${this.server.origin}/api/v1/videos/${id}`, AGAIN)).json() as Promise<Video>;
   }
 
   async end(): Promise<void> {

@@ -11,6 +11,11 @@ import { fileURLToPath } from 'node:url';
 import type { LiveStream } from '../src/lib/api.ts';
 import { clockPicture } from './playback-clock.ts';
 
+/**
+ * For requests that Playwright sends itself: on a connection that rested, as the server closes it, a browser would send them again.
+ */
+export const AGAIN = { maxRetries: 3 };
+
 /** `millrace serve` on ports of the system's choice, in a directory of its own. */
 export class Server {
   readonly #child: ChildProcess;

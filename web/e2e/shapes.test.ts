@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { launch } from './browser.ts';
 import { AAC, Creator, H264, RATE, visit } from './creator.ts';
-import { Server, until } from './server.ts';
+import { AGAIN, Server, until } from './server.ts';
 import { jump, picture, reaches, shown, size } from './watching.ts';
 
 const OPUS = ['-c:a', 'libopus', '-b:a', '48k'];
@@ -100,7 +100,7 @@ test('4K plays', async () => {
   const id = await creator.upload(await creator.clip('4K.mp4', SECONDS, [...H264, '-s', '3840x2160', ...AAC]), '4K');
   const playlist = `${server.origin}/videos/${id}/index.m3u8`;
   await until('a smaller size is made', 60_000, async () => {
-    return (await (await creator.page.request.get(playlist)).text()).split('RESOLUTION=').length === 3;
+    return (await (await creator.page.request.get(playlist, AGAIN)).text()).split('RESOLUTION=').length === 3;
   });
   const page = await visit(browser, `${server.origin}/w/${id}`);
   await reaches(page, 0.6);
@@ -126,7 +126,7 @@ test('sound alone plays', async () => {
 test('HEVC plays where the browser knows it; elsewhere it is told, and a copy plays once there is one', async () => {
   const id = await creator.upload(await creator.clip('hevc.mp4', SECONDS, [...HEVC, ...AAC]), 'hevc');
   const playlist = `${server.origin}/videos/${id}/index.m3u8`;
-  await until('a copy is made', 60_000, async () => (await (await creator.page.request.get(playlist)).text()).includes('avc1'));
+  await until('a copy is made', 60_000, async () => (await (await creator.page.request.get(playlist, AGAIN)).text()).includes('avc1'));
   const page = await visit(browser, `${server.origin}/about`);
   const known = await page.evaluate(() => MediaSource.isTypeSupported('video/mp4; codecs="hvc1.1.6.L60.90"'));
   if (!known) {
@@ -156,7 +156,7 @@ test('MP3 plays: out of the file where the browser does not take it out of segme
   const path = await creator.clip('mp3.mp4', SECONDS, [...H264, '-c:a', 'libmp3lame']);
   const id = await creator.upload(path, 'mp3');
   const playlist = `${server.origin}/videos/${id}/index.m3u8`;
-  const listed = async (): Promise<string> => (await creator.page.request.get(playlist)).text();
+  const listed = async (): Promise<string> => (await creator.page.request.get(playlist, AGAIN)).text();
   await until('its sound is coded anew', 60_000, async () => (await listed()).includes('mp4a.40.2'));
   const page = await visit(browser, `${server.origin}/w/${id}`);
   await isRight(page);

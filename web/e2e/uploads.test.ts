@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { accessible } from './axe.ts';
 import { launch, SCREENS } from './browser.ts';
-import { FFMPEG, Server } from './server.ts';
+import { AGAIN, FFMPEG, Server } from './server.ts';
 
 let server: Server;
 let browser: Browser;
@@ -192,7 +192,7 @@ test('after a reload in the middle, the same file goes on where it stopped, and 
 
 /** The uploads that the server knows. */
 async function known(): Promise<{ file_name: string; received: number }[]> {
-  const response = await page.request.get(`${server.origin}/api/v1/users/me/uploads`);
+  const response = await page.request.get(`${server.origin}/api/v1/users/me/uploads`, AGAIN);
   return ((await response.json()) as { items: { file_name: string; received: number }[] }).items;
 }
 
