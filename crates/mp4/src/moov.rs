@@ -104,6 +104,11 @@ impl Draft {
         self.fragmented
     }
 
+    /// Bytes of memory of its samples.
+    pub(crate) fn memory(&self) -> usize {
+        self.tracks.iter().filter_map(|track| track.media.as_ref().ok()).map(|media| media.samples.memory()).sum()
+    }
+
     /// The movie; `cut_off` where the file ends within a box.
     pub(crate) fn finish(self, size: u64, cut_off: bool) -> Result<Movie, Error> {
         let mut truncated = cut_off;

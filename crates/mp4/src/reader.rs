@@ -81,6 +81,12 @@ impl Reader {
         self.advance()
     }
 
+    /// Bytes of memory that it takes, about: what it holds of the file, and what it has made of that.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.held.capacity() + self.draft.as_ref().map_or(0, Draft::memory)
+    }
+
     /// What was read.
     ///
     /// # Errors

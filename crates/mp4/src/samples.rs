@@ -310,6 +310,11 @@ impl Builder {
         Self { samples: Samples::default(), file, bytes: 0, cut_off: false, next: 0 }
     }
 
+    /// Bytes of memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.samples.memory()
+    }
+
     /// From the tables of a `stbl`, as far as they agree.
     pub(crate) fn from_tables(tables: &Tables<'_>, file: u64) -> Result<Self, Error> {
         let mut builder = Self::new(file);

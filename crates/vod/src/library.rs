@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use millrace_mp4::{Plan, Reader, TARGET_DURATION};
 use millrace_objects::{Blob, Key, Objects};
 use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::timeout_at;
 
 use crate::Title;
 
@@ -23,8 +24,7 @@ struct Inner {
     shelf: Mutex<Shelf>,
     clock: AtomicU64,
     most_memory: usize,
-    /// Large indexes are read a few at a time: while it is read, each takes more memory than the shelf counts.
-    large: Semaphore,
+    large: Large,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +49,14 @@ impl Place {
     }
 }
 
+/// Large indexes are read a few at a time: while it is read, each takes more memory than the shelf counts.
+#[derive(Debug)]
+struct Large {
+    turns: Arc<Semaphore>,
+    /// How long a turn may last, so that whoever waits for one gets it.
+    longest: Duration,
+}
+
 /// Why a file cannot be played from where it lies.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +67,9 @@ pub enum TitleError {
     /// It cannot be read.
     #[error("{0}")]
     Storage(#[from] millrace_objects::Error),
+    /// Its index is large, and lies in more pieces than can be read in passing.
+    #[error("the index takes too long to read")]
+    Slow,
 }
 
 impl TitleError {
@@ -82,7 +93,7 @@ impl Vod {
             shelf: Mutex::default(),
             clock: AtomicU64::new(0),
             most_memory,
-            large: Semaphore::new(LARGE_AT_ONCE),
+            large: Large { turns: Arc::new(Semaphore::new(LARGE_AT_ONCE)), longest: LARGE_FOR },
         };
         Self { inner: Arc::new(inner) }
     }
@@ -178,32 +189,164 @@ impl Shelf {
 }
 
 /// Reads what of a file tells where its samples are, and cuts it into segments.
-async fn plan(blob: &Blob, large: &Semaphore) -> Result<Plan, TitleError> {
+async fn plan(blob: &Blob, large: &Large) -> Result<Plan, TitleError> {
     let mut reader = Reader::new(blob.size())?;
-    let (mut read, mut turn) = (0, None);
-    while let Some(range) = reader.wants() {
-        if read >= LARGE && turn.is_none() {
-            turn = large.acquire().await.ok();
+    let mut turn = None;
+    loop {
+        if turn.is_none() && reader.memory() >= LARGE {
+            let permit = Arc::clone(&large.turns).acquire_owned().await.ok();
+            turn = permit.map(|permit| (permit, Instant::now() + large.longest));
         }
+        let Some(range) = reader.wants() else { break };
         let offset = range.start;
-        let bytes = blob.read(range).await?;
-        read += bytes.len();
+        let bytes = match &turn {
+            None => blob.read(range).await?,
+            Some((_, end)) if Instant::now() < *end => {
+                timeout_at((*end).into(), blob.read(range)).await.map_err(|_| TitleError::Slow)??
+            }
+            Some(_) => return Err(TitleError::Slow),
+        };
         reader.feed(offset, &bytes)?;
     }
+    // It goes on where whoever asked has gone, and so has its turn.
     let made = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let movie = Arc::new(reader.finish()?);
         Plan::new(movie, TARGET_DURATION)
     });
-    let made = made.await.map_err(|_| millrace_objects::Error::NotFound)?;
-    drop(turn);
-    Ok(made?)
+    Ok(made.await.map_err(|_| millrace_objects::Error::NotFound)??)
 }
 
 /// Bytes that indexes may take in memory, all together.
 const MOST_MEMORY: usize = 256 << 20;
-/// An index of more bytes is large: that of an hour or two has as many.
+/// An index is large that takes more bytes while it is read: that of an hour or two takes as many.
 const LARGE: usize = 2 << 20;
 /// Large indexes that are read at a time. The largest takes some 200 MiB meanwhile.
 const LARGE_AT_ONCE: usize = 4;
+/// How long one of them is read: in one piece, it is there in seconds.
+const LARGE_FOR: Duration = Duration::from_secs(60);
 /// Files whose indexes are kept at most: each keeps an open file, too.
 const MOST_TITLES: usize = 1024;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// A box of a file.
+    fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        [&u32::try_from(content.len() + 8).unwrap().to_be_bytes()[..], kind, content].concat()
+    }
+
+    /// The index of a file without tracks, with `more` in it.
+    fn index(more: &[u8]) -> Vec<u8> {
+        let mut head = [0; 100];
+        head[12..16].copy_from_slice(&1000_u32.to_be_bytes()); // ticks per second
+        [boxed(b"ftyp", b"isom\0\0\0\0"), boxed(b"moov", &[&boxed(b"mvhd", &head), more].concat())].concat()
+    }
+
+    fn large_index() -> Vec<u8> {
+        index(&boxed(b"free", &vec![0; 2 * LARGE]))
+    }
+
+    /// A file of many fragments, each of which is asked for by itself, with nothing in them.
+    fn fragments() -> Vec<u8> {
+        let fragment = [boxed(b"moof", b""), boxed(b"mdat", &[0; 8192])].concat();
+        let index = index(&boxed(b"mvex", b""));
+        index.iter().chain(fragment.iter().cycle().take(600 * fragment.len())).copied().collect()
+    }
+
+    async fn blob(bytes: Vec<u8>) -> (tempfile::TempDir, Blob) {
+        let directory = tempfile::tempdir().unwrap();
+        let objects = Objects::open("file://objects", directory.path()).unwrap();
+        let key = objects.put("mp4", bytes).await.unwrap();
+        (directory, objects.blob(&key).await.unwrap())
+    }
+
+    fn turns(count: usize, longest: Duration) -> Large {
+        Large { turns: Arc::new(Semaphore::new(count)), longest }
+    }
+
+    fn once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn many_pieces_of_little_take_no_turn() {
+        let (_directory, blob) = blob(fragments()).await;
+        let made = tokio::time::timeout(LARGE_FOR, plan(&blob, &turns(0, LARGE_FOR))).await;
+        assert!(matches!(made, Ok(Err(TitleError::File(_)))), "it has no tracks: {made:?}");
+    }
+
+    #[tokio::test]
+    async fn a_large_index_waits_for_its_turn_and_has_it_for_a_while() {
+        let (_directory, blob) = blob(large_index()).await;
+        let none = turns(0, LARGE_FOR);
+        let mut waiting = pin!(plan(&blob, &none));
+        assert!(once(waiting.as_mut()).is_pending());
+        none.turns.add_permits(1);
+        assert!(matches!(waiting.await, Err(TitleError::File(_))));
+
+        let short = turns(1, Duration::ZERO);
+        let made = plan(&blob, &short).await;
+        assert!(matches!(made, Err(TitleError::Slow)), "{made:?}");
+        assert_eq!(short.turns.available_permits(), 1);
+    }
+
+    #[test]
+    fn a_turn_lasts_as_long_as_the_work_though_nobody_waits_for_it() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (_directory, blob) = blob(large_index()).await;
+            let (go_on, held_up) = mpsc::channel::<()>();
+            let elsewhere = tokio::task::spawn_blocking(move || held_up.recv());
+            let one = turns(1, LARGE_FOR);
+            {
+                let mut working = pin!(plan(&blob, &one));
+                assert!(once(working.as_mut()).is_pending());
+            }
+            assert_eq!(one.turns.available_permits(), 0);
+            go_on.send(()).unwrap();
+            elsewhere.await.unwrap().unwrap();
+            drop(one.turns.acquire().await.unwrap());
+        });
+    }
+
+    #[tokio::test]
+    async fn what_nobody_played_for_a_while_is_let_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let vod = Vod::new(Objects::open("file://objects", directory.path()).unwrap());
+        let key = || Key::new("mp4");
+        let (played, resting, being_read) = (key(), key(), key());
+        let reader = {
+            let mut shelf = vod.shelf();
+            let place = |memory| Place { memory, used_at: Some(Instant::now()), ..Place::default() };
+            let hour = Duration::from_secs(3600);
+            let rested = Instant::now().checked_sub(hour);
+            shelf.places.insert(played.clone(), place(10));
+            shelf.places.insert(resting.clone(), Place { used_at: rested, ..place(20) });
+            let reading = Place { used_at: rested, ..place(0) };
+            let reader = Arc::clone(&reading.title);
+            shelf.places.insert(being_read.clone(), reading);
+            shelf.memory = 30;
+            reader
+        };
+        let left = |unused| {
+            vod.let_go(unused);
+            let shelf = vod.shelf();
+            let mut left: Vec<_> = shelf.places.keys().cloned().collect();
+            left.sort_by_key(|key| [&played, &resting, &being_read].iter().position(|known| *known == key));
+            (left, shelf.memory)
+        };
+        assert_eq!(left(Duration::from_secs(60)), (vec![played.clone(), being_read.clone()], 10));
+        drop(reader);
+        assert_eq!(left(Duration::from_secs(60)), (vec![played.clone()], 10), "whoever read it has gone");
+        assert_eq!(left(Duration::ZERO), (vec![], 0));
+    }
+}

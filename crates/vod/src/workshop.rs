@@ -10,7 +10,8 @@ use millrace_store::{
 };
 use millrace_transcode::{Ffmpeg, LadderConfig};
 
-use crate::{Staging, Title, Vod};
+use crate::staging::blocking;
+use crate::{Staging, Title, TitleError, Vod};
 
 /// Where videos are worked on. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -84,11 +85,11 @@ impl Workshop {
         Ok(Some(Piece { listed, files }))
     }
 
-    /// An MP4 as it is played; `None` where the packager does not read it.
+    /// An MP4 as it is played; `None` where the packager does not read it, or not in passing.
     pub(crate) async fn title(&self, key: &Key) -> Result<Option<Arc<Title>>, Failure> {
         match self.vod.title(key).await {
             Ok(title) => Ok(Some(title)),
-            Err(error) if error.is_the_files() => Ok(None),
+            Err(error) if error.is_the_files() || matches!(error, TitleError::Slow) => Ok(None),
             Err(error) => Err(Failure::retry(error.to_string())),
         }
     }
