@@ -30,6 +30,9 @@ pub enum Error {
     /// There is no room left.
     #[error("the storage is full")]
     Full,
+    /// What is to stay free on a disk would not.
+    #[error("the disk has no room left beyond upload.reserve")]
+    Reserve,
     /// A file cannot be read or written.
     #[error("{path}: {source}", path = .path.display())]
     File {

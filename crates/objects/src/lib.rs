@@ -45,6 +45,8 @@ pub use writer::Writer;
 #[derive(Debug, Clone)]
 pub struct Objects {
     backend: Backend,
+    /// Bytes that stay free on disks to which files are copied.
+    reserve: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -96,7 +98,13 @@ impl Objects {
             Place::Directory(path) => Backend::Disk(Arc::new(Disk::open(data_dir.join(path))?)),
             Place::Bucket(bucket) => Backend::S3(Arc::new(S3::open(bucket, access)?)),
         };
-        Ok(Self { backend })
+        Ok(Self { backend, reserve: 0 })
+    }
+
+    /// The same, which leaves so many bytes free on the disks to which it copies files.
+    #[must_use]
+    pub fn leaving_free(self, reserve: u64) -> Self {
+        Self { reserve, ..self }
     }
 
     /// Whether objects can be listed, kept, read and deleted here: tries it with a small one.
@@ -164,7 +172,7 @@ impl Objects {
     /// copied, as it is read. In the end it is no longer at `path`; after an error it still is.
     ///
     /// # Errors
-    /// [`Error::File`] where there is no file at `path`, and what the storage says.
+    /// [`Error::File`] where there is no file at `path`, [`Error::Reserve`], and what the storage says.
     ///
     /// # Panics
     /// As [`put`](Self::put) does.
@@ -181,7 +189,7 @@ impl Objects {
     /// As [`put_file`](Self::put_file).
     pub async fn put_file_as(&self, key: &Key, path: &Path) -> Result<(), Error> {
         match &self.backend {
-            Backend::Disk(disk) => disk.take(key, path).await,
+            Backend::Disk(disk) => disk.take(key, path, self.reserve).await,
             Backend::S3(s3) => {
                 s3.put_file(key, &disk::open_file(path).await?).await?;
                 tokio::fs::remove_file(path).await.map_err(|source| Error::file(path, source))
@@ -239,17 +247,33 @@ impl Objects {
     /// use: it is not made safe against a loss of power. After an error there is none.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::File`] where it cannot be written or is there already, and what the storage says.
+    /// [`Error::NotFound`], [`Error::File`] where it cannot be written or is there already, [`Error::Reserve`], and what the
+    /// storage says.
     pub async fn fetch_to(&self, key: &Key, path: &Path) -> Result<u64, Error> {
         let object = self.get(key).await?;
         let size = object.size;
         let file = tokio::fs::File::create_new(path).await.map_err(|source| Error::file(path, source))?;
-        let written = write_all(object.chunks, file, path).await;
+        let written = self.write_all(object.chunks, file, path).await;
         if written.is_err() {
             // What went wrong first is what is told.
             let _ = tokio::fs::remove_file(path).await;
         }
         written.map(|()| size)
+    }
+
+    async fn write_all(&self, mut chunks: Chunks, mut file: tokio::fs::File, path: &Path) -> Result<(), Error> {
+        let (mut written, mut look_at) = (0, 0);
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk?;
+            // Others write to the same disk meanwhile.
+            if written >= look_at {
+                disk::leave_free(&file, path, self.reserve)?;
+                look_at = written + LOOK_EVERY;
+            }
+            file.write_all(&chunk).await.map_err(|source| Error::file(path, source))?;
+            written += chunk.len() as u64;
+        }
+        file.flush().await.map_err(|source| Error::file(path, source))
     }
 
     /// Deletes what is under a key. That there is nothing is no error.
@@ -318,13 +342,6 @@ impl std::fmt::Display for Objects {
     }
 }
 
-async fn write_all(mut chunks: Chunks, mut file: tokio::fs::File, path: &Path) -> Result<(), Error> {
-    while let Some(chunk) = chunks.next().await {
-        file.write_all(&chunk?).await.map_err(|source| Error::file(path, source))?;
-    }
-    file.flush().await.map_err(|source| Error::file(path, source))
-}
-
 impl Entries {
     /// The next object.
     pub async fn next(&mut self) -> Option<Result<Entry, Error>> {
@@ -346,6 +363,8 @@ impl std::fmt::Debug for Entries {
     }
 }
 
+/// So many bytes apart one looks how full a disk is.
+const LOOK_EVERY: u64 = 64 << 20;
 /// What is written to see whether that can be done.
 const CHECK: &str = "millrace";
 /// The longest that S3 takes a signature for: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>.

@@ -49,7 +49,8 @@ pub(crate) enum Error {
 
 /// Opens the configured storage.
 pub(crate) fn open(config: &Config) -> Result<Objects, millrace_objects::Error> {
-    Objects::open_with(config.storage.url.as_str(), &config.data_dir, &access(config)?)
+    let objects = Objects::open_with(config.storage.url.as_str(), &config.data_dir, &access(config)?)?;
+    Ok(objects.leaving_free(config.upload.reserve.get() as u64))
 }
 
 /// Says in the log where files cannot be kept. The server starts all the same: live streams need none, and a bucket that

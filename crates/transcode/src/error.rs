@@ -57,6 +57,9 @@ pub enum Error {
     /// There is no room for the result.
     #[error("the disk is full")]
     DiskFull,
+    /// What is to stay free on the disk would not.
+    #[error("the disk has no room left beyond upload.reserve")]
+    Reserve,
     /// FFmpeg had no memory left.
     #[error("FFmpeg ran out of memory")]
     OutOfMemory,

@@ -142,7 +142,7 @@ impl Ffmpeg {
                 }
                 if news.told {
                     if self.room(part.directory())? == 0 {
-                        return Err(Error::DiskFull);
+                        return Err(self.no_room());
                     }
                     progress.send_replace(reader.at());
                 }

@@ -105,6 +105,12 @@ impl Ffmpeg {
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize).saturating_sub(self.config.reserve))
     }
 
+    /// What is in the way where that is not enough.
+    #[must_use]
+    pub fn no_room(&self) -> Error {
+        if self.config.reserve > 0 { Error::Reserve } else { Error::DiskFull }
+    }
+
     pub(crate) fn has_filter(&self, name: &str) -> bool {
         self.filters.contains(name)
     }

@@ -160,7 +160,7 @@ impl Workshop {
         if let Some(ffmpeg) = &self.ffmpeg
             && ffmpeg.room(&bench.0).map_err(ffmpeg_failed)? < u64::try_from(file.size).unwrap_or(0)
         {
-            return Err(ffmpeg_failed(millrace_transcode::Error::DiskFull));
+            return Err(ffmpeg_failed(ffmpeg.no_room()));
         }
         let path = bench.file("source");
         self.objects().fetch_to(&key, &path).await.map_err(storage)?;

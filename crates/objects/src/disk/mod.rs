@@ -8,16 +8,17 @@ mod read;
 mod write;
 
 use std::fs::{self, File, ReadDir};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, StatVfs};
 
-use crate::{Blob, Entry, Error, Key};
+use crate::{Blob, Entry, Error, Key, LOOK_EVERY};
 
 pub(crate) use read::OpenFile;
 pub(crate) use write::DiskWriter;
@@ -45,7 +46,7 @@ impl Disk {
         let root = self.root.clone();
         blocking(move || {
             let disk = rustix::fs::statvfs(&root).map_err(|error| Error::file(&root, error.into()))?;
-            Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+            Ok(room(&disk))
         })
         .await
     }
@@ -64,9 +65,10 @@ impl Disk {
         .await
     }
 
-    pub(crate) async fn take(&self, key: &Key, path: &Path) -> Result<(), Error> {
+    /// Takes a file over. Where it has to be copied, `reserve` bytes stay free.
+    pub(crate) async fn take(&self, key: &Key, path: &Path, reserve: u64) -> Result<(), Error> {
         let (part, path) = (self.part(key), path.to_owned());
-        blocking(move || take(part, &path)).await
+        blocking(move || take(part, &path, reserve)).await
     }
 
     pub(crate) async fn blob(&self, key: &Key) -> Result<Blob, Error> {
@@ -235,7 +237,7 @@ fn regular(file: File, path: &Path) -> Result<File, Error> {
 /// To read, through no link at the end of the path, and without waiting for who writes to a pipe.
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 
-fn take(part: Part, path: &Path) -> Result<(), Error> {
+fn take(part: Part, path: &Path, reserve: u64) -> Result<(), Error> {
     let wrong = |source| Error::file(path, source);
     let mut file = open_regular(path)?;
     file.sync_all().map_err(wrong)?;
@@ -247,12 +249,29 @@ fn take(part: Part, path: &Path) -> Result<(), Error> {
         }
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {
             let mut copy = part.create()?;
-            io::copy(&mut file, &mut copy).map_err(|source| Error::file(part.path(), source))?;
+            loop {
+                leave_free(&copy, part.path(), reserve)?;
+                let copied = io::copy(&mut (&mut file).take(LOOK_EVERY), &mut copy);
+                if copied.map_err(|source| Error::file(part.path(), source))? == 0 {
+                    break;
+                }
+            }
             part.publish(&copy)?;
             fs::remove_file(path).map_err(wrong)
         }
         Err(error) => Err(wrong(error)),
     }
+}
+
+/// Sees to it that the disk of a file, whose path is for errors, has more than so many bytes that are free.
+pub(crate) fn leave_free(file: impl AsFd, path: &Path, reserve: u64) -> Result<(), Error> {
+    let disk = rustix::fs::fstatvfs(file).map_err(|error| Error::file(path, error.into()))?;
+    if reserve > 0 && room(&disk) <= reserve { Err(Error::Reserve) } else { Ok(()) }
+}
+
+/// Bytes that are free on a disk for others than the administrator.
+fn room(disk: &StatVfs) -> u64 {
+    disk.f_bavail.saturating_mul(disk.f_frsize)
 }
 
 /// The next objects of a directory, `None` for what is none. Empty at its end.

@@ -43,6 +43,26 @@ async fn a_file_of_another_file_system_is_copied() {
 }
 
 #[tokio::test]
+async fn what_is_to_stay_free_stays_free_where_files_are_copied() {
+    let (storage, elsewhere) = (storage().await, Path::new("/dev/shm"));
+    let objects = storage.objects.clone().leaving_free(u64::MAX);
+    let here = storage.directory.path().join("here");
+    fs::write(&here, "moved").unwrap();
+    let key = objects.put_file("mp4", &here).await.expect("what is moved takes no room");
+    if elsewhere.is_dir() {
+        let file = tempfile::NamedTempFile::new_in(elsewhere).unwrap();
+        fs::write(&file, "copied").unwrap();
+        let error = objects.put_file("mp4", file.path()).await.unwrap_err();
+        assert!(matches!(error, Error::Reserve), "{error}");
+        assert_eq!(fs::read(&file).unwrap(), b"copied");
+    }
+    let copy = storage.directory.path().join("copy");
+    assert!(matches!(objects.fetch_to(&key, &copy).await.unwrap_err(), Error::Reserve));
+    assert!(!copy.exists());
+    assert_eq!(keys(&objects).await, [key].into());
+}
+
+#[tokio::test]
 async fn what_is_no_object_is_not_listed() {
     let storage = storage().await;
     let key = storage.objects.put("jpg", "picture").await.unwrap();

@@ -202,7 +202,7 @@ async fn what_is_to_be_left_free_is_left_free() {
     let goes_on = "echo out_time_us=40000; echo progress=continue; while :; do :; done";
     let config = FfmpegConfig { reserve: u64::MAX, ..FfmpegConfig::default() };
     let (error, names) = with_fake_as(&format!("{WRITE}; {goes_on}"), config).await;
-    assert!(matches!(error, Error::DiskFull), "{error:?}");
+    assert!(matches!(error, Error::Reserve), "{error:?}");
     assert_eq!(names, ["a.mp4", "ffmpeg", "ffprobe"]);
 }
 
