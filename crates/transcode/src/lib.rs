@@ -34,7 +34,7 @@ mod tools;
 mod transcode;
 mod verdict;
 
-pub use container::{Container, HEAD_BYTES, NotMedia, media_type};
+pub use container::{Container, HEAD_BYTES, NotMedia};
 pub use error::Error;
 pub use ladder::{AudioCodec, AudioSettings, LadderConfig, Rung, Speed, VideoCodec, VideoSettings, ladder};
 pub use make::Made;

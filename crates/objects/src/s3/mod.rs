@@ -20,7 +20,9 @@ use object_store::client::{DnsFuture, DnsResolver};
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use crate::media_type::{ANY, MEDIA_TYPES};
 use crate::place::{Access, Bucket, origin};
 use crate::{Entry, Error, Key};
 
@@ -43,14 +45,13 @@ impl S3 {
     /// Nothing is asked of the bucket yet.
     pub(crate) fn open(bucket: Bucket, access: &Access) -> Result<Self, Error> {
         let endpoint = bucket.endpoint.clone();
-        let store = client(&bucket, endpoint.as_deref(), access)?;
+        let store = client(&bucket, endpoint.as_deref(), access, for_readers())?;
         let public = match &access.public_url {
-            Some(url) => Some(client(&bucket, Some(origin(url)?), access)?),
+            Some(url) => Some(client(&bucket, Some(origin(url)?), access, for_readers())?),
             None => None,
         };
         let prefix = bucket.prefix.split('/').filter(|name| !name.is_empty()).collect();
-        let sender = Sender::new(endpoint.as_deref().unwrap_or_default())
-            .map_err(|error| Error::Remote { bucket: bucket.name.clone(), says: error.to_string() })?;
+        let sender = Sender::new(&bucket, access)?;
         Ok(Self { store, public, sender, bucket, prefix })
     }
 
@@ -151,7 +152,7 @@ impl S3 {
 }
 
 /// A client of a bucket at an endpoint.
-fn client(bucket: &Bucket, endpoint: Option<&str>, access: &Access) -> Result<AmazonS3, Error> {
+fn client(bucket: &Bucket, endpoint: Option<&str>, access: &Access, retry: RetryConfig) -> Result<AmazonS3, Error> {
     let environment = || {
         let known = |(name, value): (String, String)| Some((name.to_ascii_lowercase().parse().ok()?, value));
         std::env::vars().filter(|(name, _)| name.starts_with("AWS_")).filter_map(known)
@@ -192,10 +193,15 @@ fn client(bucket: &Bucket, endpoint: Option<&str>, access: &Access) -> Result<Am
         .with_region(region)
         .with_endpoint(bucket.address(endpoint))
         .with_virtual_hosted_style_request(!bucket.path_style)
-        .with_retry(RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() })
+        .with_retry(retry)
         .with_client_options(options(endpoint))
         .build()
         .map_err(|error| Error::Remote { bucket: bucket.name.clone(), says: error.to_string() })
+}
+
+/// How a request is sent again that may be, while somebody waits.
+fn for_readers() -> RetryConfig {
+    RetryConfig { max_retries: 4, retry_timeout: Duration::from_secs(30), ..RetryConfig::default() }
 }
 
 fn options(endpoint: &str) -> ClientOptions {
@@ -207,7 +213,7 @@ fn options(endpoint: &str) -> ClientOptions {
         // A whole film takes its time; what matters is that bytes come.
         .with_timeout_disabled()
         .with_read_timeout(READ_TIMEOUT)
-        .with_default_content_type("application/octet-stream");
+        .with_default_content_type(ANY);
     if is_localhost(endpoint) {
         options = options.with_dns_resolver(Arc::new(Localhost));
     }
@@ -224,6 +230,13 @@ struct Localhost;
 impl DnsResolver for Localhost {
     fn resolve(&self, _: &str) -> DnsFuture {
         Box::pin(std::future::ready(Ok(LOCALHOST.to_vec())))
+    }
+}
+
+impl Resolve for Localhost {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses: Addrs = Box::new(LOCALHOST.into_iter().map(|address| (address, 0).into()));
+        Box::pin(std::future::ready(Ok(addresses)))
     }
 }
 
@@ -275,22 +288,8 @@ const FULL: [&str; 2] = ["QuotaExceeded", "XMinioStorageFull"];
 const REFUSED: [&str; 5] =
     ["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long nothing may come, or a part that is sent may take.
+/// How long nothing may come, or a part of a [`S3Writer`] that is sent may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// Of a request that may be sent again.
-const RETRIES: usize = 4;
-const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
-const MEDIA_TYPES: [(&str, &str); 9] = [
-    ("mp4", "video/mp4"),
-    ("m4s", "video/iso.segment"),
-    ("webm", "video/webm"),
-    ("mkv", "video/x-matroska"),
-    ("mov", "video/quicktime"),
-    ("jpg", "image/jpeg"),
-    ("webp", "image/webp"),
-    ("png", "image/png"),
-    ("vtt", "text/vtt"),
-];
 
 #[cfg(test)]
 mod tests {

@@ -134,9 +134,11 @@ async fn give_up(mut parts: Box<dyn MultipartUpload>) {
     given_up(parts.abort().await);
 }
 
-/// Says where parts of an upload stay that nobody wants.
+/// Says where parts of an upload stay that nobody wants. There may be none: it was put together, and the answer was lost.
 pub(super) fn given_up(result: object_store::Result<()>) {
-    if let Err(error) = result {
+    if let Err(error) = result
+        && !matches!(error, object_store::Error::NotFound { .. })
+    {
         tracing::warn!(%error, "the parts of an upload that was given up could not be taken away");
     }
 }
