@@ -1,5 +1,6 @@
 //! What all jobs of videos work with.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,19 +58,64 @@ impl Piece {
     }
 }
 
-/// A directory for one job, which is removed with all that is in it.
+/// A directory for one job, which is removed with all that is in it. Large files take a while: nobody waits for that but who
+/// clears it.
 pub(crate) struct Bench(PathBuf);
 
 impl Bench {
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+
+    /// Removes it, and waits until it is gone.
+    pub(crate) async fn clear(mut self) {
+        let path = std::mem::take(&mut self.0);
+        // It does not panic.
+        let _ = tokio::task::spawn_blocking(move || remove_or_tell(&path)).await;
+    }
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by the next attempt, or with all that is left over.
-        let _ = std::fs::remove_dir_all(&self.0);
+        let path = std::mem::take(&mut self.0);
+        if path.as_os_str().is_empty() {
+            return; // it is cleared
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || remove_or_tell(&path))),
+            Err(_) => remove_or_tell(&path),
+        }
+    }
+}
+
+/// A job, and the claim on it.
+type Attempt = (JobId, i64);
+
+/// What is in a directory for work in progress, with the attempt that it is of.
+fn benches(scratch: &Path) -> io::Result<Vec<(PathBuf, Option<Attempt>)>> {
+    let entries = match std::fs::read_dir(scratch) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let of = |name: &std::ffi::OsStr| {
+        let (job, number) = name.to_str()?.split_once('.')?;
+        Some((job.parse().ok()?, number.parse().ok()?))
+    };
+    entries.map(|entry| entry.map(|entry| (entry.path(), of(&entry.file_name())))).collect()
+}
+
+/// Removes what an attempt at a job left. That it is gone is no error.
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The same; what cannot be removed now is removed by the next attempt, or with all that is left over.
+fn remove_or_tell(path: &Path) {
+    if let Err(error) = remove(path) {
+        tracing::warn!(%error, path = %path.display(), "what work has left behind cannot be removed; it is tried again");
     }
 }
 
@@ -96,27 +142,20 @@ impl Workshop {
 
     /// An empty directory for an attempt at a job. What attempts before it left is gone; one of them that has lost its lease
     /// and does not know yet takes nothing from this one.
-    pub(crate) fn bench(&self, lease: &Lease) -> Result<Bench, Failure> {
-        let path = self.scratch.join(format!("{}.{}", lease.job(), lease.number()));
-        let of_job = |of: &Option<(JobId, i64)>| of.as_ref().is_some_and(|(job, _)| job == lease.job());
-        let mut left = self.benches().into_iter().filter(|(_, of)| of_job(of));
-        let cleared = left.try_for_each(|(path, _)| match std::fs::remove_dir_all(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    pub(crate) async fn bench(&self, lease: &Lease) -> Result<Bench, Failure> {
+        let (scratch, job) = (self.scratch.clone(), lease.job().clone());
+        let path = scratch.join(format!("{job}.{}", lease.number()));
+        let made = blocking(move || {
+            for (left, of) in benches(&scratch)? {
+                if of.is_some_and(|(of, _)| of == job) {
+                    remove(&left)?;
+                }
+            }
+            std::fs::create_dir_all(&path)?;
+            Ok(Bench(path))
         });
-        let made = cleared.and_then(|()| std::fs::create_dir_all(&path));
-        made.map_err(|error| Failure::retry(format!("the directory for work in progress cannot be used: {error}")))?;
-        Ok(Bench(path))
-    }
-
-    /// What is in the directory for work in progress, with the job and the claim on it that it is of.
-    fn benches(&self) -> Vec<(PathBuf, Option<(JobId, i64)>)> {
-        let Ok(entries) = std::fs::read_dir(&self.scratch) else { return Vec::new() };
-        let of = |name: &std::ffi::OsStr| {
-            let (job, number) = name.to_str()?.split_once('.')?;
-            Some((job.parse().ok()?, number.parse().ok()?))
-        };
-        entries.flatten().map(|entry| (entry.path(), of(&entry.file_name()))).collect()
+        made.await
+            .map_err(|error| Failure::retry(format!("the directory for work in progress cannot be used: {error}")))
     }
 
     /// Keeps this process tidy for as long as it runs: see [`Self::tidy`].
@@ -135,7 +174,12 @@ impl Workshop {
     /// of files that nobody plays.
     async fn tidy(&self) -> Result<(), millrace_store::Error> {
         self.vod.let_go(TIDIED_EVERY);
-        for (path, of) in self.benches() {
+        let scratch = self.scratch.clone();
+        let left = blocking(move || benches(&scratch)).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, path = %self.scratch.display(), "the directory for work in progress cannot be read");
+            Vec::new()
+        });
+        for (path, of) in left {
             let running = match of {
                 Some((id, number)) => self
                     .store
@@ -145,7 +189,8 @@ impl Workshop {
                 None => false,
             };
             if !running {
-                let _ = std::fs::remove_dir_all(path);
+                // It does not panic.
+                let _ = tokio::task::spawn_blocking(move || remove_or_tell(&path)).await;
             }
         }
         Ok(())
@@ -298,7 +343,7 @@ mod tests {
         }
         let claim =
             async |kind| match workshop.store.claim_job(kind, "w", At::now(), time::Duration::ZERO).await.unwrap() {
-                Claim::Job(job) => workshop.bench(&job.lease()).unwrap(),
+                Claim::Job(job) => workshop.bench(&job.lease()).await.unwrap(),
                 other => panic!("{other:?}"),
             };
         let (other, first) = (claim("test.other").await, claim("test.one").await);
@@ -307,7 +352,7 @@ mod tests {
         let next = claim("test.one").await;
         assert!(!first.file("half.mp4").exists(), "what it left is gone");
         std::fs::write(next.file("whole.mp4"), "whole").unwrap();
-        drop(first);
+        first.clear().await;
         assert!(next.file("whole.mp4").exists() && other.file("whole.mp4").exists());
         // Of a worker that was killed, what it left stays until its job has ended or gone to another.
         let (lost, held) = (next.0.clone(), other.0.clone());
@@ -320,7 +365,8 @@ mod tests {
         std::fs::create_dir_all(&lost).unwrap(); // as it would be on a machine of its own
         workshop.tidy().await.unwrap();
         assert!(elsewhere.0.exists() && held.exists() && !lost.exists());
-        drop((elsewhere, Bench(held)));
-        assert!(workshop.benches().is_empty(), "and each removes its own");
+        elsewhere.clear().await;
+        Bench(held).clear().await;
+        assert!(benches(&workshop.scratch).unwrap().is_empty(), "and each removes its own");
     }
 }

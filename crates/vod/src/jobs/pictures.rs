@@ -8,7 +8,7 @@ use millrace_transcode::{Ffmpeg, Limits, storyboard_vtt};
 use serde::{Deserialize, Serialize};
 
 use crate::Workshop;
-use crate::workshop::{Made, ffmpeg_failed};
+use crate::workshop::{Bench, Made, Piece, ffmpeg_failed};
 
 /// Make the pictures of a video.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,9 +30,18 @@ impl Handler for Pictures {
 
     async fn run(&self, job: &Context, work: MakePictures) -> Result<(), Failure> {
         let Some(piece) = self.0.piece(&work.video).await? else { return Ok(()) };
+        let bench = self.0.bench(&job.lease()).await?;
+        let drawn = self.draw(job, &piece, &bench).await;
+        bench.clear().await;
+        drawn
+    }
+}
+
+impl Pictures {
+    async fn draw(&self, job: &Context, piece: &Piece, bench: &Bench) -> Result<(), Failure> {
         let file = piece.main_file().ok_or_else(|| Failure::last("its file is not there"))?;
-        let bench = self.0.bench(&job.lease())?;
-        let path = self.0.local(file, &bench).await?;
+        let short_id = &piece.listed.video.short_id;
+        let path = self.0.local(file, bench).await?;
         let probe = self.1.probe(&path, &Limits::default()).await.map_err(ffmpeg_failed)?;
         job.progress(50, "choosing pictures");
         let pictures = self.1.thumbnails(&path, &probe, CHOICE, LARGEST).await.map_err(ffmpeg_failed)?;
@@ -47,7 +56,7 @@ impl Handler for Pictures {
             made.push((middle.clone(), jpeg(FileKind::Poster, "")));
         }
         self.0.keep_all(piece.id(), made).await?;
-        self.0.changed(&work.video).await;
+        self.0.changed(short_id).await;
 
         job.progress(300, "drawing the time line's pictures");
         if let Some(board) = self.1.storyboard(&path, &probe).await.map_err(ffmpeg_failed)? {
@@ -61,7 +70,7 @@ impl Handler for Pictures {
             made.push((index.into(), Made::new(FileKind::StoryboardIndex, "", "vtt", "text/vtt; charset=utf-8")));
             self.0.keep_all(piece.id(), made).await?;
         }
-        self.0.changed(&work.video).await;
+        self.0.changed(short_id).await;
         Ok(())
     }
 }

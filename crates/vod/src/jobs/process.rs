@@ -41,7 +41,10 @@ impl Handler for Processing {
             self.0.store.set_video_state(piece.id(), VideoState::Processing, "").await?;
             self.0.changed(&work.video).await;
         }
-        let probe = self.prepare(job, &piece).await?;
+        let bench = self.0.bench(&job.lease()).await?;
+        let probe = self.prepare(job, &piece, &bench).await;
+        bench.clear().await;
+        let probe = probe?;
         self.0.store.set_video_facts(piece.id(), &facts_of(&probe)).await?;
         let Some(piece) = self.0.piece(&work.video).await? else { return Ok(()) };
         // What is still to be coded anew is ready with its first rendition.
@@ -66,10 +69,9 @@ impl Handler for Processing {
 
 impl Processing {
     /// Finds out what the file is, and puts it into another container where that is enough.
-    async fn prepare(&self, job: &Context, piece: &Piece) -> Result<Probe, Failure> {
+    async fn prepare(&self, job: &Context, piece: &Piece, bench: &Bench) -> Result<Probe, Failure> {
         let original = piece.file(FileKind::Original, "").ok_or_else(|| Failure::last("its file is not there"))?;
-        let bench = self.0.bench(&job.lease())?;
-        let path = self.0.local(original, &bench).await?;
+        let path = self.0.local(original, bench).await?;
         let probe = self.1.probe(&path, &Limits::default()).await.map_err(ffmpeg_failed)?;
         if piece.file(FileKind::Remux, "").is_some() {
             return Ok(probe);
@@ -83,7 +85,7 @@ impl Processing {
             _ => None,
         };
         if let Some(audio) = remux {
-            self.remux(job, piece, (&path, &probe), audio, &bench).await?;
+            self.remux(job, piece, (&path, &probe), audio, bench).await?;
         }
         Ok(probe)
     }
@@ -102,6 +104,7 @@ impl Processing {
         let note = "copying it into a container that browsers play";
         let done = reporting(job, (50, 950), note, async |progress: &_| ffmpeg.remux(&spec, progress, &cancel).await);
         done.await.map_err(ffmpeg_failed)?;
+        job.go_on()?;
         self.0.keep(piece.id(), &output, Made::new(FileKind::Remux, "", "mp4", "video/mp4")).await
     }
 

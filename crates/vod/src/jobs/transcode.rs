@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reporting;
 use crate::Workshop;
-use crate::workshop::{Made, Piece, ffmpeg_failed, key_of};
+use crate::workshop::{Bench, Made, Piece, ffmpeg_failed, key_of};
 
 /// Make one rendition of a video.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,9 +32,26 @@ impl Handler for Renditions {
 
     async fn run(&self, job: &Context, work: MakeRendition) -> Result<(), Failure> {
         let Some(piece) = self.0.piece(&work.video).await? else { return Ok(()) };
+        let bench = self.0.bench(&job.lease()).await?;
+        let made = self.make(job, &work, &piece, &bench).await;
+        bench.clear().await;
+        made?;
+        if matches!(piece.listed.video.state, VideoState::Processing | VideoState::Failed) {
+            self.0.store.set_video_state(piece.id(), VideoState::Ready, "").await?;
+        }
+        self.0.changed(&work.video).await;
+        Ok(())
+    }
+
+    async fn gave_up(&self, _: &Context, work: MakeRendition, why: &GaveUp) -> Result<(), Failure> {
+        self.0.failed(&work.video, why).await
+    }
+}
+
+impl Renditions {
+    async fn make(&self, job: &Context, work: &MakeRendition, piece: &Piece, bench: &Bench) -> Result<(), Failure> {
         let file = piece.main_file().ok_or_else(|| Failure::last("its file is not there"))?;
-        let bench = self.0.bench(&job.lease())?;
-        let input = self.0.local(file, &bench).await?;
+        let input = self.0.local(file, bench).await?;
         let probe = self.1.probe(&input, &Limits::default()).await.map_err(ffmpeg_failed)?;
         let rungs = ladder(&probe, &self.0.ladder);
         let Some(rung) = rungs.iter().find(|rung| rung.name == work.name) else {
@@ -42,7 +59,7 @@ impl Handler for Renditions {
             return Err(Failure::last("this size is no longer made on this server"));
         };
         let output = bench.file("rendition.mp4");
-        let keyframes = self.keyframes(&piece).await;
+        let keyframes = self.keyframes(piece).await;
         let spec = Transcode { input: &input, probe: &probe, rung, keyframes: &keyframes, output: &output };
         let cancel = job.cancellation();
         let note = match &rung.video {
@@ -59,20 +76,9 @@ impl Handler for Renditions {
             details: done.notes.join("; ").into(),
             ..Made::new(FileKind::Rendition, work.name.clone(), "mp4", "video/mp4")
         };
-        self.0.keep(piece.id(), &output, made).await?;
-        if matches!(piece.listed.video.state, VideoState::Processing | VideoState::Failed) {
-            self.0.store.set_video_state(piece.id(), VideoState::Ready, "").await?;
-        }
-        self.0.changed(&work.video).await;
-        Ok(())
+        self.0.keep(piece.id(), &output, made).await
     }
 
-    async fn gave_up(&self, _: &Context, work: MakeRendition, why: &GaveUp) -> Result<(), Failure> {
-        self.0.failed(&work.video, why).await
-    }
-}
-
-impl Renditions {
     /// Where the file's own segments begin, so that a player may change between all of them at any; evenly where it has too few
     /// keyframes for that.
     async fn keyframes(&self, piece: &Piece) -> Keyframes {
