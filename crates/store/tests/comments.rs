@@ -282,7 +282,7 @@ async fn held_comments_are_seen_by_their_authors(store: Store) {
     let end = At::now().plus(time::Duration::DAY);
     talk.store.trash_video(&talk.video.id, &talk.owner.id, end).await.unwrap();
     assert_eq!((count(None).await, count(Some(&talk.owner)).await), (0, 0), "what nobody sees waits for nobody");
-    talk.store.restore_video(&talk.video.id, At::now()).await.unwrap();
+    talk.store.restore_video(&talk.video.id, Some(&talk.owner.id), At::now()).await.unwrap();
     assert!(!talk.store.has_commented(&talk.guest.id, &talk.channel.id).await.unwrap());
     talk.store.approve_comment(&held).await.unwrap();
     assert!(talk.store.has_commented(&talk.guest.id, &talk.channel.id).await.unwrap());

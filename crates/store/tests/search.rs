@@ -151,7 +151,7 @@ async fn what_is_found_follows_what_is_changed(store: Store) {
     let until = At::now().plus(Duration::days(1));
     shelves.store.trash_video(&video.id, &shelves.owner.id, until).await.unwrap();
     assert!(shelves.find("after").await.is_empty());
-    shelves.store.restore_video(&video.id, At::now()).await.unwrap();
+    shelves.store.restore_video(&video.id, Some(&shelves.owner.id), At::now()).await.unwrap();
     assert_eq!(shelves.find("after").await, ["one"]);
     shelves.store.trash_videos_of(&shelves.owner.id, &shelves.owner.id, until).await.unwrap();
     assert!(shelves.find("after").await.is_empty());
@@ -251,7 +251,7 @@ async fn of_a_word_that_very_many_have_the_most_watched_are_found(store: Store) 
     assert_eq!(first(SearchOrder::Views).await[..2], ["v2", "v1"]);
     assert_eq!(first(SearchOrder::Newest).await[..2], newest[1..]);
     for id in [&newest_one.id, &hidden.id] {
-        shelves.store.restore_video(id, At::now()).await.unwrap();
+        shelves.store.restore_video(id, Some(&shelves.owner.id), At::now()).await.unwrap();
     }
     assert_eq!(first(SearchOrder::Views).await, ["v0", "v2", "v1"]);
     assert_eq!(first(SearchOrder::Newest).await, newest);

@@ -160,13 +160,16 @@ async fn a_trashed_video_comes_back_whole_until_its_time_is_over() {
 
     assert!(!site.store.purge_video(&video.id, At(purge_at.0 - 1)).await.unwrap(), "too early");
     assert!(site.store.garbage(purge_at, 10).await.unwrap().is_empty(), "and nothing of it is to be deleted");
-    let back = site.store.restore_video(&video.id, At(purge_at.0 - 1)).await.unwrap();
+    let late = site.store.restore_video(&video.id, Some(&site.owner.id), At(purge_at.0 - 1)).await;
+    assert!(matches!(late, Err(Error::NotFound)), "nor does its owner bring it back who read that it is the own");
+    let back = site.store.restore_video(&video.id, Some(&moderator.id), At(purge_at.0 - 1)).await.unwrap();
     assert!(back.is_out() && back.published_at == video.published_at);
     assert_eq!(site.store.files(&video.id).await.unwrap().len(), 1);
     assert!(!site.store.purge_video(&video.id, purge_at).await.unwrap(), "what was restored stays");
 
     site.store.trash_video(&video.id, &site.owner.id, purge_at).await.unwrap();
-    assert!(matches!(site.store.restore_video(&video.id, purge_at).await, Err(Error::NotFound)), "too late");
+    let late = site.store.restore_video(&video.id, Some(&site.owner.id), purge_at).await;
+    assert!(matches!(late, Err(Error::NotFound)), "too late");
     assert_eq!(site.store.videos_to_purge(purge_at, 10).await.unwrap(), std::slice::from_ref(&video.id));
     assert!(site.store.purge_video(&video.id, purge_at).await.unwrap());
     assert!(!site.store.purge_video(&video.id, purge_at).await.unwrap(), "once more does no harm");
@@ -213,11 +216,64 @@ async fn all_of_an_account_go_and_come_back_together() {
     // What came back by itself is no part of it any more.
     site.store.trash_videos_of(&site.owner.id, &moderator.id, purge_at).await.unwrap();
     let one = site.store.video_by_short_id("one").await.unwrap().unwrap().video;
-    site.store.restore_video(&one.id, At::now()).await.unwrap();
+    site.store.restore_video(&one.id, Some(&moderator.id), At::now()).await.unwrap();
     site.store.trash_video(&one.id, &moderator.id, purge_at).await.unwrap();
     assert_eq!(site.store.restore_videos_of(&site.owner.id, At::now()).await.unwrap(), ["two", "own"]);
-    site.store.restore_video(&one.id, At::now()).await.unwrap();
+    site.store.restore_video(&one.id, Some(&moderator.id), At::now()).await.unwrap();
     assert_eq!(site.listed(VideoFilter::default()).await, ["two", "one"]);
+}
+
+#[tokio::test]
+async fn what_an_account_threw_away_at_once_is_its_own_again_after_another_did_so_too() {
+    let site = Site::new().await;
+    let moderator = user(&site.store, "mia").await;
+    let (one, two) = (site.ready("one").await, site.ready("two").await);
+    let (own_end, end) = (At::now().plus(WEEK / 2), At::now().plus(WEEK));
+    let read = async |id| site.store.video(id).await.unwrap().unwrap();
+    let trash_all = async |by: &User, end| {
+        let mut all = site.store.trash_videos_of(&site.owner.id, &by.id, end).await.unwrap();
+        all.sort();
+        all
+    };
+    let restore_all = async || {
+        let mut all = site.store.restore_videos_of(&site.owner.id, At::now()).await.unwrap();
+        all.sort();
+        all
+    };
+    assert_eq!(trash_all(&site.owner, own_end).await, ["one", "two"]);
+    site.ready("new").await;
+    assert_eq!(trash_all(&moderator, end).await, ["new", "one", "two"]);
+    assert_eq!(read(&one.id).await.trashed_by.as_ref(), Some(&moderator.id), "nor does its owner bring it back");
+    assert_eq!(restore_all().await, ["new", "one", "two"]);
+    assert_eq!(site.listed(VideoFilter::default()).await, ["new"]);
+    for id in [&one.id, &two.id] {
+        let video = read(id).await;
+        let left = video.purge_at.unwrap().0 - own_end.0;
+        assert!(video.trashed_by.as_ref() == Some(&site.owner.id) && left.abs() < 60_000, "{left} ms");
+    }
+
+    // One of them a moderator takes away by itself: that is no part of either any more.
+    site.store.trash_video(&two.id, &moderator.id, end).await.unwrap();
+    assert_eq!(restore_all().await, ["one"]);
+    assert_eq!(site.listed(VideoFilter::default()).await, ["new", "one"]);
+    let two = read(&two.id).await;
+    assert_eq!((two.trashed_by.as_ref(), two.purge_at), (Some(&moderator.id), Some(end)));
+    // Nor is what came back ever again given to whom it was before.
+    site.store.trash_video(&one.id, &moderator.id, end).await.unwrap();
+    assert!(restore_all().await.is_empty());
+    let one = read(&one.id).await;
+    assert_eq!((one.trashed_by.as_ref(), one.purge_at), (Some(&moderator.id), Some(end)));
+}
+
+#[tokio::test]
+async fn what_is_in_the_trash_is_not_made_again() {
+    let site = Site::new().await;
+    let video = site.ready("one").await;
+    let retried = async || site.store.retry_video(&video.id, &NewJob::new("test.make", "{}".to_owned())).await;
+    site.store.trash_video(&video.id, &site.owner.id, At::now().plus(WEEK)).await.unwrap();
+    assert!(matches!(retried().await, Err(Error::Changed)));
+    site.store.restore_video(&video.id, Some(&site.owner.id), At::now()).await.unwrap();
+    retried().await.unwrap();
 }
 
 #[tokio::test]
@@ -289,7 +345,7 @@ async fn with_a_channel_or_an_account_goes_what_it_stored() {
     assert!(matches!(refused, Err(Error::InUse(2))), "a video, and an upload on its way: {refused:?}");
     assert!(site.store.garbage(At::now(), 10).await.unwrap().is_empty());
     site.store.trash_videos_of(&site.owner.id, &site.owner.id, At::now().plus(WEEK)).await.unwrap();
-    site.store.restore_video(&other.id, At::now()).await.unwrap();
+    site.store.restore_video(&other.id, Some(&site.owner.id), At::now()).await.unwrap();
     site.store.delete_channel(&site.channel.id).await.unwrap();
     assert!(matches!(site.store.delete_channel(&site.channel.id).await, Err(Error::NotFound)));
     assert_eq!(site.store.garbage(At::now(), 10).await.unwrap(), ["a"]);
@@ -396,7 +452,7 @@ async fn moderators_see_what_waits_and_what_is_reported() {
     }
     assert_eq!(site.store.count_for_moderators().await.unwrap(), 0, "what is in the trash needs no decision");
     assert!(site.store.open_reports(&page).await.unwrap().items.is_empty());
-    site.store.restore_video(&video.id, At::now()).await.unwrap();
+    site.store.restore_video(&video.id, Some(&site.owner.id), At::now()).await.unwrap();
     assert_eq!((reports[0].words.as_str(), reports[0].reporter.as_deref()), ("better words", Some("vera")));
     for (closed, entries) in [(1, 2), (0, 2)] {
         assert_eq!(site.store.close_reports(&video.id, &entry).await.unwrap(), closed);

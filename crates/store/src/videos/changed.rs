@@ -83,11 +83,11 @@ impl Store {
     /// Has `job` done to a video that failed, which counts as received again, or to one that is ready, which stays so.
     ///
     /// # Errors
-    /// [`Error::Changed`] where it is neither, [`Error::NotFound`].
+    /// [`Error::Changed`] where it is neither, or in the trash; [`Error::NotFound`].
     pub async fn retry_video(&self, id: &VideoId, job: &NewJob) -> Result<(), Error> {
         let mut tx = self.begin().await?;
         let sql = "UPDATE videos SET state = CASE WHEN state = 'failed' THEN 'received' ELSE state END, failure = ''
-                   WHERE id = $1 AND state IN ('failed', 'ready')";
+                   WHERE id = $1 AND state IN ('failed', 'ready') AND trashed_at IS NULL";
         if run_in!(tx, sql, id)? == 0 {
             let there = rows_in!(tx, fetch_optional, (VideoId,), "SELECT id FROM videos WHERE id = $1", id)?;
             return Err(there.map_or(Error::NotFound, |_| Error::Changed));

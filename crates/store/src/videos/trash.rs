@@ -14,8 +14,8 @@ impl Store {
         let mut tx = self.begin().await?;
         run_in!(
             tx,
-            "UPDATE videos SET trashed_at = $1, trashed_by = $2, purge_at = $3, play_epoch = play_epoch + 1,
-                    version = version + 1
+            "UPDATE videos SET trashed_at = $1, trashed_by = $2, purge_at = $3, trashed_with_others = FALSE,
+                    own_trash_left = NULL, play_epoch = play_epoch + 1, version = version + 1
              WHERE id = $4 AND (trashed_at IS NULL OR (trashed_by <> $2 AND trashed_by = (
                  SELECT owner_id FROM channels WHERE channels.id = videos.channel_id)))",
             At::now(),
@@ -43,7 +43,7 @@ impl Store {
             fetch_all,
             Video,
             "UPDATE videos SET trashed_at = $1, trashed_by = $2, purge_at = $3, trashed_with_others = TRUE,
-                    play_epoch = play_epoch + 1, version = version + 1
+                    own_trash_left = NULL, play_epoch = play_epoch + 1, version = version + 1
              WHERE trashed_at IS NULL AND channel_id IN (SELECT id FROM channels WHERE owner_id = $4)
              RETURNING *",
             now,
@@ -72,25 +72,26 @@ impl Store {
         Ok(trashed.into_iter().map(|video| video.short_id).chain(taken.into_iter().map(|(id,)| id)).collect())
     }
 
-    /// Takes a video out of the trash, as it was.
+    /// Takes a video out of the trash, as it was, if it is still `trashed_by` who threw it away: whoever may take it out may not
+    /// where it is another's by now. An account that is no more is `None`.
     ///
     /// # Errors
     /// [`Error::NotFound`] where it is not there, or its time is over.
-    pub async fn restore_video(&self, id: &VideoId, now: At) -> Result<Video, Error> {
+    pub async fn restore_video(&self, id: &VideoId, trashed_by: Option<&UserId>, now: At) -> Result<Video, Error> {
         let sql =
             "UPDATE videos SET trashed_at = NULL, trashed_by = NULL, purge_at = NULL, trashed_with_others = FALSE,
                           own_trash_left = NULL, version = version + 1
-                   WHERE id = $1 AND purge_at > $2 RETURNING *";
+                   WHERE id = $1 AND purge_at > $2 AND trashed_by IS NOT DISTINCT FROM $3 RETURNING *";
         let mut tx = self.begin().await?;
-        let video = rows_in!(tx, fetch_optional, Video, sql, id, now)?.ok_or(Error::NotFound)?;
+        let video = rows_in!(tx, fetch_optional, Video, sql, id, now, trashed_by)?.ok_or(Error::NotFound)?;
         index_in(&mut tx, &video).await?;
         tx.commit().await?;
         Ok(video)
     }
 
     /// Takes all videos of an account out of the trash that were put there at once with [`Self::trash_videos_of`]; what was
-    /// put there one by one stays. What its owner had thrown away before is its owner's again, for as long as it was to be
-    /// kept then. The short ids of all these.
+    /// put there one by one stays. What its owner had thrown away before, at once perhaps, is its owner's again, for as long as
+    /// it was to be kept then. The short ids of all these.
     ///
     /// # Errors
     /// When the database fails.
@@ -102,7 +103,8 @@ impl Store {
             Video,
             "UPDATE videos SET trashed_at = NULL, trashed_by = NULL, purge_at = NULL, trashed_with_others = FALSE,
                     version = version + 1
-             WHERE trashed_with_others AND purge_at > $1 AND channel_id IN (SELECT id FROM channels WHERE owner_id = $2)
+             WHERE trashed_with_others AND own_trash_left IS NULL AND purge_at > $1
+               AND channel_id IN (SELECT id FROM channels WHERE owner_id = $2)
              RETURNING *",
             now,
             owner,

@@ -226,7 +226,7 @@ pub(crate) async fn update(
 #[utoipa::path(post, path = "/api/v1/videos/{id}/retry", operation_id = "retry_video", tag = "videos",
 params(("id" = String, Path, description = "The video's id")), responses(
     (status = 200, description = "The video as it is now", body = Video),
-    (status = 409, description = "It is being worked on, or still on its way", body = Problem,
+    (status = 409, description = "It is being worked on, still on its way, or in the trash", body = Problem,
      content_type = "application/problem+json"),
     Refusals,
 ))]
@@ -234,7 +234,9 @@ pub(crate) async fn retry(State(site): State<Site>, actor: Actor, Path(id): Path
     let known = changeable(&site, &actor, &id).await?;
     let done = site.accounts.store.retry_video(&known.video().id, &OpenVideo::of(&id)).await;
     done.map_err(|error| match error {
-        Error::Changed => Problem::new(ErrorCode::Conflict, "this video is being worked on, or still on its way"),
+        Error::Changed => {
+            Problem::new(ErrorCode::Conflict, "this video is being worked on, still on its way, or in the trash")
+        }
         other => failed(other),
     })?;
     show(&site, &id).await

@@ -52,10 +52,12 @@ pub(crate) async fn restore(
 ) -> Result<Response, Problem> {
     let known = changeable(&site, &actor, &id).await?;
     // What a moderator took away its owner does not bring back, not even where that account is no more.
-    if known.video().trashed_at.is_some() && known.video().trashed_by.as_ref() != Some(known.owner()) {
+    let trashed_by = known.video().trashed_by.as_ref();
+    if known.video().trashed_at.is_some() && trashed_by != Some(known.owner()) {
         actor.must(Act::ManageVideos)?;
     }
-    site.accounts.store.restore_video(&known.video().id, At::now()).await.map_err(|error| match error {
+    let restored = site.accounts.store.restore_video(&known.video().id, trashed_by, At::now()).await;
+    restored.map_err(|error| match error {
         Error::NotFound => Problem::new(ErrorCode::Conflict, "this video is not in the trash"),
         other => Problem::database(other),
     })?;
