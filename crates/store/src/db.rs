@@ -214,3 +214,19 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 
 pub(crate) static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 pub(crate) static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// How SQLite goes about a query, step by step.
+    #[allow(clippy::unwrap_used)]
+    pub(crate) async fn plan(sql: &str) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open("sqlite://test.db", directory.path()).await.unwrap();
+        let Pool::Sqlite(pool) = &store.pool else { unreachable!("it was opened so") };
+        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(pool).await.unwrap();
+        plan.into_iter().map(|(.., step)| step).collect()
+    }
+}

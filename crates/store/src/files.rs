@@ -216,10 +216,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn missing_files(&self) -> Result<Vec<MissingFile>, Error> {
-        let sql = "SELECT files.kind, files.name, files.object_key, videos.short_id, videos.title
-                   FROM missing_files JOIN files ON files.object_key = missing_files.object_key
-                   JOIN videos ON videos.id = files.video_id ORDER BY videos.id DESC, files.id";
-        Ok(rows!(self.pool, fetch_all, MissingFile, sql)?)
+        Ok(rows!(self.pool, fetch_all, MissingFile, MISSING_FILES)?)
     }
 
     /// Bytes that are stored for an account's videos, trash included, and those that its uploads were promised.
@@ -362,9 +359,29 @@ async fn discard(tx: &mut Tx, object_key: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// SQLite takes the tables of a cross join in the order in which they stand: it would look at every file that there is else.
+const MISSING_FILES: &str = "
+    SELECT files.kind, files.name, files.object_key, videos.short_id, videos.title
+    FROM missing_files CROSS JOIN files CROSS JOIN videos
+    WHERE files.object_key = missing_files.object_key AND videos.id = files.video_id
+    ORDER BY videos.id DESC, files.id";
+
 /// Bytes that are stored for a user, and announced by uploads.
 pub(crate) const STORED_BYTES: &str = "
     SELECT CAST(COALESCE((SELECT SUM(files.size) FROM files JOIN videos ON videos.id = files.video_id
                           JOIN channels ON channels.id = videos.channel_id
                           WHERE channels.owner_id = $1), 0)
          + COALESCE((SELECT SUM(length) FROM uploads WHERE user_id = $1 AND done_at IS NULL), 0) AS BIGINT)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::tests::plan;
+
+    #[tokio::test]
+    async fn sqlite_looks_at_no_file_that_is_not_missing() {
+        let steps = plan(MISSING_FILES).await;
+        let begins = ["SCAN missing_files", "SEARCH files USING INDEX", "SEARCH videos USING"];
+        assert!(steps.iter().zip(begins).all(|(step, begin)| step.starts_with(begin)), "{steps:#?}");
+    }
+}

@@ -57,17 +57,11 @@ pub(super) async fn find(pool: &SqlitePool, sought: &Sought) -> Result<Vec<Liste
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::Store;
-    use crate::db::Pool;
+    use crate::db::tests::plan;
 
     #[tokio::test]
     async fn sqlite_asks_its_index_and_then_for_rows_by_their_keys() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open("sqlite://test.db", directory.path()).await.unwrap();
-        let Pool::Sqlite(pool) = &store.pool else { unreachable!("it was opened so") };
-        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {RANKED}"));
-        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).bind("\"a\"").fetch_all(pool).await.unwrap();
-        let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
+        let steps = plan(RANKED).await;
         let place = |begins: &str| {
             steps.iter().position(|step| step.starts_with(begins)).unwrap_or_else(|| panic!("{begins}: {steps:#?}"))
         };
