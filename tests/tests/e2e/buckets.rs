@@ -113,10 +113,20 @@ fn memory(server: &Server) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
+/// Sets what it has at its end, whichever way that comes.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The most memory that a server has while something is done, bytes.
 fn peak<T>(server: &Server, work: impl FnOnce() -> T) -> (u64, T) {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        let at_end = Done(&done);
         let most = scope.spawn(|| {
             let mut most = memory(server);
             while !done.load(Ordering::Relaxed) {
@@ -126,7 +136,7 @@ fn peak<T>(server: &Server, work: impl FnOnce() -> T) -> (u64, T) {
             most
         });
         let result = work();
-        done.store(true, Ordering::Relaxed);
+        drop(at_end);
         (most.join().unwrap(), result)
     })
 }

@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use millrace_e2e::{Program, Server, clip::Recipe, clip::Temporary, eventually, http, site::Creator};
@@ -38,11 +39,12 @@ fn killed_amid(server: &mut Server, requests: Vec<String>, killed_after: usize) 
             sent.inspect(|_| _ = answered.fetch_add(1, Ordering::SeqCst)).collect::<Vec<_>>()
         })
     };
-    while answered.load(Ordering::SeqCst) < killed_after {
-        thread::yield_now();
+    while answered.load(Ordering::SeqCst) < killed_after && !sending.is_finished() {
+        thread::sleep(Duration::from_millis(1));
     }
     server.crash_and_restart();
     let statuses = sending.join().unwrap();
+    assert!(statuses.len() >= killed_after, "it answers until it is killed: {statuses:?}");
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
     statuses.len()
 }
