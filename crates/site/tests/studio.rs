@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use app::{App, NothingLive, code, uploads};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::{Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use millrace_site::{Makes, SiteConfig, UploadConfig, router};
 use millrace_store::{
@@ -168,6 +168,12 @@ async fn what_a_video_lacks_is_made_when_its_owner_asks() {
     let retry = "/api/v1/videos/AAAAAAAAAA1/retry";
     let (_, _, page) = cora.page("/studio/videos/AAAAAAAAAA1").await;
     assert!(page.contains(&format!("POST {retry}")) && page.contains("Make pictures and sizes"), "{page}");
+    let api = "/api/v1/videos/AAAAAAAAAA1";
+    assert_eq!(cora.send(Method::DELETE, api, &[], None).await.status, StatusCode::OK);
+    let (_, _, page) = cora.page("/studio/videos/AAAAAAAAAA1").await;
+    assert!(!page.contains(retry), "nothing is made of it in the trash: {page}");
+    assert_eq!(code(&cora.post(retry, json!({})).await), "007");
+    assert_eq!(cora.post(&format!("{api}/restore"), json!({})).await.status, StatusCode::OK);
     for _ in 0..2 {
         let again = cora.post(retry, json!({})).await;
         assert_eq!((again.status, &again.json["state"]), (StatusCode::OK, &json!("ready")));
