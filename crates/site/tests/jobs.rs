@@ -228,6 +228,18 @@ async fn the_storage_page_says_what_is_stored_for_whom() {
             && page.contains("@cora"),
         "{page}"
     );
+    assert!(!page.contains("Missing files"));
+
+    app.store.set_missing_files(&["b".to_owned(), "gone since".to_owned()]).await.unwrap();
+    let missing = async || ada.get("/api/v1/admin/storage").await.json["missing"].clone();
+    let file =
+        json!({ "video": "AAAAAAAAAAA", "title": "Night market", "kind": "rendition", "name": "720", "key": "b" });
+    assert_eq!(missing().await, json!([file]));
+    let (_, _, page) = ada.page("/admin/storage").await;
+    assert!(page.contains("Missing files") && page.contains("/studio/videos/AAAAAAAAAAA"), "{page}");
+    let cora = app.store.user_by_handle("cora").await.unwrap().unwrap();
+    app.store.trash_video(&video.id, &cora.id, At::now()).await.unwrap();
+    assert_eq!(missing().await, json!([]), "it was thrown away");
 }
 
 #[tokio::test]

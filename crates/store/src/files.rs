@@ -211,7 +211,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// The files whose objects were missing, as far as they were not replaced or deleted since; those of a video together.
+    /// The files whose objects were missing, as far as they were not replaced or thrown away since; those of a video together.
     ///
     /// # Errors
     /// When the database fails.
@@ -363,7 +363,7 @@ async fn discard(tx: &mut Tx, object_key: &str) -> Result<(), Error> {
 const MISSING_FILES: &str = "
     SELECT files.kind, files.name, files.object_key, videos.short_id, videos.title
     FROM missing_files CROSS JOIN files CROSS JOIN videos
-    WHERE files.object_key = missing_files.object_key AND videos.id = files.video_id
+    WHERE files.object_key = missing_files.object_key AND videos.id = files.video_id AND videos.trashed_at IS NULL
     ORDER BY videos.id DESC, files.id";
 
 /// Bytes that are stored for a user, and announced by uploads.
