@@ -215,6 +215,8 @@ test('what is said of a video is changed, with its picture and captions', async 
   await page.getByLabel('Password for viewers').fill('sesame');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Saved.').waitFor();
+  await page.getByRole('heading', { name: 'The river at night', level: 1 }).waitFor();
+  expect(await page.locator('.video-state').innerText()).toContain('By password');
 
   await page.getByRole('button', { name: 'Take picture 2' }).click();
   await page.getByText('The picture is saved.').waitFor();

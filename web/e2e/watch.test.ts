@@ -44,6 +44,18 @@ function is(page: Page, what: 'paused' | 'muted' | 'ended'): Promise<boolean> {
   return picture(page).evaluate((video: HTMLVideoElement, what) => video[what], what);
 }
 
+test('its buttons speak the page\'s language, and what is shared is on the screen of a phone', async () => {
+  const page = await visitor(`/w/${id}`, { ...SCREENS.phone, locale: 'zh-CN' });
+  const words = (button: string): Promise<string | null> => page.locator(button).first().getAttribute('aria-label');
+  await expect.poll(() => words('media-fullscreen-button')).toBe('全屏');
+  expect(await words('media-play-button')).toMatch(/^(播放|暂停)$/);
+  await page.locator('.video-row summary').first().click();
+  const shared = await page.locator('.share').boundingBox();
+  expect(shared?.x).toBeGreaterThanOrEqual(0);
+  expect((shared?.x ?? 0) + (shared?.width ?? 0)).toBeLessThanOrEqual(SCREENS.phone.viewport.width);
+  await page.context().close();
+});
+
 test('it plays, jumps, and goes faster', async () => {
   const page = await visitor(`/w/${id}`);
   await reaches(page, 0.5);

@@ -87,4 +87,6 @@ async fn the_page_of_results_shows_videos_beside_channels() {
     assert!(page.contains("market0000a") && !page.contains("river00000a"));
     let (_, _, page) = app.anonymous().page("/search?q=nothing&duration=unheard-of").await;
     assert!(page.contains("Nothing was found"), "{page}");
+    let (_, _, page) = app.anonymous().page("/browse?duration=medium").await;
+    assert!(page.contains("No video is so long") && page.contains("href=\"/@engine\""), "{page}");
 }

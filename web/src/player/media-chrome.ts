@@ -12,7 +12,14 @@ import { addTranslation, setLanguage } from 'media-chrome/utils/i18n';
 
 import { t } from '../lib/messages';
 
-addTranslation(document.documentElement.lang, {
+const words: Record<string, string> = {};
+
+/** Further words in the page's language: the library takes the place of all that it had. */
+export function translate(more: Record<string, string>): void {
+  addTranslation(document.documentElement.lang, Object.assign(words, more));
+}
+
+translate({
   Play: t('play'),
   play: t('play'),
   Pause: t('pause'),

@@ -3,7 +3,7 @@ import { explain, type Meaning, type Problem } from './problems';
 
 /**
  * Forms that go to the JSON API: `data-api` holds method and path. What follows is `data-next`, a page, or `data-done`,
- * words; `millrace:sent` is dispatched at the form, with the answer as its detail. `data-version` is sent as `If-Match`.
+ * words, where `{name}` stands for that of the answer; `millrace:sent` is dispatched at the form, with the answer as its detail. `data-version` is sent as `If-Match`.
  * `:name` in path or page stands for the field of that name.
  */
 export function enableForms(): void {
@@ -13,6 +13,20 @@ export function enableForms(): void {
     if (!form.matches('form[data-api]')) return;
     event.preventDefault();
     void send(form);
+  });
+}
+
+/** What was typed into a form that changes something, and is not saved, is not lost without a question. */
+export function keepTyped(): void {
+  document.addEventListener('input', (event) => {
+    const form = (event.target as HTMLElement).closest<HTMLFormElement>('form[data-version]');
+    if (form) form.dataset.unsaved = '';
+  });
+  addEventListener('beforeunload', (event) => {
+    if (!document.querySelector('form[data-unsaved]')) return;
+    event.preventDefault();
+    // What older browsers ask with.
+    event.returnValue = '';
   });
 }
 
@@ -40,6 +54,7 @@ async function send(form: HTMLFormElement): Promise<void> {
       else refuse(form, explain(problem));
     } else if (form.dataset.next) {
       const next = new URL(filled(form.dataset.next, form), location.href);
+      delete form.dataset.unsaved;
       location.assign(next);
       if (next.hash && next.pathname === location.pathname) location.reload();
       return; // busy until the page is there
@@ -48,8 +63,9 @@ async function send(form: HTMLFormElement): Promise<void> {
       if (version) form.dataset.version = version;
       for (const field of form.querySelectorAll<HTMLInputElement>('input[type=password]')) field.value = '';
       await showResult(form, response);
-      const answer: unknown = await response.clone().json().catch(() => null);
-      say(form, form.dataset.done ?? '', true);
+      const answer = (await response.clone().json().catch(() => null)) as Record<string, unknown> | null;
+      say(form, (form.dataset.done ?? '').replace(/\{(\w+)\}/g, (_, name: string) => String(answer?.[name] ?? '')), true);
+      delete form.dataset.unsaved;
       if ('once' in form.dataset) for (const part of form.querySelectorAll<HTMLElement>('.field, button')) part.hidden = true;
       form.dispatchEvent(new CustomEvent('millrace:sent', { bubbles: true, detail: answer }));
     }

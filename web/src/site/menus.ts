@@ -1,5 +1,11 @@
-/** Menus close on Escape, on a press elsewhere, and when another opens. */
+/** Menus close on Escape, on a press elsewhere, and when another opens; what asks again before it is done closes on Escape. */
 export function enableMenus(): void {
+  document.addEventListener('keydown', (event) => {
+    const open = (event.target as Element).closest<HTMLDetailsElement>('details.confirm[open]');
+    if (event.key !== 'Escape' || !open) return;
+    open.open = false;
+    open.querySelector('summary')?.focus();
+  });
   const menus = [...document.querySelectorAll<HTMLDetailsElement>('[data-menu]')];
   document.addEventListener('pointerdown', (event) => {
     for (const menu of menus) if (!menu.contains(event.target as Element)) menu.open = false;
@@ -14,6 +20,9 @@ export function enableMenus(): void {
       if (event.key !== 'Escape' || !menu.open) return;
       menu.open = false;
       menu.querySelector('summary')?.focus();
+    });
+    menu.addEventListener('toggle', () => {
+      if (menu.open) menu.querySelector('.menu-list')?.scrollIntoView({ block: 'nearest' });
     });
   }
 }

@@ -11,6 +11,8 @@ export function keepVideos(): void {
   }
   const place = document.querySelector<HTMLElement>(PLACE);
   if (!place) return;
+  // What was saved is said of it above.
+  document.querySelector('.video-edit')?.addEventListener('millrace:sent', () => void refreshVideos());
   place.addEventListener('millrace:sent', (event) => {
     const form = event.target as HTMLFormElement;
     const row = form.dataset.api?.startsWith('DELETE ') ? form.closest('.video') : null;

@@ -31,6 +31,8 @@ struct Search {
     cards: Vec<Card>,
     channels: Vec<ChannelRow>,
     videos: Vec<VideoCard>,
+    /// Whether something narrows videos alone.
+    narrowed: bool,
     /// Value and message of each, and whether it is the present one.
     lengths: Vec<(&'static str, &'static str, bool)>,
     ages: Vec<(&'static str, &'static str, bool)>,
@@ -187,6 +189,7 @@ async fn page(site: &Site, visitor: Visitor, place: Place, wanted: Asked) -> Res
         lengths: chosen(&LENGTHS, &wanted.duration),
         ages: chosen(&AGES, &wanted.since),
         video_orders: chosen(&ORDERS, &wanted.order),
+        narrowed: only == Only::Both && !(wanted.duration.is_empty() && wanted.since.is_empty()),
         query,
         place,
         wanted,

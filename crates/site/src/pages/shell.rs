@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::filters::Safe;
 
 use super::admin::Rail;
+use crate::accounts::permissions::Act;
 use crate::{
     Language, Site, SiteConfig, assets,
     i18n::Messages,
@@ -130,6 +131,11 @@ impl Shell {
     /// Whether the visitor helps to run the site.
     pub(super) fn runs_site(&self) -> bool {
         self.visitor.user.as_ref().is_some_and(Rail::leads_somewhere)
+    }
+
+    /// Whether the visitor may have channels; somebody unknown may log in to some.
+    pub(super) fn publishes(&self) -> bool {
+        self.visitor.user.as_ref().is_none_or(|actor| actor.may(Act::OwnChannels))
     }
 
     /// The studio's pages: path, message, icon, whether this is one of them, and what waits there to be done.

@@ -2,11 +2,11 @@
 
 import 'media-chrome/media-time-range';
 import 'media-chrome/media-time-display';
-import { addTranslation } from 'media-chrome/utils/i18n';
 
 import { t } from '../../lib/messages';
+import { translate } from '../media-chrome';
 
-addTranslation(document.documentElement.lang, {
+translate({
   seek: t('seek'),
   'playback time': t('playback_time'),
 });
