@@ -96,7 +96,7 @@ async fn the_list_says_in_words_what_became_of_each() {
         ("AAAAAAAAAA4", "Failed"),
         ("AAAAAAAAAA4", "There is &#60;no&#62; index in the file"),
         ("AAAAAAAAAA4", "POST /api/v1/videos/AAAAAAAAAA4/retry"),
-        ("AAAAAAAAAA5", "Published in 2 h 5 min"),
+        ("AAAAAAAAAA5", "To be published in 2 h 5 min"),
         ("AAAAAAAAAA6", "Changes wanted"),
         ("AAAAAAAAAA6", "Moderators say: name the music"),
         ("AAAAAAAAAA7", ">Ready<"),

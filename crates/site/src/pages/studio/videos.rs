@@ -93,7 +93,7 @@ struct Row {
     progress: Option<u8>,
     /// What is being done now, in words.
     work: String,
-    /// Whether it will change by itself.
+    /// Whether it will change by itself before long.
     busy: bool,
     failed: bool,
     /// Message of having it made again, where something came of it that can be mended so.
@@ -260,7 +260,8 @@ impl Row {
             work: work.map(|work| doing(work, t)).unwrap_or_default(),
             busy: upload.is_some()
                 || work.is_some()
-                || matches!(video.state, ProcessingState::Received | ProcessingState::Processing),
+                || matches!(video.state, ProcessingState::Received | ProcessingState::Processing)
+                || own.and_then(|own| own.publish_at).is_some_and(|at| at - now < SOON),
             failed: video.state == ProcessingState::Failed,
             again: match video.state {
                 ProcessingState::Failed => Some("studio.retry"),
@@ -425,6 +426,8 @@ fn clock(seconds: f64) -> String {
 
 /// Videos on a page.
 const VIDEOS: u32 = 30;
+/// What is published so soon is watched for.
+const SOON: time::Duration = time::Duration::minutes(10);
 
 #[cfg(test)]
 mod tests {
