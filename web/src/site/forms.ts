@@ -3,8 +3,9 @@ import { explain, type Meaning, type Problem } from './problems';
 
 /**
  * Forms that go to the JSON API: `data-api` holds method and path. What follows is `data-next`, a page, or `data-done`,
- * words, where `{name}` stands for that of the answer; `millrace:sent` is dispatched at the form, with the answer as its detail. `data-version` is sent as `If-Match`.
- * `:name` in path or page stands for the field of that name.
+ * words, where `{name}` stands for that of the answer; `millrace:sent` is dispatched at the form, with the answer as its detail.
+ * `data-version` is sent as `If-Match`. `:name` in path or page stands for the field of that name. A button that has a name says
+ * with its value what is meant.
  */
 export function enableForms(): void {
   // Heard at the document, so that forms that come later are among them.
@@ -12,7 +13,7 @@ export function enableForms(): void {
     const form = event.target as HTMLFormElement;
     if (!form.matches('form[data-api]')) return;
     event.preventDefault();
-    void send(form);
+    void send(form, event.submitter as HTMLButtonElement | null);
   });
 }
 
@@ -30,13 +31,15 @@ export function keepTyped(): void {
   });
 }
 
-async function send(form: HTMLFormElement): Promise<void> {
-  const button = form.querySelector<HTMLButtonElement>('button[type=submit]');
-  if (!button || button.ariaBusy === 'true') return;
+async function send(form: HTMLFormElement, pressed: HTMLButtonElement | null): Promise<void> {
+  const buttons = [...form.querySelectorAll<HTMLButtonElement>('button[type=submit]')];
+  const button = pressed ?? buttons[0];
+  if (!button || buttons.some((one) => one.ariaBusy === 'true')) return;
   button.ariaBusy = 'true';
   say(form, '');
   try {
     const all = values(form);
+    if (button.name) all[button.name] = button.value;
     const [method, template] = (form.dataset.api ?? '').split(' ') as [string, string];
     const path = filled(template, form);
     const headers: Record<string, string> = { accept: 'application/json', 'content-type': 'application/json' };

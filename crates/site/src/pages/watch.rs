@@ -6,13 +6,14 @@ use askama::Template;
 use axum::extract::{Path, Query, State, rejection::QueryRejection};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use millrace_store::{FileKind, PageRequest, Review, Store, UserId, VideoFilter, VideoState, Visibility};
+use millrace_store::{FileKind, PageRequest, Review, Store, UserId, Video, VideoFilter, VideoState, Visibility};
 use serde::{Deserialize, Serialize};
 
 use super::comments::{CommentsQuery, CommentsView};
 use super::frame::Frame;
 use super::oembed::discovery;
 use super::{Avatar, Shell, VideoCard, When, error, render};
+use crate::accounts::permissions::Act;
 use crate::actor::Address;
 use crate::api::watch::Ticket;
 use crate::channels::rules::{category_message, language_of, list};
@@ -44,7 +45,11 @@ struct Watch {
     notice: Option<Notice>,
     /// Path of its page in the studio, for those who may change it.
     edit: Option<String>,
+    /// For moderators, where it is not in the trash.
+    moderation: Option<Moderation>,
     download: Option<String>,
+    /// Path of this page.
+    page: String,
     link: String,
     /// HTML that puts the player on another page.
     embed: String,
@@ -69,6 +74,28 @@ struct Notice {
     /// What moderators or the work on it said.
     text: String,
     at: Option<When>,
+}
+
+/// What moderators are told of the review, and need to know to decide.
+struct Moderation {
+    state: &'static str,
+    /// Whether there is something to approve.
+    approves: bool,
+    version: i64,
+}
+
+impl Moderation {
+    fn of(video: &Video) -> Self {
+        let state = match video.review {
+            Review::None => "admin.review_none",
+            Review::Pending => "admin.review_waiting",
+            Review::Approved => "admin.review_approved",
+            Review::Rejected => "admin.review_rejected",
+            Review::Changes => "admin.review_changes",
+        };
+        let held_back = !matches!(video.review, Review::None | Review::Approved);
+        Self { state, approves: held_back && video.state == VideoState::Ready, version: video.version }
+    }
 }
 
 #[derive(Template)]
@@ -237,6 +264,10 @@ pub(super) async fn page(
     let (width, height) = Frame::SIZE;
     let embed = Frame { src: &frame, title: &title, width, height, begins: false }.html();
     let own = user.as_ref() == Some(known.owner());
+    // Their own, which nobody holds back, they see to in the studio.
+    let moderates = visitor.user.as_ref().is_some_and(|actor| actor.may(Act::ManageVideos))
+        && video.trashed_at.is_none()
+        && !(own && video.review == Review::None);
     let mut shell = Shell::new(&site, visitor, &title).with_video();
     if let Some(first) = video.description.lines().find(|line| !line.trim().is_empty()) {
         shell.description = first.chars().take(MAX_SUMMARY).collect();
@@ -269,6 +300,7 @@ pub(super) async fn page(
         tags: list(&video.tags),
         notice: notice(&known, t),
         edit: own.then(|| format!("/studio/videos/{}", video.short_id)),
+        moderation: moderates.then(|| Moderation::of(video)),
         download: copies.then(|| match &which.token {
             Some(token) => format!("/videos/{}?download&token={}", video.short_id, super::urlencode(token)),
             None => format!("/videos/{}?download", video.short_id),
@@ -279,6 +311,7 @@ pub(super) async fn page(
             height: video.height,
             seconds: (video.duration + 500) / 1000,
         }),
+        page: path,
         link,
         embed,
         related,

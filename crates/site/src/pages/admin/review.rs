@@ -3,12 +3,12 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use millrace_store::{Error, ListedVideo, PageRequest, Report, ReportReason};
+use millrace_store::{Error, ListedVideo, PageRequest, Report, ReportReason, Visibility};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::super::held::Held;
-use super::super::{Shell, render};
+use super::super::{Shell, clock, render};
 use super::{Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
 use crate::api::list::is_cursor;
@@ -37,6 +37,10 @@ struct Waiting {
     /// Path of its picture; empty where it has none.
     picture: String,
     since: Moment,
+    /// Message of who may watch it once it is out.
+    visibility: &'static str,
+    /// Empty where it is not known.
+    duration: String,
     version: i64,
 }
 
@@ -111,6 +115,13 @@ impl Waiting {
             channel_title: listed.channel_title,
             description,
             since: Moment::new(video.created_at.into(), now, t),
+            visibility: match video.visibility {
+                Visibility::Public => "visibility.public",
+                Visibility::Unlisted => "visibility.unlisted",
+                Visibility::Private => "visibility.private",
+                Visibility::Password => "visibility.password",
+            },
+            duration: if video.duration > 0 { clock(video.duration) } else { String::new() },
             version: video.version,
         }
     }
