@@ -189,12 +189,16 @@ async fn a_script_uploads_in_one_go() {
         send(&creator, "POST", "/api/v1/videos", &[kind, ("accept", "text/html")], &form(&[], clip())).await;
     assert_eq!(from_form.status, StatusCode::SEE_OTHER);
     assert!(from_form.header("location").starts_with("/studio/videos/"));
+    let late = b"\r\n--x\r\ncontent-disposition: form-data; name=\"title\"\r\n\r\nToo late\r\n--x--\r\n";
+    let whole = form(&[], clip());
+    let late = [&whole[..whole.len() - b"\r\n--x--\r\n".len()], late].concat();
     for (body, words) in [
         (form(&[("visibility", "secret")], clip()), "visibility"),
         (form(&[("channel", "nobodys")], clip()), "channel"),
         (b"--x--\r\n".to_vec(), "no file"),
         (form(&[], b"dear diary, this is a text and no video at all"), "text file"),
         (form(&[], clip())[..9000].to_vec(), "stopped"),
+        (late, "before the file"),
     ] {
         let refused = send(&creator, "POST", "/api/v1/videos", &[kind], &body).await;
         assert!(refused.status.is_client_error());

@@ -276,7 +276,7 @@ pub(crate) struct VideoForm {
 
 /// Upload a video in one go
 ///
-/// For scripts and forms, on lines that do not break: `file` comes last. A browser's form is led to the video's page in the
+/// For scripts and forms, on lines that do not break: `file` comes last, and a field after it is refused. A browser's form is led to the video's page in the
 /// studio.
 #[utoipa::path(post, path = "/api/v1/videos", operation_id = "create_video", tag = "videos",
 request_body(content = VideoForm, content_type = "multipart/form-data"), responses(
@@ -323,7 +323,17 @@ pub(crate) async fn create_video(
         }
         new.say("filename", field.file_name().unwrap_or_default().to_owned())?;
         let (upload, short_id) = begin(&site, &actor, &new, length, "").await?;
-        videos.take_whole(upload, field).await?;
+        let received = videos.take_whole(&upload, field).await?;
+        // The video is there: what is said of it only now would be lost, so that it is refused.
+        let late = match form.next_field().await {
+            Ok(late) => late.map(|late| after_the_file(late.name().unwrap_or_default())),
+            Err(error) => Some(broken(error)),
+        };
+        if let Some(problem) = late {
+            videos.give_up(&upload.id).await?;
+            return Err(problem);
+        }
+        videos.receive_taken(&upload, received).await?;
         let known = videos.read(&short_id).await.map_err(Problem::database)?.ok_or_else(super::videos::none)?;
         let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
         if accepts.contains("text/html") {
@@ -333,6 +343,10 @@ pub(crate) async fn create_video(
         return Ok((StatusCode::CREATED, Json(Video::own(&site, &known).await?)).into_response());
     }
     Err(incorrect("the form has no file: send it as `file`, after the other fields"))
+}
+
+fn after_the_file(name: &str) -> Problem {
+    incorrect(&format!("fields come before the file: send {name:?} before `file`"))
 }
 
 /// Give an upload up

@@ -163,13 +163,13 @@ impl Videos {
         Ok(received)
     }
 
-    /// Takes an upload in one go, of which no more is known than that it has at most so many bytes. Where it breaks off,
-    /// nothing is kept.
+    /// Takes an upload in one go, of which no more is known than that it has at most so many bytes. Gives those that came, to
+    /// be received. Where it breaks off, nothing is kept.
     pub(crate) async fn take_whole<E>(
         &self,
-        mut upload: Upload,
+        upload: &Upload,
         body: impl Stream<Item = Result<Bytes, E>>,
-    ) -> Result<(), Problem> {
+    ) -> Result<u64, Problem> {
         let intake = self.intake()?;
         let look = Look::new(true);
         let most = u64::try_from(upload.length).unwrap_or(0);
@@ -178,17 +178,17 @@ impl Videos {
             (Some(not_media), _) => Err(refused(not_media)),
             (None, taken) => taken.map_err(|error| self.refusal(error)),
         };
-        match received {
-            Ok(received) => {
-                upload.length = i64::try_from(received).unwrap_or(i64::MAX);
-                self.store.set_upload_length(&upload.id, upload.length).await.map_err(Problem::database)?;
-                self.receive(&upload.id).await
-            }
-            Err(problem) => {
-                self.give_up(&upload.id).await?;
-                Err(problem)
-            }
+        if received.is_err() {
+            self.give_up(&upload.id).await?;
         }
+        received
+    }
+
+    /// Receives an upload that was taken in one go.
+    pub(crate) async fn receive_taken(&self, upload: &Upload, received: u64) -> Result<(), Problem> {
+        let length = i64::try_from(received).unwrap_or(i64::MAX);
+        self.store.set_upload_length(&upload.id, length).await.map_err(Problem::database)?;
+        self.receive(&upload.id).await
     }
 
     /// Does what takes long for an upload, which does not rest meanwhile.
