@@ -40,7 +40,7 @@ impl Sessions {
         Self { store, known: Cache::new(MAX_KNOWN) }
     }
 
-    /// Begins a session: what the cookie holds, and the session.
+    /// Begins a session, by which the user is logged in: what the cookie holds, and the session.
     pub(crate) async fn begin(
         &self,
         user: &User,
@@ -58,6 +58,7 @@ impl Sessions {
             expires_at: At::now().plus(lifetime(remember)),
         };
         let session = self.store.create_session(&new).await?;
+        self.store.logged_in(&user.id).await?;
         Ok((secret, session))
     }
 

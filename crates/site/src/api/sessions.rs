@@ -129,7 +129,6 @@ pub(crate) async fn log_in(
         details: "",
     };
     accounts.store.add_audit(&entry).await.map_err(Problem::database)?;
-    accounts.store.logged_in(&user.id).await.map_err(Problem::database)?;
     let account = Account::from(&user);
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let begun = accounts.sessions.begin(&user, body.remember, agent, &from).await;
