@@ -1,6 +1,9 @@
 //! Bodies of requests.
 
+use std::error::Error as _;
+
 use axum::body::Bytes;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -25,6 +28,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         }
         match axum::Json::<T>::from_request(Request::from_parts(parts, bytes.into()), state).await {
             Ok(axum::Json(body)) => Ok(Self(body)),
+            // What is not as it should be is what counts, after its name; not which library says so.
+            Err(JsonRejection::JsonDataError(error)) => {
+                let words = error.source().map_or_else(|| error.body_text(), ToString::to_string);
+                let lacks = words.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
+                let words = lacks.map_or(words.clone(), |(name, _)| format!("{name} is missing"));
+                Err(problem(error.status(), words))
+            }
             Err(rejection) => Err(problem(rejection.status(), rejection.body_text())),
         }
     }
