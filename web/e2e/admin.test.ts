@@ -202,7 +202,7 @@ test('a new video waits for a moderator, is approved, and is reported', async ()
   await row.getByText('Reject or send back…').click();
   expect(await axe(ada)).toEqual([]);
   await row.getByLabel('Why').fill('Say who sings.');
-  await row.getByRole('button', { name: 'Decide' }).click();
+  await row.getByRole('button', { name: 'Send back for changes' }).click();
   await ada.getByText('No video waits for a decision.').waitFor();
   const version = `"${((await (await requests.get(`${api}/videos/${id}`)).json()) as { version: number }).version}"`;
   await requests.patch(`${api}/videos/${id}`, { data: { description: 'Lin sings.' }, headers: { 'if-match': version } });

@@ -116,6 +116,7 @@ async fn a_video_waits_until_a_moderator_approves_it() {
     let (_, _, page) = max.page("/admin/review").await;
     assert!(page.contains("Night &#60;market&#62;") && page.contains("Lanterns &#38; boats"), "{page}");
     assert!(page.contains("href=\"/w/AAAAAAAAAAA\"") && page.contains("href=\"/@engine\""), "{page}");
+    assert!(page.contains("waiting for ") && page.contains("Public"), "{page}");
     assert!(page.contains("badge-attention\">1<"), "the way there says that one waits: {page}");
 
     let approved = decide(&max, ONE, "approve", "", waiting.version).await;
@@ -168,6 +169,30 @@ async fn a_video_that_is_out_is_rejected_at_once() {
     assert_eq!(status_for_others(&app, ONE).await, StatusCode::OK);
     assert_eq!(decide(&max, ONE, "reject", "Not here.", out.version).await.status, StatusCode::OK);
     assert_eq!(status_for_others(&app, ONE).await, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn moderators_decide_on_the_page_of_a_video_as_well() {
+    let app = site().await;
+    let (max, vera) = (app.with_role("max", Role::Moderator).await, app.with_role("vera", Role::Viewer).await);
+    let out = video(&app, ONE, Review::None).await;
+    let (path, forms) = (format!("/w/{ONE}"), format!("{REVIEW}/{ONE}"));
+    let approves = r#"name="decision" value="approve""#;
+    let (_, _, page) = max.page(&path).await;
+    assert!(page.contains("Not reviewed") && page.contains(&forms) && !page.contains(approves), "{page}");
+    for client in [&vera, &app.browser("cora").await, &app.anonymous()] {
+        let (status, _, page) = client.page(&path).await;
+        assert_eq!((status, page.contains(&forms)), (StatusCode::OK, false), "it is for moderators");
+    }
+    let rejected = decide(&max, ONE, "reject", "Not here.", out.version).await;
+    let (_, _, page) = max.page(&path).await;
+    assert!(page.contains(">Rejected<") && page.contains("Not here.") && page.contains(approves), "{page}");
+    let version = rejected.json["version"].as_i64().unwrap();
+    assert!(page.contains(&format!(r#"name="version" value="{version}""#)), "of what is looked at: {page}");
+    assert_eq!(decide(&max, ONE, "approve", "", version).await.status, StatusCode::OK);
+    assert_eq!(status_for_others(&app, ONE).await, StatusCode::OK, "after all");
+    assert_eq!(max.delete(&format!("/api/v1/videos/{ONE}")).await.status, StatusCode::OK);
+    assert!(!max.page(&path).await.2.contains(&forms), "in the trash there is nothing to decide");
 }
 
 #[tokio::test]
