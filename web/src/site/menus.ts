@@ -22,7 +22,8 @@ export function enableMenus(): void {
       menu.querySelector('summary')?.focus();
     });
     menu.addEventListener('toggle', () => {
-      if (menu.open) menu.querySelector('.menu-list')?.scrollIntoView({ block: 'nearest' });
+      // Once what else hears of it has put into the menu what belongs there.
+      if (menu.open) requestAnimationFrame(() => menu.querySelector('.menu-list')?.scrollIntoView({ block: 'nearest' }));
     });
   }
 }
