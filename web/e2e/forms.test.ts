@@ -309,8 +309,10 @@ class Mailbox {
       let letter: string | undefined;
       const say = (words: string): boolean => socket.write(`${words}\r\n`);
       say('220 mailbox');
-      socket.on('error', () => undefined);
-      createInterface({ input: socket }).on('line', (line) => {
+      const lines = createInterface({ input: socket });
+      // A sender that is gone is no failure here; both tell of it.
+      for (const part of [socket, lines]) part.on('error', () => undefined);
+      lines.on('line', (line) => {
         if (letter !== undefined) {
           if (line !== '.') letter += `${line}\n`;
           else {
