@@ -1,3 +1,5 @@
+//! What files are, for those who fetch them.
+
 /// The media type of files whose names end so.
 #[must_use]
 pub fn media_type(extension: &str) -> &'static str {

@@ -208,7 +208,7 @@ async fn sum(mut chunks: Chunks) -> Result<HeaderValue, Error> {
         tokio::task::consume_budget().await;
     }
     let sum = STANDARD.encode(sum.finalize());
-    Ok(HeaderValue::from_str(&sum).expect("letters and digits are a header's value"))
+    Ok(HeaderValue::from_str(&sum).expect("base64 is a header's value"))
 }
 
 /// Bytes as they are taken to be sent, which is noted.

@@ -32,8 +32,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             Err(JsonRejection::JsonDataError(error)) => {
                 let words = error.source().map_or_else(|| error.body_text(), ToString::to_string);
                 let lacks = words.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
-                let words = lacks.map_or(words.clone(), |(name, _)| format!("{name} is missing"));
-                Err(problem(error.status(), words))
+                let lacks = lacks.map(|(name, _)| format!("{name} is missing"));
+                Err(problem(error.status(), lacks.unwrap_or(words)))
             }
             Err(rejection) => Err(problem(rejection.status(), rejection.body_text())),
         }

@@ -276,8 +276,8 @@ pub(crate) struct VideoForm {
 
 /// Upload a video in one go
 ///
-/// For scripts and forms, on lines that do not break: `file` comes last, and a field after it is refused. A browser's form is led to the video's page in the
-/// studio.
+/// For scripts and forms, on lines that do not break: `file` comes last, and a field after it is refused. A browser's form is led
+/// to the video's page in the studio.
 #[utoipa::path(post, path = "/api/v1/videos", operation_id = "create_video", tag = "videos",
 request_body(content = VideoForm, content_type = "multipart/form-data"), responses(
     (status = 201, description = "It is received", body = Video),

@@ -27,7 +27,7 @@ use axum::{
     routing::get,
 };
 
-use millrace_store::{Channel, ListedVideo};
+use millrace_store::{Channel, ListedVideo, Visibility};
 
 use crate::channels::rules;
 use crate::{LiveState, LiveStream, Site, i18n::Messages};
@@ -153,6 +153,16 @@ impl VideoCard {
 /// The path of the picture under that key, which stands for a video.
 fn thumbnail_of(id: &str, key: &str) -> String {
     format!("/videos/{id}/thumbnail.jpg?v={}", &key[..key.len().min(8)])
+}
+
+/// The message of who may watch.
+fn visibility_message(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Public => "visibility.public",
+        Visibility::Unlisted => "visibility.unlisted",
+        Visibility::Private => "visibility.private",
+        Visibility::Password => "visibility.password",
+    }
 }
 
 /// Milliseconds as a clock shows them: `2:03`, `1:02:03`.

@@ -3,12 +3,12 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use millrace_store::{Error, ListedVideo, PageRequest, Report, ReportReason, Visibility};
+use millrace_store::{Error, ListedVideo, PageRequest, Report, ReportReason};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::super::held::Held;
-use super::super::{Shell, clock, render};
+use super::super::{Shell, clock, render, visibility_message};
 use super::{Moment, Rail, enter, failed};
 use crate::accounts::permissions::Act;
 use crate::api::list::is_cursor;
@@ -115,12 +115,7 @@ impl Waiting {
             channel_title: listed.channel_title,
             description,
             since: Moment::new(video.created_at.into(), now, t),
-            visibility: match video.visibility {
-                Visibility::Public => "visibility.public",
-                Visibility::Unlisted => "visibility.unlisted",
-                Visibility::Private => "visibility.private",
-                Visibility::Password => "visibility.password",
-            },
+            visibility: visibility_message(video.visibility),
             duration: if video.duration > 0 { clock(video.duration) } else { String::new() },
             version: video.version,
         }

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::admin::{End, Moment};
 use super::channel::Seed;
 use super::held::Held;
-use super::{Avatar, Shell, error, render};
+use super::{Avatar, Shell, error, render, visibility_message};
 use crate::accounts::permissions::Act;
 use crate::accounts::sessions::Actor;
 use crate::api::broadcasts::mean_viewers;
@@ -326,15 +326,6 @@ fn end_message(reason: Option<&str>) -> Option<&'static str> {
 
 fn megabytes(bytes: i64) -> String {
     format!("{} MB", (bytes + 500_000) / 1_000_000)
-}
-
-fn visibility_message(visibility: Visibility) -> &'static str {
-    match visibility {
-        Visibility::Public => "visibility.public",
-        Visibility::Unlisted => "visibility.unlisted",
-        Visibility::Private => "visibility.private",
-        Visibility::Password => "visibility.password",
-    }
 }
 
 fn visibility_hint(visibility: Visibility) -> &'static str {
