@@ -86,7 +86,7 @@ async fn serve(mut socket: TcpStream, acts: Arc<Mutex<VecDeque<Act>>>, asked: Ar
         let length = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
         while got.len() < length {
             if matches!(act, Act::TakeSlowly) {
-                sleep(Duration::from_millis(25)).await;
+                sleep(Duration::from_millis(60)).await;
             }
             let mut some = (&mut socket).take(256 << 10);
             (some.read_buf(&mut got).await.ok()? > 0).then_some(())?;
@@ -153,7 +153,7 @@ async fn what_stays_refused_is_not_tried_again() {
 #[tokio::test]
 async fn a_slow_way_takes_its_time() {
     let (_file, blob) = file(24 << 20).await;
-    let patience = Patience { still: Duration::from_millis(1500), again: Duration::ZERO, ..PATIENT };
+    let patience = Patience { still: Duration::from_secs(4), again: Duration::ZERO, ..PATIENT };
     let storage = Storage::new(&[Act::TakeSlowly], patience).await;
     let begun = Instant::now();
     storage.send(&blob).await.unwrap();
